@@ -1,0 +1,1 @@
+"""Between bytes and models: strict JSON, dates, path segments and the cattrs converter."""
