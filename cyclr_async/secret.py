@@ -7,7 +7,7 @@ from typing import Final, NoReturn, Self
 
 from yarl import URL
 
-__all__ = ["HiddenStr", "Secret", "SecretUrl"]
+__all__ = ["HiddenBytes", "HiddenStr", "Secret", "SecretUrl"]
 
 _MASK: Final = "***"
 
@@ -99,3 +99,15 @@ class HiddenStr(str):
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a secret text is not pickled: convert it with str() and store it where secrets belong")
+
+
+class HiddenBytes(bytes):
+    """Real ``bytes`` whose ``repr`` is masked: request bodies, which may hold passwords."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"b{_MASK!r}"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a request body is not pickled, it may hold a secret")

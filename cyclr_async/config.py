@@ -1,0 +1,196 @@
+"""Where the API is and how patiently, how hard and how widely it is used: frozen values, checked when made."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from yarl import URL
+
+from cyclr_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Limits", "Region", "RetryPolicy", "Timeouts", "api_url", "is_loopback"]
+
+_PARTNER_PATH: Final = "/api/partner"
+
+
+class Region(Enum):
+    """A public Cyclr instance: its console host, which serves the partner API, and its API host, which issues tokens.
+
+    Source: the API document for ``my.cyclr.com``; for the other consoles the same path is assumed.
+    """
+
+    US = ("my.cyclr.com", "api.cyclr.com")
+    US2 = ("us2.cyclr.com", "api.us2.cyclr.com")
+    UK = ("my.cyclr.uk", "api.cyclr.uk")
+    EU = ("eu.cyclr.com", "api.eu.cyclr.com")
+    APAC = ("apac.cyclr.com", "api.apac.cyclr.com")
+
+    def __init__(self, console_host: str, api_host: str) -> None:
+        self.console_host = console_host
+        self.api_host = api_host
+
+    @property
+    def base_url(self) -> URL:
+        """The root of the partner API, such as ``https://my.cyclr.com/api/partner``."""
+        return URL.build(scheme="https", host=self.console_host, path=_PARTNER_PATH)
+
+    @property
+    def token_url(self) -> URL:
+        """Where access tokens are issued, such as ``https://api.cyclr.com/oauth/token``."""
+        return URL.build(scheme="https", host=self.api_host, path="/oauth/token")
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Return the region with this name, in any case.
+
+        Raises:
+            ConfigurationError: there is no such region; the message lists those there are.
+        """
+        region = cls.__members__.get(text.strip().upper()) if isinstance(text, str) else None
+        if region is None:
+            names = ", ".join(cls.__members__)
+            raise ConfigurationError(
+                f"unknown region {str(text)[:40]!r}: use one of {names}, or base_url= and token_url= for a private instance"
+            )
+        return region
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host is this machine, the only place where plain http is accepted."""
+    if host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def api_url(value: str | URL, *, name: str) -> URL:
+    """Check the URL of an API root or a token endpoint.
+
+    Raises:
+        ConfigurationError: not absolute, not https (plain http is accepted for loopback hosts only), or carrying
+            credentials, a query or a fragment.
+    """
+    problem = None
+    try:
+        url = URL(value)
+    except (ValueError, TypeError):
+        raise ConfigurationError(f"{name} is not a URL: give something like https://my.cyclr.com/api/partner") from None
+    if not url.absolute or url.scheme not in {"https", "http"} or not url.raw_host:
+        problem = "it must be absolute and start with https://"
+    elif url.user is not None or url.password is not None:
+        problem = "it must not contain credentials: pass them as ClientCredentials or PasswordGrant"
+    elif url.query_string or url.fragment:
+        problem = "it must have no query and no fragment"
+    elif url.scheme == "http" and not is_loopback(url.host):
+        problem = "http would send the access token in clear text: use https (http is accepted for loopback hosts only)"
+    if problem:
+        raise ConfigurationError(f"{name} cannot be used: {problem}")
+    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def _seconds(*, zero: bool = False) -> Callable[[object, attrs.Attribute[Any], object], None]:
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        valid = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not valid or not (value >= 0 if zero else value > 0):  # type: ignore[operator]
+            least = "0 or more" if zero else "more than 0"
+            raise ConfigurationError(
+                f"{type(instance).__name__}.{attribute.name} must be a finite number of seconds, {least}; got {value!r}"
+            )
+
+    return check
+
+
+def _count(least: int) -> Callable[[object, attrs.Attribute[Any], object], None]:
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ConfigurationError(
+                f"{type(instance).__name__}.{attribute.name} must be a whole number, {least} or more; got {value!r}"
+            )
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """How long to wait, in seconds.
+
+    Attributes:
+        connect: for one TCP connection and its TLS handshake.
+        read: between two pieces of an answer; a server silent for longer has failed.
+        attempt: for one HTTP attempt, from the moment it holds a slot; queueing is not counted.
+        deadline: for a whole call, wall clock: queueing, tokens, attempts and the waits between them. ``timeout=`` of
+            a method replaces it for that call.
+        close: how long :meth:`AsyncPartnerSession.close` lets calls under way finish.
+    """
+
+    connect: float = attrs.field(default=10.0, validator=_seconds())
+    read: float = attrs.field(default=30.0, validator=_seconds())
+    attempt: float = attrs.field(default=60.0, validator=_seconds())
+    deadline: float = attrs.field(default=120.0, validator=_seconds())
+    close: float = attrs.field(default=5.0, validator=_seconds(zero=True))
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """When and how often a failed attempt is repeated. Times are in seconds.
+
+    Attributes:
+        attempts: attempts per call, the first included; 1 switches retries off.
+        base: the first backoff is drawn from 0 to this, the next from 0 to twice this, and so on (full jitter).
+        throttled_base: the same after a 429 or 503 that names no ``Retry-After``.
+        cap: the longest backoff.
+        retry_after_cap: a longer ``Retry-After`` is not waited for: the call fails at once and says how long it is.
+        write_window: an update is repeated only this long after its first attempt, since a later one could
+            overwrite a newer change.
+        budget: tokens of the retry budget, shared by the session; 0 switches the budget off. A retry takes 14 tokens
+            (5 after a 429), a success returns what its retry took, a success at the first attempt adds 1.
+    """
+
+    attempts: int = attrs.field(default=4, validator=_count(1))
+    base: float = attrs.field(default=0.5, validator=_seconds(zero=True))
+    throttled_base: float = attrs.field(default=1.0, validator=_seconds(zero=True))
+    cap: float = attrs.field(default=20.0, validator=_seconds(zero=True))
+    retry_after_cap: float = attrs.field(default=60.0, validator=_seconds(zero=True))
+    write_window: float = attrs.field(default=30.0, validator=_seconds(zero=True))
+    budget: int = attrs.field(default=500, validator=_count(0))
+
+
+def _rate(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not (math.isfinite(value) and value > 0):
+        raise ConfigurationError(
+            f"Limits.{attribute.name} must be a finite number greater than 0, or None for no limit; got {value!r}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How widely the API may be used.
+
+    Attributes:
+        connections: calls under way at once, and so open connections (a streamed account list has one of its own).
+        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly.
+        keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
+        reuse_connections: False gives every request a connection of its own. Then an answer can never be taken for
+            the answer to another request, whatever the server does, at the price of a handshake per request.
+        response_bytes: the largest decoded body that is accepted, in bytes. A streamed list is not limited by it, but
+            each of its elements is.
+    """
+
+    connections: int = attrs.field(default=100, validator=_count(1))
+    requests_per_second: float | None = attrs.field(default=None, validator=_rate)
+    keepalive: float = attrs.field(default=4.0, validator=_seconds())
+    reuse_connections: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
+    response_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=_count(1024))

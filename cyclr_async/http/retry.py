@@ -1,0 +1,195 @@
+"""The retry decision, as pure functions: no clock, no randomness and no asyncio of their own."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import Final, Literal
+
+import attrs
+
+from cyclr_async.config import RetryPolicy
+from cyclr_async.errors import Sent
+from cyclr_async.http.call import Safety
+
+__all__ = ["Decision", "Failure", "RetryBudget", "Verdict", "backoff", "decide", "parse_retry_after"]
+
+FailureKind = Literal["connect", "transport", "decode", "status"]
+
+_RETRY_COST: Final = 14
+_THROTTLED_COST: Final = 5
+_NOT_EXECUTED: Final = frozenset({425, 429})
+_TRANSIENT: Final = frozenset({408, 500, 502, 503, 504})
+_DELTA_SECONDS: Final = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
+_HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2,8},? [0-9A-Za-z :-]{15,40}")
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """What went wrong with one attempt, as far as the decision needs to know.
+
+    Attributes:
+        kind: connecting, exchanging bytes, understanding the answer, or the status of the answer.
+        sent: whether the request reached the server.
+        permanent: True when the same attempt must fail again: a certificate that does not verify, for example.
+        status: the HTTP status, when one was seen.
+        retry_after: seconds the server asked to wait, or None.
+    """
+
+    kind: FailureKind
+    sent: Sent
+    permanent: bool = False
+    status: int | None = None
+    retry_after: float | None = None
+
+
+class Verdict(Enum):
+    """What to do about a failed attempt."""
+
+    RETRY = "retry"
+    FINAL = "final"
+    """The failure is the answer."""
+    UNKNOWN = "unknown"
+    """A write that may have been carried out: it must not be repeated."""
+    EXHAUSTED = "exhausted"
+    """It could be repeated, but attempts, time or patience have run out."""
+
+
+@attrs.frozen
+class Decision:
+    """A verdict, and for a retry: how long to wait, what it costs, and how long the session should pause.
+
+    Attributes:
+        verdict: what to do.
+        delay: seconds before the next attempt.
+        cost: tokens to take from the retry budget.
+        pause: seconds for which no request of the session should leave; 0 for none.
+    """
+
+    verdict: Verdict
+    delay: float = 0.0
+    cost: int = 0
+    pause: float = 0.0
+
+
+def parse_retry_after(value: str | None, *, wall: float, date: str | None = None) -> float | None:
+    """Read a ``Retry-After`` header strictly: seconds, or an HTTP date.
+
+    Args:
+        value: the header, or None.
+        wall: seconds since the epoch, used when the response has no date of its own.
+        date: the ``Date`` header of the same response: the server's clock is the one its date refers to.
+
+    Returns:
+        Seconds from now, 0 for a past date, or None when absent or not understood.
+    """
+    if value is None:
+        return None
+    value = value.strip(" \t")
+    if _DELTA_SECONDS.fullmatch(value):
+        return float(value)
+    until = _epoch(value)
+    if until is None:
+        return None
+    server_now = _epoch(date.strip(" \t")) if date is not None else None
+    return max(0.0, until - (wall if server_now is None else server_now))
+
+
+def _epoch(value: str) -> float | None:
+    if not _HTTP_DATE.fullmatch(value):
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+        # An HTTP date is in GMT, also in the old form that does not say so.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def backoff(attempt: int, *, base: float, cap: float, random: float) -> float:
+    """Return the wait after the given attempt (1 is the first): full jitter, ``random`` from 0 up to 1."""
+    return random * min(cap, base * 2.0 ** min(attempt - 1, 30))
+
+
+def _may_repeat(failure: Failure, safety: Safety, *, elapsed: float, policy: RetryPolicy) -> Verdict:
+    if failure.kind == "decode" and safety is Safety.UNSAFE:
+        return Verdict.UNKNOWN
+    if failure.permanent:
+        return Verdict.FINAL
+    if failure.kind == "status" and failure.status not in _TRANSIENT:
+        return Verdict.RETRY if failure.status in _NOT_EXECUTED else Verdict.FINAL
+    if failure.sent == "never" or safety is Safety.SAFE:
+        return Verdict.RETRY
+    if safety is Safety.REPEATABLE:
+        return Verdict.RETRY if elapsed <= policy.write_window else Verdict.EXHAUSTED
+    return Verdict.UNKNOWN
+
+
+def decide(
+    failure: Failure,
+    safety: Safety,
+    policy: RetryPolicy,
+    *,
+    attempt: int,
+    elapsed: float,
+    remaining: float,
+    random: float,
+) -> Decision:
+    """Decide what follows a failed attempt.
+
+    Args:
+        failure: what happened.
+        safety: whether the operation may be repeated when its outcome is unknown.
+        policy: the limits.
+        attempt: the number of the failed attempt, from 1.
+        elapsed: seconds since the first attempt began.
+        remaining: seconds until the deadline of the call.
+        random: a number from 0 up to 1, for the jitter.
+    """
+    throttled = failure.kind == "status" and failure.status in {429, 503}
+    verdict = _may_repeat(failure, safety, elapsed=elapsed, policy=policy)
+    base = policy.throttled_base if throttled else policy.base
+    delay = backoff(attempt, base=base, cap=policy.cap, random=random)
+    pause = 0.0
+    asked = failure.retry_after
+    if asked is not None:
+        # Never earlier than asked; the spread keeps a crowd from coming back in one instant.
+        delay = max(asked, delay) + random * min(5.0, 0.25 * asked)
+    if failure.status == 429:
+        pause = min(asked if asked is not None else delay, policy.retry_after_cap)
+    if verdict is Verdict.RETRY:
+        too_long = asked is not None and asked > policy.retry_after_cap
+        if attempt >= policy.attempts or too_long or delay >= remaining:
+            verdict = Verdict.EXHAUSTED
+    cost = _THROTTLED_COST if failure.status == 429 else _RETRY_COST
+    return Decision(verdict, delay=delay, cost=cost, pause=pause)
+
+
+class RetryBudget:
+    """A bucket of tokens that bounds how much retries may add to the traffic of a failing server."""
+
+    __slots__ = ("_capacity", "_tokens")
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._tokens = capacity
+
+    @property
+    def tokens(self) -> int:
+        """What is left."""
+        return self._tokens
+
+    def withdraw(self, cost: int) -> bool:
+        """Take the cost of one retry; False when there is not enough. Without capacity there is no budget."""
+        if self._capacity == 0:
+            return True
+        if self._tokens < cost:
+            return False
+        self._tokens -= cost
+        return True
+
+    def succeeded(self, spent: int) -> None:
+        """Return what a call that succeeded in the end had spent, or 1 when it had spent nothing."""
+        self._tokens = min(self._capacity, self._tokens + (spent or 1))
