@@ -1,0 +1,70 @@
+"""Bulk collection of usage: the engine, the store, the exports and the report.
+
+Names are loaded when first used, so that a web service that never collects does not pay for SQLite.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .export import COLUMNS, ExportResult, export, write_csv, write_jsonl
+    from .outcome import UsageOutcome
+    from .reader import UsageReader
+    from .report import Summary, bar, render, summarize
+    from .rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
+    from .store import UsageStore
+    from .text import term
+
+__all__ = [
+    "COLUMNS",
+    "Counts",
+    "ExportResult",
+    "PendingAccount",
+    "RunInfo",
+    "RunScope",
+    "Summary",
+    "UsageOutcome",
+    "UsageReader",
+    "UsageRow",
+    "UsageStore",
+    "bar",
+    "export",
+    "render",
+    "summarize",
+    "term",
+    "write_csv",
+    "write_jsonl",
+]
+
+_HOME = {
+    "COLUMNS": "rows",
+    "Counts": "rows",
+    "ExportResult": "export",
+    "PendingAccount": "rows",
+    "RunInfo": "rows",
+    "RunScope": "rows",
+    "Summary": "report",
+    "UsageOutcome": "outcome",
+    "UsageReader": "reader",
+    "UsageRow": "rows",
+    "UsageStore": "store",
+    "bar": "report",
+    "export": "export",
+    "render": "report",
+    "summarize": "report",
+    "term": "text",
+    "write_csv": "export",
+    "write_jsonl": "export",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

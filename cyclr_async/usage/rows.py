@@ -1,0 +1,234 @@
+"""What the store takes and gives: plain values between the models and the tables."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import attrs
+
+from cyclr_async.errors import CyclrError, ForbiddenError, InvalidArgumentError, NotFoundError, ResponseError
+
+from .text import scrub
+
+if TYPE_CHECKING:
+    from cyclr_async.models import Account
+
+    from .outcome import UsageOutcome
+
+__all__ = [
+    "COLUMNS",
+    "Counts",
+    "FinalStatus",
+    "PendingAccount",
+    "RunInfo",
+    "RunScope",
+    "State",
+    "UsageRow",
+    "instant",
+    "short_instant",
+]
+
+State: TypeAlias = Literal["pending", "ok", "missing", "forbidden", "failed"]
+"""Of one account in a run: still to be asked, collected, no such account (404), not allowed (403), any other error."""
+
+FinalStatus: TypeAlias = Literal["complete", "partial", "interrupted", "abandoned"]
+"""How a run ended. ``partial`` and ``interrupted`` runs can be resumed; the others cannot."""
+
+_INT64: Final = 2**63
+_REASON_LIMIT: Final = 500
+
+
+@attrs.frozen
+class RunScope:
+    """What a run collects; a run is resumed only for the same scope.
+
+    Args:
+        base_url: origin and path of the API, such as ``"https://api.cyclr.com/api/partner"``.
+        partner: a stable hash that tells one partner's credentials from another's; not a secret.
+        from_date: the ``fromDate`` asked for, or None for the time since each account's last bill.
+    """
+
+    base_url: str
+    partner: str
+    from_date: date | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.from_date, datetime):
+            raise InvalidArgumentError("from_date is a date, not a datetime")
+
+
+@attrs.frozen
+class Counts:
+    """How far a run is: ``ok + missing + forbidden + failed + pending == asked``, always."""
+
+    asked: int = 0
+    ok: int = 0
+    missing: int = 0
+    forbidden: int = 0
+    failed: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Accounts not asked yet."""
+        return self.asked - self.ok - self.missing - self.forbidden - self.failed
+
+
+@attrs.frozen
+class PendingAccount:
+    """An account without a usage in this run yet.
+
+    Attributes:
+        account_id: its id.
+        account: the account as listed, or None when only its id was registered.
+        attempts: HTTP attempts made for it so far.
+    """
+
+    account_id: str
+    account: Account | None
+    attempts: int
+
+
+@attrs.frozen
+class RunInfo:
+    """One run of a store. Times are UTC."""
+
+    run_id: int
+    scope: RunScope
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    listing_complete: bool
+    counts: Counts
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run is unfinished."""
+        return self.status in {"running", "interrupted", "partial"}
+
+
+@attrs.frozen
+class UsageRow:
+    """One line of an export: an account of a run, or one observation of it. Times are texts, ISO-8601 in UTC.
+
+    ``provisional`` is True when the figures were observed before their period closed, None without figures.
+    """
+
+    run_id: int
+    account_id: str
+    account_name: str | None
+    state: str
+    period_from: str | None
+    period_to: str | None
+    task_count: int | None
+    cycle_count: int | None
+    price_plan_id: int | None
+    audit_info: str | None
+    observed_at: str | None
+    provisional: bool | None
+    attempts: int
+    error: str | None
+    reason: str | None
+
+
+COLUMNS: Final = tuple(field.name for field in attrs.fields(UsageRow))
+"""The columns of every export, in order. Names are stable; new ones are added at the end."""
+
+
+@attrs.define
+class ItemRow:
+    """What :meth:`UsageStore.record` hands to the writer thread."""
+
+    account_id: str
+    state: State
+    attempts: int
+    updated_at: str
+    error: str | None
+    reason: str | None
+    observation: tuple[object, ...] | None
+    account: tuple[object, ...] | None
+
+
+def instant(moment: datetime) -> str:
+    """Return a time of fixed width in UTC, so that the order of texts is the order of times."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def short_instant(text: str) -> str:
+    """Drop the fraction of a stored time when it is zero."""
+    return text.removesuffix(".000000Z") + "Z" if text.endswith(".000000Z") else text
+
+
+def _json(data: object) -> str:
+    # ASCII with escapes: the one form in which even a lone surrogate survives unchanged.
+    return json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+
+
+def _fits(value: int | None) -> bool:
+    return value is None or -_INT64 <= value < _INT64
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else scrub(value)
+
+
+def key(account_id: str) -> str:
+    """Return the id as it is stored: itself, with lone surrogates written out so that no two ids become one."""
+    return account_id if account_id.isascii() else account_id.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def account_columns(account: Account) -> tuple[object, ...]:
+    """Return name, plan, audit info and the whole account as JSON."""
+    plan = account.price_plan_id
+    return (
+        _text(account.name),
+        plan if _fits(plan) else None,
+        _text(account.audit_info),
+        _json(account.to_dict()),
+    )
+
+
+def item_row(outcome: UsageOutcome, run_id: int) -> ItemRow:
+    """Turn an outcome into what is written for it; a usage that no column can hold becomes a failure that says so."""
+    account_id = key(outcome.account_id)
+    collected = instant(outcome.collected_at)
+    account = None if outcome.account is None else account_columns(outcome.account)
+    if outcome.usage is None:
+        assert outcome.error is not None
+        state, code, reason = _classify(outcome.error)
+        return ItemRow(account_id, state, outcome.attempts, collected, code, reason, None, account)
+    usage = outcome.usage
+    try:
+        period = instant(usage.from_date), instant(usage.to_date)
+        fits = _fits(usage.task_count) and _fits(usage.cycle_count) and _fits(usage.current_price_plan_id)
+    except OverflowError:
+        fits = False
+    if not fits:
+        reason = "a number or a time in the answer is beyond what a store can hold"
+        return ItemRow(account_id, "failed", outcome.attempts, collected, "OutOfRange", reason, None, account)
+    observation = (
+        account_id,
+        period[0],
+        collected,
+        run_id,
+        period[1],
+        usage.task_count,
+        usage.cycle_count,
+        usage.current_price_plan_id,
+        _text(usage.audit_info),
+        _json(usage.to_dict()),
+    )
+    return ItemRow(account_id, "ok", outcome.attempts, collected, None, None, observation, account)
+
+
+def _classify(error: CyclrError) -> tuple[State, str, str]:
+    name = type(error).__name__
+    code = f"{name}({error.status})" if isinstance(error, ResponseError) else name
+    reason = scrub(error.message)[:_REASON_LIMIT]
+    if isinstance(error, NotFoundError):
+        return "missing", code, reason
+    if isinstance(error, ForbiddenError):
+        return "forbidden", code, reason
+    return "failed", code, reason

@@ -1,0 +1,199 @@
+"""The tables of a usage store, and how a connection to them is made. ``docs/usage-store.md`` describes them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from cyclr_async.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "connect", "connect_readonly", "store_errors"]
+
+APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
+SCHEMA_VERSION: Final = 1
+_MINIMUM_SQLITE: Final = (3, 37, 0)  # STRICT tables
+
+_log = logging.getLogger("cyclr_async.usage.store")
+
+_SCHEMA: Final = (
+    """
+    CREATE TABLE run (
+        run_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        base_url TEXT NOT NULL,
+        partner TEXT NOT NULL,
+        from_date TEXT,
+        status TEXT NOT NULL CHECK (status IN ('running', 'interrupted', 'partial', 'complete', 'abandoned')),
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        finished_at TEXT,
+        listing_complete INTEGER NOT NULL DEFAULT 0,
+        asked INTEGER NOT NULL DEFAULT 0,
+        ok INTEGER NOT NULL DEFAULT 0,
+        missing INTEGER NOT NULL DEFAULT 0,
+        forbidden INTEGER NOT NULL DEFAULT 0,
+        failed INTEGER NOT NULL DEFAULT 0
+    ) STRICT
+    """,
+    """
+    CREATE TABLE item (
+        run_id INTEGER NOT NULL REFERENCES run,
+        account_id TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'ok', 'missing', 'forbidden', 'failed')),
+        due INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        updated_at TEXT,
+        period_from TEXT,
+        observed_at TEXT,
+        error TEXT,
+        reason TEXT,
+        account_name TEXT,
+        account_plan_id INTEGER,
+        account_audit_info TEXT,
+        account TEXT,
+        PRIMARY KEY (run_id, account_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # What is left to ask, so that resuming a finished million costs nothing.
+    "CREATE INDEX item_due ON item (run_id, account_id) WHERE due = 1",
+    # Clustered by account and period: the previous period of an account lies beside the present one.
+    """
+    CREATE TABLE observation (
+        account_id TEXT NOT NULL,
+        period_from TEXT NOT NULL,
+        observed_at TEXT NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES run,
+        period_to TEXT NOT NULL,
+        task_count INTEGER NOT NULL,
+        cycle_count INTEGER NOT NULL,
+        price_plan_id INTEGER,
+        audit_info TEXT,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (account_id, period_from, observed_at, run_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+@contextmanager
+def store_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turn what SQLite raises into :class:`StoreError` with what happened and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        failure = _explain(error, path, doing)
+    else:
+        return
+    raise failure
+
+
+def _explain(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    if name.startswith(_DAMAGED):
+        return StoreError(
+            f"{path} is not a usable store ({name} while {doing}): it is damaged or not a SQLite file. "
+            "Restore a copy, or choose another path"
+        )
+    if name.startswith(_FULL):
+        return StoreError(
+            f"the store {path} cannot be written ({name} while {doing}): the disk may be full or the place read-only. "
+            "What was committed is kept; make room and resume"
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreError(f"the store {path} is locked by another program ({name} while {doing}): close it and resume")
+    return StoreError(f"the store {path} failed ({name} while {doing})")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the store for writing, and create its tables when the file is new or empty.
+
+    Raises:
+        StoreError: not a store, damaged, made by a newer version, or not writable.
+    """
+    if sqlite3.sqlite_version_info < _MINIMUM_SQLITE:
+        raise StoreError(f"the store needs SQLite 3.37 or later, and this Python has {sqlite3.sqlite_version}")
+    try:
+        # Created here and not by SQLite, because its files take over the mode of the first.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(f"cannot open the store {path}: {error.strerror}") from None
+    with store_errors(path, "opening it"):
+        connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    fresh = _is_empty(connection)
+    if not fresh:
+        _check_identity(connection, path)
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        _log.warning("the file system of the store offers no shared memory; using a rollback journal instead of WAL")
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA journal_size_limit = 16777216")
+    connection.execute("PRAGMA wal_autocheckpoint = 1000")
+    if fresh:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0)
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    if _is_empty(connection):
+        raise StoreError(f"{path} is empty: nothing has been collected into it")
+    identity = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if identity != APPLICATION_ID:
+        raise StoreError(f"{path} is a SQLite file of another program: choose another path")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"the store {path} has schema version {version} and this release knows {SCHEMA_VERSION}: "
+            "use the release that made it, or a later one"
+        )
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """Open the store for reading only; a writer may be at work meanwhile.
+
+    Raises:
+        StoreError: there is no such file, or it is not a usable store.
+    """
+    if not path.is_file():
+        raise StoreError(f"there is no store at {path}")
+    options = "mode=ro"
+    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+        options += "&immutable=1"  # a WAL store on read-only media: no room for its shared memory, and no writer
+    with store_errors(path, "opening it"):
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
+        )
+        try:
+            _check_identity(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection

@@ -1,0 +1,342 @@
+"""The usage store: one SQLite file that is the checkpoint of a run and the history over months."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from cyclr_async.errors import InvalidArgumentError, StoreError
+
+from . import rows
+from .locking import StoreLock
+from .rows import Counts, FinalStatus, PendingAccount, RunInfo, RunScope
+from .runs import choose_run
+from .schema import connect, store_errors
+from .writer import RunWriter, WriterThread
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from datetime import timedelta
+    from types import TracebackType
+
+    from cyclr_async.models import Account
+
+    from .outcome import UsageOutcome
+
+__all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore"]
+
+_T = TypeVar("_T")
+_CLOSE_SECONDS: Final = 5.0
+
+
+class UsageStore:
+    """A run in a store, open for writing. Made by :meth:`open`; use it with ``async with``.
+
+    Nothing here blocks the event loop: every statement runs on the one writer thread. Outcomes are committed in
+    batches: a kill loses at most ``batch_size`` recorded outcomes, none of them older than ``batch_seconds``, and
+    resuming asks for those again. A :class:`StoreError` raised after :meth:`open` leaves a store that can be resumed
+    with everything committed so far.
+
+    Attributes:
+        path: the file.
+        scope: what the run collects.
+        run_id: the number of the run in this store.
+        listing_complete: whether every account of the run is registered, so that the list need not be read again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        run: RunInfo,
+        writer: WriterThread,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        batch_size: int,
+        batch_seconds: float,
+    ) -> None:
+        self.path = path
+        self.scope = run.scope
+        self.run_id = run.run_id
+        self.listing_complete = run.listing_complete
+        self._writer = writer
+        self._loop = loop
+        self._batch_size = batch_size
+        self._batch_seconds = batch_seconds
+        self._buffer: list[rows.ItemRow] = []
+        self._uncommitted = 0
+        self._room = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended: Future[None] | None = None
+        self._failure_reported = False
+        atexit.register(self._end_of_program)
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | os.PathLike[str],
+        scope: RunScope | None,
+        *,
+        resume: bool | None = False,
+        max_age: timedelta | None = None,
+        batch_size: int = 500,
+        batch_seconds: float = 1.0,
+    ) -> Self:
+        """Open or create the store at ``path`` and continue or begin a run in it.
+
+        Args:
+            path: of the file; created with mode 0600 when it does not exist.
+            scope: what is collected, or None to take it from the run that is resumed.
+            resume: True continues the newest unfinished run; None continues an unfinished run of the same scope if
+                there is one and begins a new run otherwise; False always begins a new run, and is refused while a run
+                of the same scope is unfinished.
+            max_age: usages observed longer ago than this are collected again when a run is continued.
+            batch_size: outcomes that may wait for a commit, 1 or more.
+            batch_seconds: the longest time that an outcome waits for its commit, above 0.
+
+        Returns:
+            the open store.
+
+        Raises:
+            StoreError: it is in use, damaged, of another partner, host or period, or there is nothing to resume.
+            InvalidArgumentError: an argument is out of range.
+        """
+        if batch_size < 1 or batch_seconds <= 0:
+            raise InvalidArgumentError("batch_size is at least 1 and batch_seconds above 0")
+        if scope is None and not resume:
+            raise InvalidArgumentError("a new run needs a scope")
+        loop = asyncio.get_running_loop()
+
+        opening = loop.run_in_executor(None, _open_run, Path(path), scope, resume, max_age, batch_seconds)
+        try:
+            writer, run, where = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_discard)
+            raise
+        return cls(where, run, writer, loop, batch_size=batch_size, batch_seconds=batch_seconds)
+
+    async def add_accounts(self, accounts: Sequence[Account | str]) -> int:
+        """Register accounts as pending in this run; those already registered keep their state.
+
+        Args:
+            accounts: accounts as listed, or ids. What the list says of an account is kept beside its usage.
+
+        Returns:
+            how many were not registered before.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
+        values = [
+            (rows.key(account), None, None, None, None)
+            if isinstance(account, str)
+            else (rows.key(account.id), *rows.account_columns(account))
+            for account in accounts
+        ]
+        if not values:
+            return 0
+        return await self._call(lambda run: run.add(values))
+
+    async def finish_listing(self) -> None:
+        """Note that every account of the run is registered, so that a resumed run need not list again.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
+        await self._call(RunWriter.finish_listing)
+        self.listing_complete = True
+
+    async def pending(self, *, after: str | None, limit: int) -> list[PendingAccount]:
+        """Return accounts that have no usage in this run yet, whatever the reason, ordered by id.
+
+        Args:
+            after: the last id of the previous page, or None for the first page.
+            limit: the most accounts to return, 1 or more.
+
+        Returns:
+            up to ``limit`` accounts; fewer means that there are no more.
+
+        Raises:
+            StoreError: the store cannot be read, or is closed.
+        """
+        self._hand_over()
+        cursor = None if after is None else rows.key(after)
+        found = await self._call(lambda run: run.pending(cursor, limit))
+        return [PendingAccount(account_id, _account(text), attempts) for account_id, text, attempts in found]
+
+    async def record(self, outcome: UsageOutcome) -> None:
+        """Take over an outcome; waits only while ``batch_size`` outcomes are not committed.
+
+        A cancelled call has taken the outcome over all the same.
+
+        Args:
+            outcome: what became of an account. A usage is never overwritten by a later failure, and every usage is
+                kept with the time it was observed.
+
+        Raises:
+            StoreError: the store cannot be written (the disk is full, say), or is closed.
+        """
+        self._check()
+        self._buffer.append(rows.item_row(outcome, self.run_id))
+        self._uncommitted += 1
+        # Half a batch is written while the other half fills: the limit on what a kill loses stays batch_size.
+        if len(self._buffer) >= max(1, self._batch_size // 2):
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(self._batch_seconds / 2, self._hand_over)
+        while self._uncommitted > self._batch_size and self._writer.failure is None:
+            self._room.clear()
+            await self._room.wait()
+        self._check()
+
+    async def flush(self) -> None:
+        """Wait until everything recorded so far is committed.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
+        self._hand_over()
+        await self._call(RunWriter.commit)
+
+    async def counts(self) -> Counts:
+        """Return how far the run is, everything recorded so far included. Costs the same however long the run.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
+        self._hand_over()
+        return await self._call(lambda run: run.counts)
+
+    async def finish(self, status: FinalStatus) -> None:
+        """Note how the run ended; ``"interrupted"`` and ``"partial"`` runs can be resumed.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
+        self._hand_over()
+        await self._call(lambda run: run.finish(status))
+
+    async def close(self) -> None:
+        """Commit what was recorded, close the file and give up the lock. May be called again, and concurrently.
+
+        A cancelled call closes all the same, in the background.
+
+        Raises:
+            StoreError: something recorded could not be written and nobody was told yet, or the file is still not
+                closed after 5 seconds.
+        """
+        if self._ended is None:
+            self._ended = self._stop()
+        ended = asyncio.wrap_future(self._ended)
+        done, _ = await asyncio.wait([ended], timeout=_CLOSE_SECONDS)
+        if not done:
+            raise StoreError(f"the store {self.path} is still being written after {_CLOSE_SECONDS:.0f} s")
+        if self._writer.failure is not None and not self._failure_reported:
+            self._failure_reported = True
+            raise _again(self._writer.failure)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self.close()
+        except StoreError as failure:
+            if error is None:
+                raise
+            error.add_note(f"and the store: {failure}")
+
+    def _stop(self) -> Future[None]:
+        self._hand_over()
+        atexit.unregister(self._end_of_program)
+        return self._writer.stop()
+
+    def _end_of_program(self) -> None:
+        # The thread is a daemon, so that a forgotten store cannot keep a program from ending.
+        if self._ended is None:
+            self._ended = self._stop()
+        self._ended.result(_CLOSE_SECONDS)
+
+    def _check(self) -> None:
+        if self._writer.failure is not None:
+            self._failure_reported = True
+            raise _again(self._writer.failure)
+        if self._ended is not None:
+            raise StoreError(f"the store {self.path} is closed")
+
+    async def _call(self, work: Callable[[RunWriter], _T]) -> _T:
+        self._check()
+        try:
+            return await asyncio.wrap_future(self._writer.submit(work))
+        except StoreError as failure:
+            self._failure_reported = True
+            error = _again(failure)
+        raise error
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._buffer:
+            return
+        batch, self._buffer = self._buffer, []
+        written = self._writer.submit(lambda run: run.put(batch))
+        written.add_done_callback(lambda _: self._tell_written(len(batch)))
+
+    def _tell_written(self, size: int) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._written, size)
+        except RuntimeError:
+            return  # the loop is gone, and with it everyone who could be waiting
+
+    def _written(self, size: int) -> None:
+        self._uncommitted -= size
+        self._room.set()
+
+
+def _open_run(
+    path: Path, scope: RunScope | None, resume: bool | None, max_age: timedelta | None, commit_seconds: float
+) -> tuple[WriterThread, RunInfo, Path]:
+    path = path.resolve()
+    if resume and not path.exists():
+        raise StoreError(f"there is no store at {path} to resume")
+    lock = StoreLock(path)
+    lock.acquire()
+    try:
+        connection = connect(path)
+        try:
+            with store_errors(path, "opening the run"):
+                run = choose_run(connection, path, scope, resume, max_age)
+        except BaseException:
+            connection.close()
+            raise
+    except BaseException:
+        lock.release()
+        raise
+    statements = RunWriter(connection, run.run_id, run.counts)
+    return WriterThread(connection, statements, path, commit_seconds=commit_seconds, on_end=lock.release), run, path
+
+
+def _discard(opening: asyncio.Future[tuple[WriterThread, RunInfo, Path]]) -> None:
+    """Close a store whose opener was cancelled."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[0].stop()
+
+
+def _again(failure: StoreError) -> StoreError:
+    """A new exception of the same message: one instance raised in many tasks would collect all their tracebacks."""
+    return StoreError(failure.message)
+
+
+def _account(text: str | None) -> Account | None:
+    if text is None:
+        return None
+    from cyclr_async.models import Account  # noqa: PLC0415  # loaded already by whoever made the account
+
+    return Account.from_dict(json.loads(text))

@@ -1,0 +1,43 @@
+"""Text from elsewhere, made harmless for where it goes: the store, and the terminal."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+__all__ = ["scrub", "term"]
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_PLAIN: Final = re.compile(r"[ -~]*")
+# Separators that break a line, and blanks and marks that draw nothing: each can hide or move what follows.
+_HIDDEN: Final = frozenset("\u2028\u2029\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5")
+
+
+def scrub(text: str) -> str:
+    """Replace lone surrogates by U+FFFD: they have no UTF-8 form, so no file could hold them."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def term(text: str) -> str:
+    r"""Make a text safe to print: one line, no control sequences, no invisible or direction-changing characters.
+
+    Every character of a Unicode category ``C*`` (controls, bidirectional and zero-width marks, surrogates, private
+    and unassigned code points) and every line separator is shown as ``\xNN`` or ``\u{NNNN}``.
+
+    Args:
+        text: any text, such as the name of an account.
+
+    Returns:
+        the text with the dangerous characters written out.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(_shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    if unicodedata.category(char)[0] != "C" and char not in _HIDDEN:
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:04x}}}"
