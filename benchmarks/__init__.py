@@ -1,0 +1,1 @@
+"""Benchmarks: ratios that anyone can reproduce. ``python -m benchmarks.run`` runs them all."""
