@@ -1,0 +1,266 @@
+"""Exports, derived from a store: CSV, JSON Lines and Parquet, with the same bytes for the same store every time."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import json
+import os
+import secrets
+import stat
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final, Literal, TypeAlias
+
+import attrs
+
+from cyclr_async.errors import ConfigurationError, InvalidArgumentError, StoreError
+
+from .reader import UsageReader
+from .rows import COLUMNS, UsageRow
+
+__all__ = ["COLUMNS", "ExportResult", "Format", "export", "formula_safe", "write_csv", "write_jsonl"]
+
+Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
+
+_SUFFIXES: Final[dict[str, Format]] = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+_FORMULA_START: Final = frozenset("=+-@|%\t\r\0")
+_TYPES: Final = {
+    "run_id": "BIGINT",
+    "period_from": "TIMESTAMP",
+    "period_to": "TIMESTAMP",
+    "task_count": "BIGINT",
+    "cycle_count": "BIGINT",
+    "price_plan_id": "BIGINT",
+    "observed_at": "TIMESTAMP",
+    "provisional": "BOOLEAN",
+    "attempts": "BIGINT",
+}
+
+
+@attrs.frozen
+class ExportResult:
+    """What :func:`export` wrote.
+
+    Attributes:
+        path: the file.
+        format: ``"csv"``, ``"jsonl"`` or ``"parquet"``.
+        rows: how many rows it holds.
+    """
+
+    path: Path
+    format: Format
+    rows: int
+
+
+def formula_safe(text: str) -> str:
+    """Put ``'`` before a text that a spreadsheet could take for a formula.
+
+    Looked at is the first character that shows, after NFKC folding, so that neither blanks, nor byte order marks, nor
+    zero-width characters, nor full-width signs can carry a formula past the check.
+    """
+    for char in text:
+        for folded in unicodedata.normalize("NFKC", char):
+            if folded in _FORMULA_START:
+                return "'" + text
+        if not _is_blank(char):
+            return text
+    return text
+
+
+def _is_blank(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char) in {"Cc", "Cf", "Cn", "Mn", "Me", "Zs", "Zl", "Zp"}
+
+
+def write_csv(rows: Iterable[UsageRow], stream: IO[str], *, raw: bool = False, excel: bool = False) -> int:
+    r"""Write rows as CSV: a header, minimal quoting, lines ended by CR LF.
+
+    Args:
+        rows: what :meth:`UsageReader.rows` yields.
+        stream: a text stream opened with ``newline=""``; UTF-8.
+        raw: leave texts as they are. For machines only: a spreadsheet runs what an account name tells it to.
+        excel: begin with a byte order mark, by which Excel knows UTF-8.
+
+    Returns:
+        how many rows were written, the header not counted.
+    """
+    if excel:
+        stream.write("\ufeff")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    written = 0
+    for row in rows:
+        writer.writerow([_cell(getattr(row, name), raw=raw) for name in COLUMNS])
+        written += 1
+    return written
+
+
+def _cell(value: object, *, raw: bool) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and not raw:
+        return formula_safe(value)
+    return value
+
+
+def write_jsonl(rows: Iterable[UsageRow], stream: IO[str]) -> int:
+    r"""Write rows as JSON Lines: one object per line, its members in the order of :data:`COLUMNS`; UTF-8, LF.
+
+    Args:
+        rows: what :meth:`UsageReader.rows` yields.
+        stream: a text stream opened with ``newline="\n"``.
+
+    Returns:
+        how many rows were written.
+    """
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    written = 0
+    for row in rows:
+        stream.write(encode({name: getattr(row, name) for name in COLUMNS}) + "\n")
+        written += 1
+    return written
+
+
+def export(
+    source: UsageReader | str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    format: Format | None = None,  # noqa: A002  # the word that users know
+    run_id: int | None = None,
+    all_observations: bool = False,
+    raw: bool = False,
+    excel: bool = False,
+) -> ExportResult:
+    """Write a store's usage to a file, whole or not at all.
+
+    The rows go to a temporary file beside the target, which replaces it only when it is complete and on the disk: a
+    failure or a kill leaves the old file as it was. A new file gets mode 0600, an existing one keeps its mode.
+
+    Args:
+        source: the store, or a reader of it.
+        target: the file to write.
+        format: ``"csv"``, ``"jsonl"`` or ``"parquet"``, or None to take it from the suffix of ``target``.
+        run_id: the run, or None for the newest (for every run with ``all_observations``).
+        all_observations: one row per observation instead of one per account.
+        raw: CSV only: do not guard against formulas.
+        excel: CSV only: begin with a byte order mark.
+
+    Returns:
+        what was written.
+
+    Raises:
+        InvalidArgumentError: the format is unknown, or an option does not fit it.
+        ConfigurationError: Parquet was asked for and the extra is not installed.
+        StoreError: the store cannot be read, or the file cannot be written; the old file is untouched.
+    """
+    path = Path(target).resolve()
+    chosen = _format(path, format)
+    if chosen != "csv" and (raw or excel):
+        raise InvalidArgumentError("raw and excel are options of CSV")
+    if path.exists() and not path.is_file():
+        raise InvalidArgumentError(f"{path} is not a regular file: write to a stream instead")
+    with contextlib.ExitStack() as stack:
+        reader = source if isinstance(source, UsageReader) else stack.enter_context(UsageReader(source))
+        rows = reader.rows(run_id, all_observations=all_observations)
+        try:
+            written = _replace(path, rows, _writer(chosen, raw=raw, excel=excel))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        else:
+            return ExportResult(path, chosen, written)
+    raise StoreError(f"cannot write {path}: {reason}; what was there before is untouched")
+
+
+_Writer: TypeAlias = Callable[[Iterable[UsageRow], Path], int]
+
+
+def _writer(chosen: Format, *, raw: bool, excel: bool) -> _Writer:
+    if chosen == "parquet":
+        duckdb = _duckdb()
+        return lambda rows, path: _write_parquet(duckdb, rows, path)
+
+    def write(rows: Iterable[UsageRow], path: Path) -> int:
+        with path.open("w", encoding="utf-8", newline="" if chosen == "csv" else "\n") as stream:
+            return write_csv(rows, stream, raw=raw, excel=excel) if chosen == "csv" else write_jsonl(rows, stream)
+
+    return write
+
+
+def _format(path: Path, asked: str | None) -> Format:
+    if asked is not None:
+        for known in _SUFFIXES.values():
+            if asked == known:
+                return known
+        raise InvalidArgumentError(f"unknown format {asked!r}: csv, jsonl or parquet")
+    found = _SUFFIXES.get(path.suffix.lower())
+    if found is None:
+        raise InvalidArgumentError(f"the suffix of {path.name!r} names no format: .csv, .jsonl or .parquet")
+    return found
+
+
+def _replace(path: Path, rows: Iterator[UsageRow], write: _Writer) -> int:
+    temporary = path.with_name(f".{path.name[:200]}.tmp-{secrets.token_hex(6)}")
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        written = write(rows, temporary)
+        temporary.chmod(mode)
+        _sync(temporary, os.O_RDWR)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if sys.platform != "win32":
+        _sync(path.parent, os.O_RDONLY)
+    return written
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _duckdb() -> Any:  # an optional package, possibly without types
+    try:
+        return importlib.import_module("duckdb")
+    except ModuleNotFoundError:
+        failure = ConfigurationError("Parquet needs the extra: pip install 'cyclr-async[parquet]'")
+    raise failure
+
+
+def _write_parquet(duckdb: Any, rows: Iterable[UsageRow], path: Path) -> int:
+    descriptor, name = tempfile.mkstemp(prefix=".usage-", suffix=".jsonl", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+            written = write_jsonl(rows, stream)
+        columns = ", ".join(f"'{column}': '{_TYPES.get(column, 'VARCHAR')}'" for column in COLUMNS)
+        # One thread and the order of insertion: the same rows make the same bytes.
+        options = {"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        with duckdb.connect(":memory:", config=options) as connection:
+            connection.execute(
+                f"COPY (SELECT * FROM read_json({_quoted(name)}, format = 'newline_delimited', "  # noqa: S608
+                f"columns = {{{columns}}})) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+            )
+    except duckdb.Error as error:
+        failure = OSError(f"{type(error).__name__} from DuckDB")
+    else:
+        return written
+    finally:
+        Path(name).unlink(missing_ok=True)
+    raise failure
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
