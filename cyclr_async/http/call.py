@@ -68,6 +68,7 @@ class Call(Generic[T]):
         reader: makes a consumer for bodies that are read piece by piece instead; one per attempt.
         body: the request body.
         content_type: of the body.
+        json: False when the answer may be of any type.
         authorized: False for the token endpoint: no bearer is added and no slot is needed.
         advice: what to do when the outcome of a write is unknown.
     """
@@ -80,5 +81,6 @@ class Call(Generic[T]):
     reader: Callable[[], Reader[T]] | None = attrs.field(default=None, repr=False)
     body: HiddenBytes | None = attrs.field(default=None, repr=False)
     content_type: str = "application/json"
+    json: bool = True
     authorized: bool = True
     advice: str = ""

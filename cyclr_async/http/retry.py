@@ -33,14 +33,14 @@ class Failure:
     Attributes:
         kind: connecting, exchanging bytes, understanding the answer, or the status of the answer.
         sent: whether the request reached the server.
-        permanent: True when the same attempt must fail again: a certificate that does not verify, for example.
+        at_most: attempts that make sense for this failure, or None: 1 for a certificate that does not verify.
         status: the HTTP status, when one was seen.
         retry_after: seconds the server asked to wait, or None.
     """
 
     kind: FailureKind
     sent: Sent
-    permanent: bool = False
+    at_most: int | None = None
     status: int | None = None
     retry_after: float | None = None
 
@@ -113,10 +113,10 @@ def backoff(attempt: int, *, base: float, cap: float, random: float) -> float:
     return random * min(cap, base * 2.0 ** min(attempt - 1, 30))
 
 
-def _may_repeat(failure: Failure, safety: Safety, *, elapsed: float, policy: RetryPolicy) -> Verdict:
+def _may_repeat(failure: Failure, safety: Safety, *, attempt: int, elapsed: float, policy: RetryPolicy) -> Verdict:
     if failure.kind == "decode" and safety is Safety.UNSAFE:
         return Verdict.UNKNOWN
-    if failure.permanent:
+    if failure.at_most is not None and attempt >= failure.at_most:
         return Verdict.FINAL
     if failure.kind == "status" and failure.status not in _TRANSIENT:
         return Verdict.RETRY if failure.status in _NOT_EXECUTED else Verdict.FINAL
@@ -149,7 +149,7 @@ def decide(
         random: a number from 0 up to 1, for the jitter.
     """
     throttled = failure.kind == "status" and failure.status in {429, 503}
-    verdict = _may_repeat(failure, safety, elapsed=elapsed, policy=policy)
+    verdict = _may_repeat(failure, safety, attempt=attempt, elapsed=elapsed, policy=policy)
     base = policy.throttled_base if throttled else policy.base
     delay = backoff(attempt, base=base, cap=policy.cap, random=random)
     pause = 0.0

@@ -1,0 +1,78 @@
+"""From every exception of aiohttp, ssl and the operating system to one of ours."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Final
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
+
+from cyclr_async.errors import (
+    ConnectError,
+    CyclrError,
+    DnsError,
+    ProtocolError,
+    ReadTimeoutError,
+    Sent,
+    TlsError,
+    TransportError,
+    TruncatedResponseError,
+)
+from cyclr_async.http.connector import SecondSend
+
+__all__ = ["FOREIGN", "translate"]
+
+FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, SecondSend, OSError, TimeoutError, ssl.SSLError)
+"""What an attempt can raise besides our own errors and cancellation."""
+
+
+def translate(error: BaseException, *, operation: str, connected: bool, status: int | None) -> CyclrError:
+    """Return our exception for a foreign one. Nothing of the foreign one is kept but its class name.
+
+    Args:
+        error: what was caught.
+        operation: the operation, for the message.
+        connected: False when no connection had been handed over, which proves that nothing was sent.
+        status: the HTTP status, when one had been read.
+    """
+    if not connected or isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return _not_sent(error, operation)
+    sent: Sent = "yes" if status is not None else "maybe"
+    kind: type[TransportError]
+    if isinstance(error, TimeoutError):
+        kind, what = ReadTimeoutError, "the server stopped answering"
+    elif isinstance(error, aiohttp.ClientPayloadError):
+        broken = isinstance(error.__cause__, ContentEncodingError)
+        kind = ProtocolError if broken else TruncatedResponseError
+        what = "the body is not encoded as its header says" if broken else "the connection ended within the answer"
+    elif isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
+        kind, what, sent = ProtocolError, "what came back is not HTTP", "yes"
+    else:
+        kind, what = TransportError, "the connection was closed before the answer came"
+    return kind(f"{operation}: {what} ({type(error).__name__})", sent=sent, status=status)
+
+
+def _not_sent(error: BaseException, operation: str) -> ConnectError:
+    name = type(error).__name__
+    cause = getattr(error, "os_error", None) or error.__cause__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        tls = TlsError(f"{operation}: the certificate of the server was not accepted ({name})", sent="never")
+        tls.permanent = True
+        return tls
+    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError)) or isinstance(
+        cause, ssl.SSLError
+    ):
+        return TlsError(f"{operation}: the TLS handshake failed ({name})", sent="never")
+    if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
+        dns = DnsError(f"{operation}: the host name could not be resolved ({name})", sent="never")
+        dns.permanent = getattr(cause, "errno", None) == socket.EAI_NONAME
+        return dns
+    if isinstance(error, TimeoutError):
+        return ConnectError(f"{operation}: connecting took longer than Timeouts.connect ({name})", sent="never")
+    if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
+        return ConnectError(f"{operation}: the proxy could not be used ({name})", sent="never")
+    reason = getattr(cause, "strerror", None)
+    detail = reason if isinstance(reason, str) and reason.isprintable() else name
+    return ConnectError(f"{operation}: no connection could be made ({detail[:120]})", sent="never")

@@ -1,0 +1,386 @@
+"""The only loop around a request: deadline, limiter, token, one attempt, decide, sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+import attrs
+from yarl import URL
+
+from cyclr_async.auth import AccessToken
+from cyclr_async.config import RetryPolicy, Timeouts
+from cyclr_async.errors import (
+    ConfigurationError,
+    CyclrError,
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    ReadTimeoutError,
+    Sent,
+    UnauthorizedError,
+)
+from cyclr_async.http.call import Call, Safety
+from cyclr_async.http.clock import Clock
+from cyclr_async.http.connector import Attempt
+from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
+from cyclr_async.http.failures import failure_of
+from cyclr_async.http.limiter import Limiter
+from cyclr_async.http.retry import RetryBudget, Verdict, decide
+from cyclr_async.http.tokens import TokenKeeper
+from cyclr_async.http.transport import Stream, Transport
+from cyclr_async.secret import HiddenStr
+
+__all__ = ["Counters", "Effort", "Pipeline", "Probe"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Probe = Callable[[CyclrError | None], None]
+"""Told the result of every attempt: the error, or None."""
+
+_logger: Final = logging.getLogger("cyclr_async.http")
+
+
+@attrs.frozen
+class Effort:
+    """How hard one call is tried.
+
+    Attributes:
+        policy: attempts and backoff.
+        budget: the retry budget to draw on, or None.
+        probe: told the result of every attempt.
+    """
+
+    policy: RetryPolicy
+    budget: RetryBudget | None
+    probe: Probe | None = None
+
+
+class Counters:
+    """What has happened so far, for :meth:`AsyncPartnerSession.stats`."""
+
+    __slots__ = ("active", "attempts", "calls", "failures", "retries")
+
+    def __init__(self) -> None:
+        self.active = self.attempts = self.calls = self.failures = self.retries = 0
+
+
+class _Progress:
+    """Where one call stands."""
+
+    __slots__ = ("attempts", "deadline", "failure", "renewed", "request_id", "spent", "started", "timeout", "token")
+
+    def __init__(self, request_id: str, started: float, timeout: float) -> None:
+        self.request_id = request_id
+        self.started = started
+        self.timeout = timeout
+        self.deadline = started + timeout
+        self.attempts = 0
+        self.spent = 0
+        self.renewed = False
+        self.token: AccessToken | None = None
+        self.failure: CyclrError | None = None
+
+    @property
+    def header(self) -> HiddenStr | None:
+        """The value of the Authorization header."""
+        return None if self.token is None else self.token.header
+
+
+class Pipeline:
+    """Carries every call of a session.
+
+    Args:
+        transport: makes one attempt.
+        limiter: slots, rate, pause.
+        clock: time and chance.
+        timeouts: for attempts and calls.
+        effort: how hard a call is tried unless told otherwise.
+        origin: scheme, host and port of the API; the token goes nowhere else.
+        next_id: makes request ids.
+        on_event: told what happens.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        limiter: Limiter,
+        clock: Clock,
+        *,
+        timeouts: Timeouts,
+        effort: Effort,
+        origin: URL,
+        next_id: Callable[[], str],
+        on_event: EventHook | None,
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._timeouts = timeouts
+        self._next_id = next_id
+        self._on_event = on_event
+        self._place = (origin.scheme, origin.raw_host, origin.port)
+        self.effort = effort
+        self.limiter = limiter
+        self.tokens: TokenKeeper
+        self.counters = Counters()
+
+    async def run(self, call: Call[T], *, timeout: float | None = None, effort: Effort | None = None) -> T:
+        """Carry out a call.
+
+        Args:
+            call: what to send.
+            timeout: wall-clock seconds for everything, or None for ``Timeouts.deadline``.
+            effort: how hard to try, or None for the session's way.
+
+        Raises:
+            CyclrError: what went wrong; never anything else but cancellation.
+        """
+
+        def attempt(progress: _Progress, state: Attempt) -> Awaitable[T]:
+            return self._transport.exchange(
+                call, authorization=progress.header, request_id=progress.request_id, attempt=state
+            )
+
+        return await self._loop(call, attempt, timeout, effort or self.effort)
+
+    @asynccontextmanager
+    async def stream(self, call: Call[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
+        """Open an answer to be read piece by piece; ``timeout`` covers the way to its headers."""
+
+        def attempt(progress: _Progress, state: Attempt) -> Awaitable[Stream]:
+            return self._transport.open_stream(
+                call, authorization=progress.header, request_id=progress.request_id, attempt=state
+            )
+
+        stream = await self._loop(call, attempt, timeout, self.effort)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    async def _loop(
+        self,
+        call: Call[T],
+        attempt: Callable[[_Progress, Attempt], Awaitable[R]],
+        timeout: float | None,
+        effort: Effort,
+    ) -> R:
+        progress = _Progress(self._next_id(), self._clock.now(), self._timeouts.deadline if timeout is None else timeout)
+        counters = self.counters
+        counters.calls += 1
+        counters.active += 1
+        failed: CyclrError | None = None
+        try:
+            while True:
+                outcome = await self._attempt(call, attempt, progress, effort.probe)
+                if not isinstance(outcome, CyclrError):
+                    if effort.budget is not None:
+                        effort.budget.succeeded(progress.spent)
+                    return outcome
+                if not await self._renewed(outcome, progress):
+                    await self._clock.sleep(self._delay(call, outcome, progress, effort))
+        except CyclrError as error:
+            failed = error
+        finally:
+            counters.active -= 1
+            if self._on_event is not None:
+                name = None if failed is None else type(failed).__name__
+                seconds = self._clock.now() - progress.started
+                notify(
+                    self._on_event,
+                    OutcomeEvent(
+                        operation=call.name, request_id=progress.request_id, attempts=progress.attempts, error=name,
+                        seconds=seconds,
+                    ),
+                )  # fmt: skip
+        counters.failures += 1
+        failed.request_id = progress.request_id
+        failed.attempts = progress.attempts
+        raise failed from failed.__cause__
+
+    async def _attempt(
+        self,
+        call: Call[T],
+        attempt: Callable[[_Progress, Attempt], Awaitable[R]],
+        progress: _Progress,
+        probe: Probe | None,
+    ) -> R | CyclrError:
+        """Make one attempt inside a slot, and return its value or its error."""
+        await self._enter(call, progress)
+        begun = self._clock.now()
+        left = progress.deadline - begun
+        allowed = min(left, self._timeouts.attempt)
+        state = Attempt()
+        outcome: R | CyclrError
+        scope = asyncio.timeout(max(allowed, 0.001))
+        progress.attempts += 1
+        self.counters.attempts += 1
+        try:
+            async with scope:
+                outcome = await attempt(progress, state)
+        except CyclrError as error:
+            outcome = error
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            outcome = self._timed_out(call, progress, state, whole=allowed >= left)
+        except asyncio.CancelledError:
+            if call.safety is Safety.UNSAFE and state.connected:
+                _logger.warning(
+                    "%s was cancelled after it was sent: its outcome is unknown (request %s)",
+                    call.name, progress.request_id,
+                )  # fmt: skip
+            raise
+        finally:
+            if call.authorized:
+                self.limiter.release()
+        if isinstance(outcome, CyclrError):
+            progress.failure = outcome
+            if probe is not None:
+                probe(outcome)
+        elif probe is not None:
+            probe(None)
+        if self._on_event is not None:
+            self._report(call, progress, begun, outcome)
+        return outcome
+
+    async def _enter(self, call: Call[T], progress: _Progress) -> None:
+        """Wait for a slot and a token; the slot is held on return, when the call needs one."""
+        if not call.authorized:
+            return
+        if (call.url.scheme, call.url.raw_host, call.url.port) != self._place:
+            raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the API's")
+        tokens = self.tokens
+        while True:
+            if not self.limiter.try_acquire():
+                if self.limiter.pause_left() >= progress.deadline - self._clock.now():
+                    raise self._late(call, progress)
+                await self._in_time(self.limiter.acquire(), call, progress)
+            token = tokens.current()
+            if token is not None:
+                progress.token = token
+                return
+            # No slot is held while waiting for the token endpoint.
+            self.limiter.release()
+            await self._in_time(tokens.get(), call, progress)
+
+    async def _in_time(self, waiting: Awaitable[R], call: Call[T], progress: _Progress) -> R:
+        """Wait for something other than the server, until the deadline at most."""
+        scope = asyncio.timeout(max(progress.deadline - self._clock.now(), 0.001))
+        try:
+            async with scope:
+                return await waiting
+        except CyclrError:
+            raise
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        raise self._late(call, progress)
+
+    async def _renewed(self, error: CyclrError, progress: _Progress) -> bool:
+        """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
+        if not isinstance(error, UnauthorizedError) or progress.renewed or progress.token is None:
+            return False
+        progress.renewed = True
+        scope = asyncio.timeout(max(progress.deadline - self._clock.now(), 0.001))
+        try:
+            async with scope:
+                return await self.tokens.renew(progress.token) is not None
+        except CyclrError:
+            raise
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        return False
+
+    def _delay(self, call: Call[T], error: CyclrError, progress: _Progress, effort: Effort) -> float:
+        """Return how long to wait before the next attempt, or raise what the call ends with."""
+        if isinstance(error, DeadlineExceededError):
+            raise error
+        now = self._clock.now()
+        decision = decide(
+            failure_of(error),
+            call.safety,
+            effort.policy,
+            attempt=progress.attempts,
+            elapsed=now - progress.started,
+            remaining=progress.deadline - now,
+            random=self._clock.random(),
+        )
+        if decision.pause:
+            self.limiter.pause(decision.pause)
+            if self._on_event is not None:
+                notify(
+                    self._on_event,
+                    ThrottleEvent(operation=call.name, request_id=progress.request_id, seconds=decision.pause),
+                )
+        if decision.verdict is Verdict.UNKNOWN:
+            raise self._unknown(call, error) from error
+        if decision.verdict is not Verdict.RETRY:
+            raise error
+        if effort.budget is not None:
+            if not effort.budget.withdraw(decision.cost):
+                error.add_note("not repeated: the retry budget of the session is used up, the server keeps failing")
+                raise error
+            progress.spent += decision.cost
+        self.counters.retries += 1
+        name = type(error).__name__
+        _logger.info(
+            "%s failed with %s, attempt %d; next in %.3f s (request %s)",
+            call.name, name, progress.attempts, decision.delay, progress.request_id,
+        )  # fmt: skip
+        if self._on_event is not None:
+            notify(
+                self._on_event,
+                RetryEvent(
+                    operation=call.name, request_id=progress.request_id, attempt=progress.attempts, error=name,
+                    delay=decision.delay,
+                ),
+            )  # fmt: skip
+        return decision.delay
+
+    def _unknown(self, call: Call[T], error: CyclrError) -> OutcomeUnknownError:
+        advice = call.advice or "look whether it was carried out before calling again"
+        return OutcomeUnknownError(
+            f"{call.name}: it is not known whether the server carried this out, so it was not repeated "
+            f"({error.message}). {advice[:1].upper()}{advice[1:]}.",
+            operation=call.name, status=getattr(error, "status", None), advice=advice, sent=error.sent,
+        )  # fmt: skip
+
+    def _timed_out(self, call: Call[T], progress: _Progress, state: Attempt, *, whole: bool) -> CyclrError:
+        sent: Sent = "maybe" if state.connected else "never"
+        if not whole:
+            return ReadTimeoutError(
+                f"{call.name}: one attempt took longer than Timeouts.attempt ({self._timeouts.attempt:g} s)", sent=sent
+            )
+        late = self._late(call, progress, sent=sent)
+        if call.safety is Safety.UNSAFE and sent != "never":
+            return self._unknown(call, late)
+        return late
+
+    def _late(self, call: Call[T], progress: _Progress, *, sent: Sent | None = None) -> DeadlineExceededError:
+        last = progress.failure
+        waiting = "" if last is None else f"; the last attempt failed: {last.message}"
+        if sent is None:
+            sent = "never" if last is None else last.sent
+        return DeadlineExceededError(
+            f"{call.name}: not finished within {progress.timeout:g} s{waiting}",
+            timeout=progress.timeout, last_error=None if last is None else last.message, sent=sent,
+        )  # fmt: skip
+
+    def _report(self, call: Call[T], progress: _Progress, begun: float, outcome: object) -> None:
+        error = outcome if isinstance(outcome, CyclrError) else None
+        status = 200 if error is None else getattr(error, "status", None)
+        event = AttemptEvent(
+            operation=call.name,
+            request_id=progress.request_id,
+            attempt=progress.attempts,
+            status=status,
+            error=None if error is None else type(error).__name__,
+            seconds=self._clock.now() - begun,
+        )
+        if self._on_event is not None:
+            notify(self._on_event, event)

@@ -1,0 +1,190 @@
+"""The aiohttp sessions: made once, on first use, with every setting that aiohttp leaves open decided."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from cyclr_async._version import __version__
+from cyclr_async.config import Limits, Timeouts
+from cyclr_async.errors import ConfigurationError, SessionClosedError
+from cyclr_async.http.connector import GuardedConnector
+from cyclr_async.secret import SecretUrl
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["Network", "Pool"]
+
+HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "User-Agent": f"cyclr-async/{__version__} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Network:
+    """What lies between this process and the server.
+
+    Attributes:
+        ca_file: a PEM file of certificate authorities to trust besides the system's.
+        client_certificate: PEM files of a certificate and its key, for mutual TLS.
+        ssl_context: a ready context instead of the two above.
+        proxy: the URL of an HTTP proxy; may carry credentials, which are never shown.
+        trace_configs: aiohttp trace configurations, for OpenTelemetry and the like.
+    """
+
+    ca_file: str | PathLike[str] | None = None
+    client_certificate: tuple[str | PathLike[str], str | PathLike[str]] | None = None
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    proxy: SecretUrl | None = None
+    trace_configs: Sequence[aiohttp.TraceConfig] = ()
+
+    def __attrs_post_init__(self) -> None:
+        files = [self.ca_file, *(self.client_certificate or ())]
+        if self.ssl_context is not None and any(file is not None for file in files):
+            raise ConfigurationError("give either ssl_context, or ca_file and client_certificate, not both")
+        for file in files:
+            if file is not None and not Path(file).is_file():
+                raise ConfigurationError(f"there is no file {str(file)!r}: ca_file and client_certificate name PEM files")
+
+    def tls(self) -> ssl.SSLContext:
+        """Build the TLS context: verified, TLS 1.2 or later. Reads files, so it is called off the event loop."""
+        if self.ssl_context is not None:
+            return self.ssl_context
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        problem = None
+        try:
+            if self.ca_file is not None:
+                context.load_verify_locations(cafile=self.ca_file)
+            if self.client_certificate is not None:
+                certificate, key = self.client_certificate
+                context.load_cert_chain(certificate, key)
+        except (ssl.SSLError, OSError) as error:
+            problem = f"the TLS files cannot be used ({error.__class__.__name__}): they must be PEM and belong together"
+        if problem:
+            raise ConfigurationError(problem)
+        return context
+
+
+class Pool:
+    """The connections of a session: one pool for what may be repeated, and connections of their own for writes.
+
+    A write on an idle connection cannot tell "the server closed it before" from "the server died while working on it".
+    On a new connection the question does not arise.
+
+    Args:
+        needs_tls: False when every URL is plain http on a loopback host: then no TLS context is built.
+        network: proxy, certificates, trace configurations.
+        timeouts: for connecting and reading.
+        limits: keep-alive and reuse.
+        borrowed: a session of the caller's, used for everything and never closed.
+    """
+
+    def __init__(
+        self, *, needs_tls: bool, network: Network, timeouts: Timeouts, limits: Limits,
+        borrowed: aiohttp.ClientSession | None,
+    ) -> None:  # fmt: skip
+        self._needs_tls = needs_tls
+        self._network = network
+        self._limits = limits
+        self._opening: asyncio.Task[None] | None = None
+        self._closed = False
+        self.borrowed = borrowed
+        self.timeout = aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=timeouts.connect, sock_read=timeouts.read
+        )
+        self.proxy = URL(network.proxy.reveal()) if network.proxy is not None else None
+        self.reads: aiohttp.ClientSession | None = borrowed
+        self.writes: aiohttp.ClientSession | None = borrowed
+        self._connectors: list[GuardedConnector] = []
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close`, and when a borrowed session was closed by its owner."""
+        return self._closed or (self.borrowed is not None and self.borrowed.closed)
+
+    @property
+    def is_open(self) -> bool:
+        """True once the sessions exist."""
+        return self.reads is not None and not self._closed
+
+    @property
+    def created(self) -> int:
+        """Connections opened so far."""
+        return sum(connector.created for connector in self._connectors)
+
+    @property
+    def reused(self) -> int:
+        """Requests that were sent on a connection opened for an earlier one."""
+        return sum(connector.reused for connector in self._connectors)
+
+    @property
+    def dropped(self) -> int:
+        """Idle connections that were not reused because something arrived on them unasked."""
+        return sum(connector.dropped for connector in self._connectors)
+
+    async def open(self) -> None:
+        """Make the sessions, once, however many callers arrive together and whoever of them is cancelled."""
+        if self._closed:
+            raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+        if self.reads is not None:
+            return
+        if not self._needs_tls:
+            self._build(None)
+            return
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open(), name="cyclr-async-open")
+            self._opening.add_done_callback(self._opened)
+        await asyncio.shield(self._opening)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # retrieved here too, for the case that every caller was cancelled
+
+    async def _open(self) -> None:
+        # Reading the certificate store takes tens of milliseconds; the loop has other things to do.
+        context = await asyncio.get_running_loop().run_in_executor(None, self._network.tls)
+        if not self._closed:
+            self._build(context)
+
+    def _build(self, context: ssl.SSLContext | None) -> None:
+        secure: dict[str, object] = {} if context is None else {"ssl": context}
+        reuse: dict[str, object] = (
+            {"keepalive_timeout": self._limits.keepalive} if self._limits.reuse_connections else {"force_close": True}
+        )
+        # The limiter bounds the connections; a second bound in the pool would only make calls queue twice.
+        self.reads = self._session(GuardedConnector(limit=0, **reuse, **secure))
+        self.writes = self._session(GuardedConnector(limit=0, force_close=True, **secure))
+
+    def _session(self, connector: GuardedConnector) -> aiohttp.ClientSession:
+        self._connectors.append(connector)
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=self.timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            headers=HEADERS,
+            trace_configs=list(self._network.trace_configs),
+        )
+
+    async def close(self) -> None:
+        """Close what this pool opened; a borrowed session stays open. May be called again."""
+        self._closed = True
+        if self._opening is not None:
+            self._opening.cancel()
+        if self.borrowed is None:
+            for session in (self.reads, self.writes):
+                if session is not None:
+                    await session.close()

@@ -1,0 +1,176 @@
+"""The current access token of a session: one refresh at a time, whoever asks and whoever is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from cyclr_async.auth import AccessToken, Exchange, TokenProvider
+from cyclr_async.errors import AuthenticationError, CyclrError
+from cyclr_async.http.clock import Clock
+from cyclr_async.http.events import EventHook, TokenEvent, notify
+
+__all__ = ["OnToken", "TokenKeeper"]
+
+OnToken = Callable[[AccessToken], Awaitable[None] | None]
+"""Called with every new token before it is used, to persist it."""
+
+_REJECTED_AGAIN: Final = 10.0
+"""Seconds for which a token that replaced a rejected one is not replaced again: it would not help."""
+_REMEMBER: Final = 5.0
+"""Seconds for which a failed fetch is remembered, so that the token endpoint is not hammered."""
+_REMEMBER_REFUSAL: Final = 30.0
+"""The same when the endpoint refused the credentials."""
+
+
+def refresh_margin(lifetime: float, random: float) -> float:
+    """Return how long before its end a token is replaced.
+
+    Args:
+        lifetime: seconds from issue to expiry.
+        random: from 0 up to 1; spreads the refreshes of many processes.
+    """
+    margin = min(max(60.0, 0.05 * lifetime), lifetime / 2, 1200.0)
+    return margin * (1.0 + 0.1 * random)
+
+
+class TokenKeeper:
+    """Hands out the current token and renews it ahead of its end, or when the server refuses it.
+
+    Args:
+        provider: where tokens come from.
+        exchange: posts a form to the token endpoint.
+        clock: time and chance.
+        on_token: called with every new token before it is used.
+        on_event: told of refreshes.
+    """
+
+    def __init__(
+        self,
+        provider: TokenProvider,
+        exchange: Exchange,
+        clock: Clock,
+        *,
+        on_token: OnToken | None = None,
+        on_event: EventHook | None = None,
+    ) -> None:
+        self._provider = provider
+        self._exchange = exchange
+        self._clock = clock
+        self._on_token = on_token
+        self._on_event = on_event
+        self._token: AccessToken | None = None
+        self._refresh_at = self._expires_at = float("inf")
+        self._expires_wall = float("inf")
+        self._replaced_rejected_at = float("-inf")
+        self._unpersisted: AccessToken | None = None
+        self._task: asyncio.Task[AccessToken] | None = None
+        self._failure: CyclrError | None = None
+        self._failure_until = float("-inf")
+        self.refreshes = 0
+
+    def current(self) -> AccessToken | None:
+        """Return the token if it can be used right now; starts a refresh in the background when it is due."""
+        token = self._token
+        if token is None:
+            return None
+        now = self._clock.now()
+        if now < self._refresh_at:
+            return token
+        if now >= self._expires_at or self._clock.wall() >= self._expires_wall:
+            return None
+        if now >= self._failure_until:
+            self._start(rejected=False)
+        return token
+
+    async def get(self) -> AccessToken:
+        """Return a token, waiting for the fetch under way or starting one.
+
+        Raises:
+            AuthenticationError: the credentials were refused, now or a moment ago.
+            CyclrError: the token endpoint could not be reached.
+        """
+        return self.current() or await self._fetched(rejected=False)
+
+    async def renew(self, refused: AccessToken) -> AccessToken | None:
+        """Return a token newer than one that the server refused, or None when there will be none."""
+        if self._token is not refused and self._token is not None:
+            return self._token
+        now = self._clock.now()
+        if now - self._replaced_rejected_at < _REJECTED_AGAIN and self._task is None:
+            return None
+        if self._on_event is not None and self._task is None:
+            notify(self._on_event, TokenEvent(action="rejected"))
+        token = await self._fetched(rejected=True)
+        return None if token is refused else token
+
+    async def close(self, grace: float) -> None:
+        """Let a refresh under way finish, for this many seconds at most, so that a rotated token is not lost."""
+        task = self._task
+        if task is not None:
+            await asyncio.wait([task], timeout=grace)
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _fetched(self, *, rejected: bool) -> AccessToken:
+        if self._task is None and self._failure is not None and self._clock.now() < self._failure_until:
+            failure = copy.copy(self._failure)
+            raise failure
+        # The fetch belongs to the session: a caller that is cancelled leaves it running for the others.
+        return await asyncio.shield(self._start(rejected=rejected))
+
+    def _start(self, *, rejected: bool) -> asyncio.Task[AccessToken]:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(
+                self._run(rejected=rejected), name="cyclr-async-token", context=contextvars.Context()
+            )
+            self._task.add_done_callback(self._done)
+        return self._task
+
+    def _done(self, task: asyncio.Task[AccessToken]) -> None:
+        self._task = None
+        if task.cancelled():
+            return
+        error = task.exception()  # retrieved here too, for the case that nobody waits any more
+        if isinstance(error, CyclrError):
+            refused = isinstance(error, AuthenticationError)
+            self._failure = error.with_traceback(None)
+            self._failure_until = self._clock.now() + (_REMEMBER_REFUSAL if refused else _REMEMBER)
+        if error is not None and self._on_event is not None:
+            notify(self._on_event, TokenEvent(action="failed", error=type(error).__name__))
+
+    async def _run(self, *, rejected: bool) -> AccessToken:
+        begun, begun_wall = self._clock.now(), self._clock.wall()
+        token = self._unpersisted
+        if token is None:
+            token = await self._provider.fetch(self._exchange, self._token)
+            self._unpersisted = token
+        if self._on_token is not None:
+            waiting = self._on_token(token)
+            if inspect.isawaitable(waiting):
+                await waiting
+        self._publish(token, begun, begun_wall, rejected=rejected)
+        return token
+
+    def _publish(self, token: AccessToken, begun: float, begun_wall: float, *, rejected: bool) -> None:
+        self._unpersisted = None
+        self._failure = None
+        self._failure_until = float("-inf")
+        self._token = token
+        self.refreshes += 1
+        if rejected:
+            self._replaced_rejected_at = self._clock.now()
+        if token.expires_in is None:
+            self._refresh_at = self._expires_at = self._expires_wall = float("inf")
+        else:
+            # Counted from before the request, on both clocks: the monotonic one may stop while a machine sleeps.
+            margin = refresh_margin(token.expires_in, self._clock.random())
+            self._expires_at = begun + token.expires_in
+            self._expires_wall = begun_wall + token.expires_in
+            self._refresh_at = self._expires_at - margin
+        if self._on_event is not None:
+            notify(self._on_event, TokenEvent(action="refreshed"))

@@ -1,0 +1,261 @@
+"""Exactly one HTTP attempt. Every exception of aiohttp ends here, also as the context of one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
+
+import aiohttp
+
+from cyclr_async.errors import (
+    ConnectError,
+    CyclrError,
+    DecodeError,
+    DesynchronizedError,
+    ProtocolError,
+    ResponseTooLargeError,
+    SessionClosedError,
+)
+from cyclr_async.http.call import Answer, Call, Safety
+from cyclr_async.http.clock import Clock
+from cyclr_async.http.connector import Attempt, SecondSend, current_attempt
+from cyclr_async.http.failures import error_from_response
+from cyclr_async.http.mapping import FOREIGN, translate
+from cyclr_async.http.pool import HEADERS, Pool
+from cyclr_async.secret import HiddenStr
+
+__all__ = ["REQUEST_ID", "Transport"]
+
+T = TypeVar("T")
+
+REQUEST_ID: Final = "X-Request-Id"
+_ERROR_BODY: Final = 64 * 1024
+
+
+class Transport:
+    """Sends one request and returns its answer, or raises one of our errors.
+
+    Args:
+        pool: the connections.
+        clock: the time, for ``Retry-After`` dates.
+        body_limit: the largest decoded body that is accepted, in bytes.
+        id_prefix: the beginning of every request id of this session.
+    """
+
+    def __init__(self, pool: Pool, clock: Clock, *, body_limit: int, id_prefix: str) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._body_limit = body_limit
+        self._id_prefix = id_prefix
+
+    async def exchange(
+        self, call: Call[T], *, authorization: HiddenStr | None, request_id: str, attempt: Attempt
+    ) -> T:  # fmt: skip
+        """Make one attempt and return the value of its answer.
+
+        Args:
+            call: what to send.
+            authorization: the value of the ``Authorization`` header, or None.
+            request_id: the value of ``X-Request-Id``.
+            attempt: filled in while the attempt runs; tells after a cancellation whether anything was sent.
+        """
+        status: int | None = None
+        try:
+            response = await self._send(call, authorization, request_id, attempt)
+            status = response.status
+            try:
+                self._check(call, response, request_id)
+                if status >= 300:
+                    body = await self._error_body(response)
+                    failed = error_from_response(call.name, status, response.headers, body, wall=self._clock.wall())
+                elif call.reader is not None:
+                    reader = call.reader()
+                    async for chunk in response.content.iter_any():
+                        reader.feed(chunk)
+                    return reader.close()
+                else:
+                    return call.decode(Answer(status, response.headers, await self._body(call, response)))
+            finally:
+                # After the last byte this does nothing: the connection is back in the pool already.
+                response.close()
+        except FOREIGN as error:
+            failed = self._translated(error, call, attempt, status)
+        except RuntimeError as error:
+            failed = self._unusable(error, call, attempt)
+        except DecodeError as error:
+            error.status = status
+            raise
+        raise failed
+
+    async def open_stream(
+        self, call: Call[object], *, authorization: HiddenStr | None, request_id: str, attempt: Attempt
+    ) -> Stream:  # fmt: skip
+        """Make one attempt up to the headers of a successful answer."""
+        try:
+            response = await self._send(call, authorization, request_id, attempt)
+            settled = False
+            try:
+                self._check(call, response, request_id)
+                if response.status < 300:
+                    settled = True
+                    return Stream(response, lambda error: self._translated(error, call, attempt, response.status))
+                body = await self._error_body(response)
+                wall = self._clock.wall()
+                failed: CyclrError = error_from_response(call.name, response.status, response.headers, body, wall=wall)
+            finally:
+                if not settled:
+                    response.close()
+        except FOREIGN as error:
+            failed = self._translated(error, call, attempt, None)
+        except RuntimeError as error:
+            failed = self._unusable(error, call, attempt)
+        raise failed
+
+    async def _send(
+        self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
+    ) -> aiohttp.ClientResponse:  # fmt: skip
+        pool = self._pool
+        session = pool.writes if call.safety is Safety.UNSAFE else pool.reads
+        if session is None or pool.closed:
+            raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+        headers: dict[str, str] = {REQUEST_ID: request_id}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
+        if pool.borrowed is not None:
+            headers = {**HEADERS, **headers}
+            sending = session.request(
+                call.method, call.url, data=call.body, headers=headers, allow_redirects=False, proxy=pool.proxy,
+                timeout=pool.timeout, raise_for_status=False, middlewares=(_once(attempt),),
+            )  # fmt: skip
+        else:
+            sending = session.request(
+                call.method, call.url, data=call.body, headers=headers, allow_redirects=False, proxy=pool.proxy
+            )
+        token = current_attempt.set(attempt)
+        try:
+            return await sending
+        finally:
+            current_attempt.reset(token)
+
+    def _check(self, call: Call[T], response: aiohttp.ClientResponse, request_id: str) -> None:
+        status = response.status
+        if not 200 <= status <= 599:
+            raise ProtocolError(f"{call.name}: the server answered with the status {status}", sent="yes", status=status)
+        echoed = response.headers.get(REQUEST_ID)
+        if echoed is not None and echoed != request_id and echoed.startswith(self._id_prefix):
+            raise DesynchronizedError(
+                f"{call.name}: the answer belongs to another request and was discarded", sent="maybe", status=None
+            )
+        if status < 300 and call.reader is not None:
+            self._check_type(call, response)
+
+    def _check_type(self, call: Call[T], response: aiohttp.ClientResponse) -> None:
+        if not call.json:
+            return
+        given = response.headers.get("Content-Type")
+        if given is None:
+            return
+        kind = given.partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise DecodeError(
+                f"{call.name}: the answer is not JSON: its content type says otherwise", expected="application/json"
+            )
+
+    async def _body(self, call: Call[T], response: aiohttp.ClientResponse) -> bytes:
+        length = response.headers.get("Content-Length")
+        limit = self._body_limit
+        if length is not None and "Content-Encoding" not in response.headers and int(length) <= limit:
+            body = await response.read()
+        else:
+            pieces = bytearray()
+            async for chunk in response.content.iter_any():
+                pieces += chunk
+                if len(pieces) > limit:
+                    raise ResponseTooLargeError(
+                        f"{call.name}: the answer is larger than Limits.response_bytes ({limit} bytes)",
+                        sent="yes", status=response.status,
+                    )  # fmt: skip
+            body = bytes(pieces)
+        if body:
+            self._check_type(call, response)
+        return body
+
+    async def _error_body(self, response: aiohttp.ClientResponse) -> bytes:
+        pieces = bytearray()
+        async for chunk in response.content.iter_any():
+            pieces += chunk
+            if len(pieces) >= _ERROR_BODY:
+                break
+        return bytes(pieces[:_ERROR_BODY])
+
+    def _translated(self, error: BaseException, call: Call[T], attempt: Attempt, status: int | None) -> CyclrError:
+        if isinstance(error, CyclrError):
+            return error  # ours that also are OSErrors, such as ConnectError
+        if self._pool.closed:
+            return SessionClosedError(
+                f"{call.name}: the session was closed while the call was under way",
+                sent="maybe" if attempt.connected else "never",
+            )
+        return translate(error, operation=call.name, connected=attempt.connected, status=status)
+
+    def _unusable(self, error: RuntimeError, call: Call[T], attempt: Attempt) -> CyclrError:
+        if isinstance(error, CyclrError):
+            return error
+        if self._pool.closed:
+            return SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+        if attempt.connected:
+            raise error
+        return ConnectError(f"{call.name}: no connection could be made ({type(error).__name__})", sent="never")
+
+
+class Stream:
+    """The body of a successful answer, piece by piece.
+
+    Args:
+        response: the answer.
+        translated: turns a foreign exception into ours.
+    """
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, translated: Callable[[BaseException], CyclrError]
+    ) -> None:
+        self._response = response
+        self._translated = translated
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the pieces as they arrive."""
+        failed: CyclrError | None = None
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except FOREIGN as error:
+            failed = self._translated(error)
+        if failed is not None:
+            raise failed
+
+    def close(self) -> None:
+        """Drop the connection, unless the body was read to its end."""
+        self._response.close()
+
+
+def _once(
+    attempt: Attempt,
+) -> Callable[
+    [aiohttp.ClientRequest, Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]],
+    Awaitable[aiohttp.ClientResponse],
+]:
+    """Keep a borrowed session, whose pool is not ours, from sending a request twice."""
+
+    async def middleware(
+        request: aiohttp.ClientRequest,
+        handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
+    ) -> aiohttp.ClientResponse:
+        if attempt.connected:
+            raise SecondSend
+        # The pool does not say when it hands over a connection, so from here on anything may have been sent.
+        attempt.connected = True
+        return await handler(request)
+
+    return middleware
