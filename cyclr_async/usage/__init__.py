@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .export import COLUMNS, ExportResult, export, write_csv, write_jsonl
+    from .export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
     from .outcome import UsageOutcome
     from .reader import UsageReader
     from .report import Summary, bar, render, summarize
@@ -30,7 +30,7 @@ __all__ = [
     "UsageRow",
     "UsageStore",
     "bar",
-    "export",
+    "export_usage",
     "render",
     "summarize",
     "term",
@@ -51,7 +51,7 @@ _HOME = {
     "UsageRow": "rows",
     "UsageStore": "store",
     "bar": "report",
-    "export": "export",
+    "export_usage": "export",
     "render": "report",
     "summarize": "report",
     "term": "text",

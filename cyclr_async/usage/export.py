@@ -23,7 +23,7 @@ from cyclr_async.errors import ConfigurationError, InvalidArgumentError, StoreEr
 from .reader import UsageReader
 from .rows import COLUMNS, UsageRow
 
-__all__ = ["COLUMNS", "ExportResult", "Format", "export", "formula_safe", "write_csv", "write_jsonl"]
+__all__ = ["COLUMNS", "ExportResult", "Format", "export_usage", "formula_safe", "write_csv", "write_jsonl"]
 
 Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
 
@@ -49,7 +49,7 @@ _TYPES: Final = {
 
 @attrs.frozen
 class ExportResult:
-    """What :func:`export` wrote.
+    """What :func:`export_usage` wrote.
 
     Attributes:
         path: the file.
@@ -130,7 +130,7 @@ def write_jsonl(rows: Iterable[UsageRow], stream: IO[str]) -> int:
     return written
 
 
-def export(
+def export_usage(
     source: UsageReader | str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,

@@ -177,7 +177,9 @@ class UsageReader:
     def comparable(self, run_id: int | None = None) -> Iterator[Comparable]:
         """Yield the collected accounts of a run beside their previous period, ordered by account id."""
         for row in self._stream(_COMPARABLE, (self.run(run_id).run_id,)):
-            yield Comparable(*row[:-1], None if row[-1] is None else bool(row[-1]))
+            values: list[Any] = [*row]
+            values[-1] = None if values[-1] is None else bool(values[-1])
+            yield Comparable(*values)
 
     def periods(self) -> list[PeriodTotal]:
         """Return the totals by month, oldest first; reads the whole history, about a second per million."""

@@ -236,8 +236,10 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
     """
     counts = summary.counts
     lines = [
-        f"Run {summary.run.run_id} ({summary.run.status}): {summary.task_count:,} tasks, "
-        f"{counts.ok:,} of {counts.asked:,} accounts",
+        (
+            f"Run {summary.run.run_id} ({summary.run.status}): {summary.task_count:,} tasks, "
+            f"{counts.ok:,} of {counts.asked:,} accounts"
+        ),
         *_times(summary),
         *_change(summary.comparison),
     ]
@@ -275,8 +277,10 @@ def _change(comparison: Comparison | None) -> list[str]:
         return ["No previous period in the store to compare with"]
     ratio = "" if comparison.ratio is None else f" ({comparison.ratio:+.1%})"
     return [
-        f"Previous period: {comparison.previous_task_count:,} tasks, change {comparison.change:+,}{ratio}, "
-        f"{comparison.accounts:,} accounts compared, {comparison.new_accounts:,} new"
+        (
+            f"Previous period: {comparison.previous_task_count:,} tasks, change {comparison.change:+,}{ratio}, "
+            f"{comparison.accounts:,} accounts compared, {comparison.new_accounts:,} new"
+        )
     ]
 
 
