@@ -1,8 +1,8 @@
 """A server that is never the bottleneck: raw bytes over ``asyncio.Protocol``, in its own process, on its own core.
 
 ``python -m benchmarks.loadserver --port 8080 --delay 0.02`` serves until its standard input closes. Each line on
-standard input is a JSON object, and each gets one JSON line back: ``{"delay": s, "accounts": n}`` changes what is served,
-``{}`` asks for the figures since the previous line (requests, wall seconds, CPU seconds of the server).
+standard input is a JSON object, and each gets one JSON line back: ``{"delay": s, "accounts": n}`` changes what is
+served, ``{}`` asks for the figures since the previous line (requests, wall seconds, CPU seconds of the server).
 """
 
 import argparse

@@ -57,6 +57,7 @@ class _Raw(SingleCalls):
         self.concurrency = concurrency
         parts = urlsplit(base_url)
         assert parts.hostname is not None
+        assert parts.port is not None
         self.head = f"GET {parts.path}/accounts/"
         self.tail = (
             f"/billing HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {TOKEN}\r\n"
