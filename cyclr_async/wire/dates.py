@@ -1,0 +1,137 @@
+"""Dates and times as the API writes them.
+
+The document shows two forms: ``2017-03-09T16:23:08`` without a zone, taken as UTC, and
+``2016-11-18T10:50:45.6509216Z`` with seven fractional digits. Both become aware datetimes in UTC.
+"""
+
+import re
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from typing import Any, Final, Self, SupportsIndex
+
+__all__ = ["WireDatetime", "format_date", "format_datetime", "parse_datetime", "wire_text"]
+
+_ISO: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
+    r"(\.[0-9]{1,7})?"
+    r"(Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
+)
+_from_iso: Final = datetime.fromisoformat
+
+
+class WireDatetime(datetime):
+    """A datetime that remembers how the API wrote it, where that says more than the datetime itself.
+
+    It compares and hashes as the datetime it is; arithmetic and :meth:`replace` give plain datetimes.
+    """
+
+    __slots__ = ("_wire",)
+    _wire: str
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make a plain datetime: only :func:`parse_datetime` knows a wire text."""
+        return datetime(*args, **kwargs)  # type: ignore[return-value]  # noqa: DTZ001
+
+    @classmethod
+    def _of(cls, moment: datetime, wire: str) -> Self:
+        self = datetime.__new__(
+            cls,
+            moment.year,
+            moment.month,
+            moment.day,
+            moment.hour,
+            moment.minute,
+            moment.second,
+            moment.microsecond,
+            moment.tzinfo,
+        )
+        self._wire = wire
+        return self
+
+    @property
+    def wire(self) -> str:
+        """The text of the API, such as ``2016-11-18T10:50:45.6509216Z``."""
+        return self._wire
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return parse_datetime, (self._wire,)
+
+
+def parse_datetime(text: str) -> datetime:
+    """Read a date and time of the API.
+
+    Args:
+        text: ``YYYY-MM-DDTHH:MM:SS``, with up to seven fractional digits and with ``Z``, an offset or neither
+            (neither means UTC).
+
+    Returns:
+        An aware datetime in UTC, exact to the microsecond (a seventh digit is cut off). It is a
+        :class:`WireDatetime` when the text says more than the datetime can.
+
+    Raises:
+        ValueError: the text has another form, or no such moment exists. The text is not part of the message.
+    """
+    # The usual form first: for 19 characters with these separators, fromisoformat is as strict as the pattern.
+    if len(text) == 19 and text[4::3] == "--T::" and text[11:13] < "24":
+        return _from_iso(text + "+00:00")
+    match = _ISO.fullmatch(text)
+    moment = None
+    if match:
+        seconds, fraction, zone = match.groups(default="")
+        zone = "+00:00" if zone in {"", "Z"} else zone
+        with suppress(OverflowError):  # an offset can lead out of the years 1 to 9999
+            moment = _from_iso(seconds + fraction[:7] + zone).astimezone(UTC)
+    if moment is None:
+        raise ValueError("not a date and time of the form YYYY-MM-DDTHH:MM:SS")
+    return moment if wire_text(moment) == text else WireDatetime._of(moment, text)  # noqa: SLF001
+
+
+def wire_text(moment: datetime) -> str:
+    """Return the text that :func:`parse_datetime` reads back as ``moment``, the API's own text where it is known."""
+    if isinstance(moment, WireDatetime):
+        return moment.wire
+    text = _utc(moment).isoformat()
+    return text.rstrip("0") if "." in text else text
+
+
+def format_datetime(moment: datetime) -> str:
+    """Write a date and time for a request: ``2017-03-09T16:23:08``.
+
+    Args:
+        moment: aware datetimes are converted to UTC, naive ones are taken as UTC; fractions are cut off.
+
+    Returns:
+        UTC without a zone, in whole seconds, as in the document's examples.
+
+    Raises:
+        TypeError: ``moment`` is no datetime.
+    """
+    if not isinstance(moment, datetime):
+        raise TypeError(f"a datetime is needed, not {type(moment).__name__}")
+    return _utc(moment).isoformat(timespec="seconds")
+
+
+def format_date(day: date) -> str:
+    """Write a date for a request: ``2016-12-09``.
+
+    Args:
+        day: a date; a datetime is refused, because the day it means depends on a time zone.
+
+    Raises:
+        TypeError: ``day`` is a datetime or no date at all.
+    """
+    if isinstance(day, datetime):
+        raise TypeError("a date is needed, not a datetime: call .date() in the time zone you mean")
+    if not isinstance(day, date):
+        raise TypeError(f"a date is needed, not {type(day).__name__}")
+    return day.isoformat()
+
+
+def _utc(moment: datetime) -> datetime:
+    return (moment if moment.tzinfo is None else moment.astimezone(UTC)).replace(tzinfo=None)

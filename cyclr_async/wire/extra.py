@@ -1,0 +1,61 @@
+"""The fields of an answer that the API document does not describe."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, final
+
+__all__ = ["EMPTY", "Extra", "as_extra"]
+
+
+@final
+class Extra(Mapping[str, Any]):
+    """An immutable mapping from the wire names of unknown fields to their JSON values.
+
+    ``repr`` shows the names only, because nothing is known about the values: one may be a secret.
+    """
+
+    __slots__ = ("_absent", "_items")
+
+    def __init__(self, items: Mapping[str, Any] | None = None, *, absent: frozenset[str] = frozenset()) -> None:
+        self._items = dict(items or {})
+        self._absent = absent
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Wire names of the documented optional fields that the answer left out, which is not the same as null."""
+        return self._absent
+
+    def __getitem__(self, name: str) -> Any:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"Extra({', '.join(self._items)})"
+
+    def __copy__(self) -> "Extra":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Extra":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self._items, self._absent)
+
+
+EMPTY: Final = Extra()
+"""Nothing extra: the one instance that usual answers share."""
+
+
+def _rebuild(items: dict[str, Any], absent: frozenset[str]) -> Extra:
+    return Extra(items, absent=absent) if items or absent else EMPTY
+
+
+def as_extra(items: Mapping[str, Any]) -> Extra:
+    """Return any mapping as an :class:`Extra`, the shared :data:`EMPTY` when there is nothing in it."""
+    if isinstance(items, Extra):
+        return items
+    return Extra(items) if items else EMPTY

@@ -1,0 +1,75 @@
+"""One segment of a URL path, made from an id that must not be able to change the path."""
+
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import quote
+
+from cyclr_async.errors import InvalidArgumentError
+
+__all__ = ["segment"]
+
+_LIMIT: Final = 128
+_EXCERPT: Final = 16
+_PLAIN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,128}").fullmatch
+_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f/\\?#%]")
+
+
+def segment(value: str, *, name: str = "account_id") -> str:
+    r"""Return an id as one percent-encoded path segment.
+
+    Percent-encoding alone is not enough: ``..`` cannot be encoded, and a proxy may decode ``%2F``. What could be read
+    as part of the path is therefore refused, before anything is sent.
+
+    Args:
+        value: 1 to 128 characters; no white space, no control or unassigned characters, none of ``/ \ ? # %``, not
+            ``.`` or ``..``, in Unicode normal form C.
+        name: what the value is called in the error message.
+
+    Returns:
+        The encoded segment, ASCII only.
+
+    Raises:
+        InvalidArgumentError: the value cannot be a path segment.
+    """
+    if type(value) is str and _PLAIN(value):
+        return value
+    problem = _problem(value)
+    if problem:
+        raise InvalidArgumentError(
+            f"{name} cannot be used in a URL: it {problem}{_excerpt(value)}; pass the id as the API returned it"
+        )
+    return quote(str.__str__(value), safe="")
+
+
+def _problem(value: object) -> str:
+    if not isinstance(value, str):
+        return f"is {type(value).__name__}, not str"
+    if not value:
+        return "is empty"
+    if len(value) > _LIMIT:
+        return f"has {len(value)} characters, more than {_LIMIT}"
+    if value in {".", ".."}:
+        return "is a dot segment, which names another path"
+    if _FORBIDDEN.search(value) or any(char.isspace() for char in value):
+        return "holds white space, a control character or one of / \\ ? # %"
+    return "" if value.isascii() else _problem_beyond_ascii(value)
+
+
+def _problem_beyond_ascii(value: str) -> str:
+    if any(unicodedata.category(char).startswith("C") for char in value):
+        return "holds a control, format, surrogate or unassigned character"
+    if not unicodedata.is_normalized("NFC", value):
+        return "is not in Unicode normal form C"
+    # Servers that fold compatibility characters would read a full-width solidus as a slash.
+    folded = unicodedata.normalize("NFKC", value)
+    if folded in {".", ".."} or _FORBIDDEN.search(folded):
+        return "holds a character that some servers read as one of / \\ ? # % or as dots"
+    return ""
+
+
+def _excerpt(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        return ""
+    shown = ascii(str.__str__(value[:_EXCERPT]))
+    return f" ({shown}…)" if len(value) > _EXCERPT else f" ({shown})"
