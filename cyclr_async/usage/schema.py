@@ -184,14 +184,18 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     """
     if not path.is_file():
         raise StoreError(f"there is no store at {path}")
-    options = "mode=ro"
-    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
-        options += "&immutable=1"  # a WAL store on read-only media: no room for its shared memory, and no writer
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        options = "mode=rw"  # a connection that may not write could not clean up the write-ahead log at its end
+    elif path.with_name(path.name + "-wal").exists():
+        options = "mode=ro"
+    else:
+        options = "mode=ro&immutable=1"  # on read-only media: no room for shared memory, and no writer
     with store_errors(path, "opening it"):
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
         )
         try:
+            connection.execute("PRAGMA query_only = ON")
             _check_identity(connection, path)
         except BaseException:
             connection.close()

@@ -46,6 +46,11 @@ _SET_FAILURE: Final = """
     UPDATE item SET state = ?5, attempts = attempts + ?3, updated_at = ?4, error = ?6, reason = ?7
     WHERE run_id = ?1 AND account_id = ?2 AND state <> 'ok'
 """
+# Told which index to use: left to itself SQLite walks the primary key, past every account that is done.
+_DUE: Final = """
+    SELECT account_id, account, attempts FROM item INDEXED BY item_due
+    WHERE run_id = ? AND due = 1 AND account_id > ? ORDER BY account_id LIMIT ?
+"""
 
 
 class RunWriter:
@@ -131,12 +136,8 @@ class RunWriter:
 
     def pending(self, after: str | None, limit: int) -> list[tuple[str, str | None, int]]:
         """Return id, account JSON and attempts of accounts still to ask, ordered by id."""
-        where, values = ("", ()) if after is None else ("AND account_id > ?", (after,))
-        return self._connection.execute(
-            f"SELECT account_id, account, attempts FROM item WHERE run_id = ? AND due = 1 {where} "  # noqa: S608
-            "ORDER BY account_id LIMIT ?",
-            (self._run_id, *values, limit),
-        ).fetchall()
+        # No id is empty, so that the first page is the one after the empty id.
+        return self._connection.execute(_DUE, (self._run_id, after or "", limit)).fetchall()
 
 
 @attrs.frozen

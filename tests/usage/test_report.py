@@ -4,6 +4,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
 from usage_make import NOVEMBER, account, bad, good
 
 from cyclr_async.errors import NotFoundError, StoreError
@@ -81,12 +82,8 @@ async def test_an_empty_run_has_a_summary(path: Path, scope: RunScope) -> None:
         found = summarize(reader)
         assert (found.task_count, found.top, found.observed_min) == (0, (), None)
         assert render(found)[0] == "Run 1 (running): 0 tasks, 0 of 0 accounts"
-        try:
+        with pytest.raises(StoreError, match="no run 7"):
             summarize(reader, 7)
-        except StoreError as error:
-            assert "no run 7" in str(error)
-        else:
-            raise AssertionError("run 7 does not exist")
 
 
 def test_bars() -> None:

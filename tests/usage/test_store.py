@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -15,6 +16,7 @@ from usage_make import SEEN, account, bad, good
 
 from cyclr_async.errors import ForbiddenError, InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import Counts, RunScope, UsageOutcome, UsageReader, UsageStore
+from cyclr_async.usage.writer import RunWriter
 
 
 async def test_counts_follow_every_change_of_state(path: Path, scope: RunScope) -> None:
@@ -85,9 +87,7 @@ async def test_second_run_of_the_same_command(path: Path, scope: RunScope) -> No
         ({"from_date": None}, "since the last bill"),
     ],
 )
-async def test_resume_refuses_another_scope(
-    path: Path, scope: RunScope, change: dict[str, str | date | None], words: str
-) -> None:
+async def test_resume_refuses_another_scope(path: Path, scope: RunScope, change: dict[str, Any], words: str) -> None:
     await (await UsageStore.open(path, scope)).close()
     with pytest.raises(StoreError, match=words):
         await UsageStore.open(path, attrs.evolve(scope, **change), resume=True)
@@ -195,7 +195,9 @@ async def test_surrogates_and_giants_do_not_break_it(path: Path, scope: RunScope
     async with await UsageStore.open(path, scope) as store:
         await store.record(good("ok", listed=account("ok", "a\x00b\u202e=1")))
         await store.record(bad("x\ud800", ForbiddenError("no \udfff", status=403)))
-        usage = attrs.evolve(good("big").usage, task_count=2**63)
+        usage = good("big").usage
+        assert usage is not None
+        usage = attrs.evolve(usage, task_count=2**63)
         await store.record(UsageOutcome(account_id="big", usage=usage, collected_at=SEEN))
         await store.record(good("max", 2**63 - 1))
         assert await store.counts() == Counts(4, 2, 0, 1, 1)
@@ -223,6 +225,24 @@ async def test_every_observation_is_kept(path: Path, scope: RunScope) -> None:
     with UsageReader(path) as reader:
         assert [(row.task_count, row.provisional) for row in reader.history("a")] == [(5, True), (9, False)]
         assert [row.task_count for row in reader.rows()] == [9, 5]
+
+
+async def test_resuming_a_finished_store_skips_over_what_is_done(path: Path, scope: RunScope) -> None:
+    async with await UsageStore.open(path, scope) as store:
+        for number in range(3000):
+            await store.record(good(f"{number:06}"))
+        await store.add_accounts(["zzz"])
+    with closing(sqlite3.connect(path)) as other:
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        other.set_progress_handler(count, 100)
+        run = RunWriter(other, 1, Counts())
+        assert [row[0] for row in run.pending(None, 500)] == ["zzz"]
+    assert steps <= 2
 
 
 async def test_back_pressure_and_cancellation_lose_nothing(path: Path, scope: RunScope) -> None:

@@ -29,8 +29,8 @@ async def main(path, total):
         print("start", flush=True)
         while page := await store.pending(after=None, limit=100):
             for one in page:
-                print("r", one.account_id)
                 await store.record(good(one.account_id))
+                print("r", one.account_id, flush=True)
                 recorded += 1
                 if recorded % 250 == 0:
                     await store.flush()
