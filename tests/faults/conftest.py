@@ -1,0 +1,21 @@
+"""Every test of this folder watches its tasks and sockets, and no log record may show a canary secret."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.faults.tls import TlsWorld
+from tests.support.leaks import no_leaks
+
+
+@pytest.fixture(autouse=True)
+async def leaves_nothing_behind() -> AsyncIterator[None]:
+    async with no_leaks():
+        yield
+
+
+@pytest.fixture(scope="session")
+def tls_world(tmp_path_factory: pytest.TempPathFactory) -> TlsWorld:
+    return TlsWorld.build(tmp_path_factory.mktemp("tls"))
