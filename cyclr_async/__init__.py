@@ -1,1 +1,148 @@
-"""x"""
+"""Async client for the Cyclr partner API. The names below are the public interface; importing this module is cheap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cyclr_async._version import __version__
+
+if TYPE_CHECKING:
+    from cyclr_async.auth import AccessToken, ClientCredentials, PasswordGrant, StaticToken, TokenProvider
+    from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts
+    from cyclr_async.errors import (
+        AuthenticationError,
+        BadRequestError,
+        BulkInterruptedError,
+        ConfigurationError,
+        ConflictError,
+        ConnectError,
+        CyclrError,
+        DeadlineExceededError,
+        DecodeError,
+        DesynchronizedError,
+        DnsError,
+        ForbiddenError,
+        InvalidArgumentError,
+        NotFoundError,
+        OutcomeUnknownError,
+        ProtocolError,
+        RateLimitedError,
+        ReadTimeoutError,
+        ResponseError,
+        ResponseTooLargeError,
+        ServerError,
+        SessionClosedError,
+        StoreError,
+        TlsError,
+        TransportError,
+        TruncatedResponseError,
+        UnauthorizedError,
+        UnexpectedRedirectError,
+        UnprocessableError,
+        WrongEventLoopError,
+    )
+    from cyclr_async.http.events import AttemptEvent, Event, OutcomeEvent, RetryEvent, ThrottleEvent, TokenEvent
+    from cyclr_async.http.raw import RawResponse
+    from cyclr_async.http.stats import Stats
+    from cyclr_async.models import Account, AccountUsage, PartnerDetails, PricePlan, SignInToken
+    from cyclr_async.secret import Secret, SecretUrl
+    from cyclr_async.session import AsyncPartnerSession
+    from cyclr_async.usage.outcome import UsageOutcome
+    from cyclr_async.wire.unset import UNSET, Unset
+
+_HOMES = {
+    "auth": "AccessToken ClientCredentials PasswordGrant StaticToken TokenProvider",
+    "config": "Limits Region RetryPolicy Timeouts",
+    "errors": "AuthenticationError BadRequestError BulkInterruptedError ConfigurationError ConflictError ConnectError "
+    "CyclrError DeadlineExceededError DecodeError DesynchronizedError DnsError ForbiddenError InvalidArgumentError "
+    "NotFoundError OutcomeUnknownError ProtocolError RateLimitedError ReadTimeoutError ResponseError "
+    "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TransportError TruncatedResponseError "
+    "UnauthorizedError UnexpectedRedirectError UnprocessableError WrongEventLoopError",
+    "http.events": "AttemptEvent Event OutcomeEvent RetryEvent ThrottleEvent TokenEvent",
+    "http.raw": "RawResponse",
+    "http.stats": "Stats",
+    "models": "Account AccountUsage PartnerDetails PricePlan SignInToken",
+    "secret": "Secret SecretUrl",
+    "session": "AsyncPartnerSession",
+    "usage.outcome": "UsageOutcome",
+    "wire.unset": "UNSET Unset",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "UNSET",
+    "AccessToken",
+    "Account",
+    "AccountUsage",
+    "AsyncPartnerSession",
+    "AttemptEvent",
+    "AuthenticationError",
+    "BadRequestError",
+    "BulkInterruptedError",
+    "ClientCredentials",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectError",
+    "CyclrError",
+    "DeadlineExceededError",
+    "DecodeError",
+    "DesynchronizedError",
+    "DnsError",
+    "Event",
+    "ForbiddenError",
+    "InvalidArgumentError",
+    "Limits",
+    "NotFoundError",
+    "OutcomeEvent",
+    "OutcomeUnknownError",
+    "PartnerDetails",
+    "PasswordGrant",
+    "PricePlan",
+    "ProtocolError",
+    "RateLimitedError",
+    "RawResponse",
+    "ReadTimeoutError",
+    "Region",
+    "ResponseError",
+    "ResponseTooLargeError",
+    "RetryEvent",
+    "RetryPolicy",
+    "Secret",
+    "SecretUrl",
+    "ServerError",
+    "SessionClosedError",
+    "SignInToken",
+    "StaticToken",
+    "Stats",
+    "StoreError",
+    "ThrottleEvent",
+    "Timeouts",
+    "TlsError",
+    "TokenEvent",
+    "TokenProvider",
+    "TransportError",
+    "TruncatedResponseError",
+    "UnauthorizedError",
+    "UnexpectedRedirectError",
+    "UnprocessableError",
+    "Unset",
+    "UsageOutcome",
+    "WrongEventLoopError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562), so that ``cyclr --help`` and pytest start without aiohttp."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, runtime_checkable
@@ -18,6 +19,7 @@ __all__ = [
     "StaticToken",
     "TokenProvider",
     "as_provider",
+    "identity",
 ]
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
@@ -270,3 +272,15 @@ def as_provider(auth: TokenProvider | str | Secret) -> TokenProvider:
             f"async method fetch(exchange, previous); got {type(auth).__name__}"
         )
     return auth
+
+
+def identity(provider: TokenProvider) -> str:
+    """Return a stable name for whose data a session sees; it reveals no credential."""
+    known = getattr(provider, "client_id", None)
+    if isinstance(known, str):
+        text = f"client:{known}"
+    elif isinstance(provider, StaticToken):
+        text = f"token:{provider.access_token.value.reveal()}"
+    else:
+        text = f"provider:{type(provider).__qualname__}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

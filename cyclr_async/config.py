@@ -57,7 +57,7 @@ class Region(Enum):
         if region is None:
             names = ", ".join(cls.__members__)
             raise ConfigurationError(
-                f"unknown region {str(text)[:40]!r}: use one of {names}, or base_url= and token_url= for a private instance"
+                f"unknown region {str(text)[:40]!r}: use one of {names}, or base_url= and token_url= together"
             )
         return region
 
@@ -166,7 +166,7 @@ class RetryPolicy:
     budget: int = attrs.field(default=500, validator=_count(0))
 
 
-def _rate(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def _rate(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is None:
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not (math.isfinite(value) and value > 0):

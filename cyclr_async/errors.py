@@ -63,9 +63,7 @@ class CyclrError(Exception):
         sent: ``"never"``, ``"maybe"`` or ``"yes"``: whether the last attempt reached the server.
     """
 
-    def __init__(
-        self, message: str, *, request_id: str | None = None, attempts: int = 0, sent: Sent = "never"
-    ) -> None:
+    def __init__(self, message: str, *, request_id: str | None = None, attempts: int = 0, sent: Sent = "never") -> None:
         super().__init__(message)
         self.request_id = request_id
         self.attempts = attempts
@@ -153,7 +151,7 @@ class TlsError(ConnectError):
 
 
 class ReadTimeoutError(TransportError, TimeoutError):
-    """The server sent nothing for longer than ``Timeouts.read``, or one attempt took longer than ``Timeouts.attempt``."""
+    """The server sent nothing for longer than ``Timeouts.read``, or an attempt outlasted ``Timeouts.attempt``."""
 
 
 class TruncatedResponseError(TransportError):

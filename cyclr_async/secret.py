@@ -23,7 +23,7 @@ class Secret:
 
     def __init__(self, value: str | Secret) -> None:
         if isinstance(value, Secret):
-            value = value._value
+            value = value.reveal()
         if not isinstance(value, str):
             raise TypeError(f"a secret is made from a str, not from {type(value).__name__}")
         self._value = HiddenStr(value)

@@ -56,7 +56,7 @@ class ThrottleEvent:
 
 @attrs.frozen(kw_only=True)
 class TokenEvent:
-    """A new access token was fetched (``action="refreshed"``), could not be (``"failed"``), or was refused (``"rejected"``)."""
+    """An access token was ``"refreshed"``, could not be fetched (``"failed"``), or was refused (``"rejected"``)."""
 
     action: Literal["refreshed", "failed", "rejected"]
     error: str | None = None
@@ -89,5 +89,5 @@ def notify(hook: EventHook, event: Event) -> None:
     """Hand an event to the user's function; what that raises is logged and goes no further."""
     try:
         hook(event)
-    except Exception:  # noqa: BLE001 - a listener must not be able to break the call it listens to
+    except Exception:
         _logger.exception("on_event raised while handling %s; the call goes on", type(event).__name__)

@@ -113,7 +113,9 @@ def _printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        char if char in "\n\t" or not unicodedata.category(char).startswith(("C", "Zl", "Zp")) else f"\\x{ord(char):02x}"
+        char
+        if char in "\n\t" or not unicodedata.category(char).startswith(("C", "Zl", "Zp"))
+        else f"\\x{ord(char):02x}"
         for char in text
     )
 
@@ -127,7 +129,9 @@ def failure_of(error: CyclrError) -> Failure:
         # What is not JSON at all is usually a page of something in between and passes; a wrong field does not.
         return Failure(kind="decode", sent="yes", status=error.status, at_most=None if error.path == "$" else 1)
     if isinstance(error, (TlsError, DnsError)):
-        return Failure(kind="connect", sent="never", at_most=1 if isinstance(error, TlsError) and error.permanent else 2)
+        return Failure(
+            kind="connect", sent="never", at_most=1 if isinstance(error, TlsError) and error.permanent else 2
+        )
     if isinstance(error, ConnectError):
         return Failure(kind="connect", sent="never")
     if isinstance(error, SessionClosedError):

@@ -126,6 +126,7 @@ class Pipeline:
         self.limiter = limiter
         self.tokens: TokenKeeper
         self.counters = Counters()
+        self._idle: asyncio.Event | None = None
 
     async def run(self, call: Call[T], *, timeout: float | None = None, effort: Effort | None = None) -> T:
         """Carry out a call.
@@ -161,6 +162,16 @@ class Pipeline:
         finally:
             stream.close()
 
+    async def drain(self, grace: float) -> None:
+        """Wait for the calls under way, this many seconds at most. No new ones may be started meanwhile."""
+        if self.counters.active and grace > 0:
+            self._idle = asyncio.Event()
+            try:
+                async with asyncio.timeout(grace):
+                    await self._idle.wait()
+            except TimeoutError:
+                _logger.warning("closing with %d calls still under way", self.counters.active)
+
     async def _loop(
         self,
         call: Call[T],
@@ -168,7 +179,9 @@ class Pipeline:
         timeout: float | None,
         effort: Effort,
     ) -> R:
-        progress = _Progress(self._next_id(), self._clock.now(), self._timeouts.deadline if timeout is None else timeout)
+        progress = _Progress(
+            self._next_id(), self._clock.now(), self._timeouts.deadline if timeout is None else timeout
+        )
         counters = self.counters
         counters.calls += 1
         counters.active += 1
@@ -186,6 +199,8 @@ class Pipeline:
             failed = error
         finally:
             counters.active -= 1
+            if self._idle is not None and not counters.active:
+                self._idle.set()
             if self._on_event is not None:
                 name = None if failed is None else type(failed).__name__
                 seconds = self._clock.now() - progress.started

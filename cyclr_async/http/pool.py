@@ -55,7 +55,9 @@ class Network:
             raise ConfigurationError("give either ssl_context, or ca_file and client_certificate, not both")
         for file in files:
             if file is not None and not Path(file).is_file():
-                raise ConfigurationError(f"there is no file {str(file)!r}: ca_file and client_certificate name PEM files")
+                raise ConfigurationError(
+                    f"there is no file {str(file)!r}: ca_file and client_certificate name PEM files"
+                )
 
     def tls(self) -> ssl.SSLContext:
         """Build the TLS context: verified, TLS 1.2 or later. Reads files, so it is called off the event loop."""

@@ -67,7 +67,8 @@ class Transport:
                 self._check(call, response, request_id)
                 if status >= 300:
                     body = await self._error_body(response)
-                    failed = error_from_response(call.name, status, response.headers, body, wall=self._clock.wall())
+                    wall = self._clock.wall()
+                    failed: CyclrError = error_from_response(call.name, status, response.headers, body, wall=wall)
                 elif call.reader is not None:
                     reader = call.reader()
                     async for chunk in response.content.iter_any():
@@ -218,9 +219,7 @@ class Stream:
         translated: turns a foreign exception into ours.
     """
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, translated: Callable[[BaseException], CyclrError]
-    ) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, translated: Callable[[BaseException], CyclrError]) -> None:
         self._response = response
         self._translated = translated
 

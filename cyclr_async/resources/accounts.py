@@ -1,0 +1,257 @@
+"""Accounts and their usage."""
+
+from __future__ import annotations
+
+import builtins
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from datetime import date, datetime
+
+from cyclr_async.errors import CyclrError, DecodeError, InvalidArgumentError, OutcomeUnknownError
+from cyclr_async.http.call import Answer, Call, Safety
+from cyclr_async.models import Account, AccountUsage
+from cyclr_async.resources.base import ListReader, Resource, body_of, id_of, text
+from cyclr_async.resources.base import model as model_of
+from cyclr_async.wire.converter import decode
+from cyclr_async.wire.dates import format_date, format_datetime
+from cyclr_async.wire.segments import segment
+from cyclr_async.wire.stream import ListDecoder
+from cyclr_async.wire.unset import UNSET, Unset
+
+__all__ = ["Accounts"]
+
+BadRecordHook = Callable[[int, DecodeError], object]
+_USAGE = model_of(AccountUsage)
+
+
+class Accounts(Resource):
+    """The accounts of the partner."""
+
+    __slots__ = ()
+
+    async def list(
+        self, *, on_bad_record: BadRecordHook | None = None, timeout: float | None = None
+    ) -> builtins.list[Account]:
+        """Return every account of the partner, in the server's order.
+
+        Args:
+            on_bad_record: called with the index and the error of every account that cannot be decoded; those are left
+                out. Without it the first such account is an error.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            DecodeError: an account is not as documented; ``path`` names it.
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *List Accounts*, ``GET accounts``.
+        """
+        call: Call[builtins.list[Account]] = Call(
+            name="accounts.list", method="GET", url=self._url("accounts"), safety=Safety.SAFE, decode=_accounts,
+            reader=lambda: ListReader(Account, on_bad_record),
+        )  # fmt: skip
+        return await self._sender.send(call, timeout)
+
+    async def iter(
+        self, *, on_bad_record: BadRecordHook | None = None, timeout: float | None = None
+    ) -> AsyncGenerator[Account, None]:
+        """Yield every account while the list arrives: the first at once, in flat memory.
+
+        When the connection breaks within the list, the error comes after the accounts that had arrived. To leave
+        early, use :func:`contextlib.aclosing`, so that the connection is dropped at once.
+
+        Args:
+            on_bad_record: as for :meth:`list`.
+            timeout: wall-clock seconds until the list begins to arrive; ``Timeouts.deadline`` when None.
+
+        Raises:
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *List Accounts*, ``GET accounts``.
+        """
+        call: Call[object] = Call(
+            name="accounts.list", method="GET", url=self._url("accounts"), safety=Safety.SAFE, decode=_accounts,
+            reader=lambda: ListReader(Account),
+        )  # fmt: skip
+        decoder = ListDecoder(Account, lenient=on_bad_record is not None)
+        async with self._sender.stream(call, timeout) as stream:
+            async for chunk in stream.chunks():
+                for account in decoder.feed(chunk):
+                    yield account
+                _report(decoder, on_bad_record)
+            for account in decoder.close():
+                yield account
+            _report(decoder, on_bad_record)
+
+    async def create(
+        self,
+        *,
+        name: str,
+        description: str | Unset | None = UNSET,
+        timezone: str | Unset | None = UNSET,
+        price_plan_id: int | Unset | None = UNSET,
+        next_bill_date: datetime | Unset | None = UNSET,
+        audit_info: str | Unset | None = UNSET,
+        reconcile: bool = False,
+        timeout: float | None = None,
+    ) -> str:
+        """Create an account and return its id.
+
+        The call is never repeated when it is not known whether it was carried out, because the API would create a
+        second account. With ``reconcile=True`` a unique marker is appended to ``AuditInfo``; when the outcome is
+        unknown, the accounts are listed and the one with the marker is taken. Limits: the marker stays in
+        ``AuditInfo``; the whole account list is read; and an account that is still being created at that moment is
+        not found, in which case :class:`OutcomeUnknownError` is raised with the marker to look for later.
+
+        Args:
+            name: not empty.
+            description: free text.
+            timezone: an IANA name such as ``"Europe/London"``.
+            price_plan_id: see ``priceplans.list``.
+            next_bill_date: sent as UTC in whole seconds; a time without zone is taken as UTC.
+            audit_info: free text for the partner's own reference; the usage answer repeats it.
+            reconcile: look the account up when the outcome is unknown.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            InvalidArgumentError: an argument cannot be valid; nothing was sent.
+            OutcomeUnknownError: the account may have been created.
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *Create Account*, ``POST createaccount``. That only ``Name`` is required is assumed.
+        """
+        marker = f"[cyclr-async:{secrets.token_hex(8)}]" if reconcile else None
+        if marker is not None:
+            audit_info = f"{audit_info} {marker}" if isinstance(audit_info, str) and audit_info else marker
+        text(name, "name")
+        fields = _fields(name, description, timezone, price_plan_id, next_bill_date, audit_info)
+        call = Call(
+            name="accounts.create", method="POST", url=self._url("createaccount"), safety=Safety.UNSAFE,
+            body=body_of(fields), decode=id_of,
+            advice="look for the account by its name or AuditInfo before creating it again, or use reconcile=True",
+        )  # fmt: skip
+        if marker is None:
+            return await self._sender.send(call, timeout)
+        try:
+            return await self._sender.send(call, timeout)
+        except OutcomeUnknownError as error:
+            unknown = error
+        return await self._reconciled(marker, unknown)
+
+    async def _reconciled(self, marker: str, unknown: OutcomeUnknownError) -> str:
+        unknown.marker = marker
+        try:
+            for account in await self.list(on_bad_record=lambda _index, _error: None):
+                if account.audit_info is not None and marker in account.audit_info:
+                    return account.id
+        except CyclrError as error:
+            unknown.add_note(f"the lookup of the marker failed too: {error}")
+        raise unknown
+
+    async def update(
+        self,
+        account_id: str,
+        *,
+        name: str | Unset = UNSET,
+        description: str | Unset | None = UNSET,
+        timezone: str | Unset | None = UNSET,
+        price_plan_id: int | Unset | None = UNSET,
+        next_bill_date: datetime | Unset | None = UNSET,
+        audit_info: str | Unset | None = UNSET,
+        timeout: float | None = None,
+    ) -> str:
+        """Change an account and return its id. What is not named stays untouched; ``None`` is sent as null.
+
+        The call sets a state, so it is repeated after a failure, for ``RetryPolicy.write_window`` seconds at most.
+
+        Args:
+            account_id: the account.
+            name: not empty.
+            description: free text; may be empty.
+            timezone: an IANA name such as ``"Europe/London"``.
+            price_plan_id: see ``priceplans.list``.
+            next_bill_date: sent as UTC in whole seconds; a time without zone is taken as UTC.
+            audit_info: free text for the partner's own reference.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            InvalidArgumentError: an argument cannot be valid, or nothing was to be changed; nothing was sent.
+            NotFoundError: no such account.
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *Update Account*, ``PUT accounts/{AccountId}``.
+        """
+        url = self._url(f"accounts/{segment(account_id)}")
+        text(name, "name")
+        fields = _fields(name, description, timezone, price_plan_id, next_bill_date, audit_info)
+        if all(value is UNSET for value in fields.values()):
+            raise InvalidArgumentError("nothing to update: name at least one field")
+        call = Call(
+            name="accounts.update", method="PUT", url=url, safety=Safety.REPEATABLE, body=body_of(fields), decode=id_of
+        )
+        return await self._sender.send(call, timeout)
+
+    async def usage(
+        self, account_id: str, *, from_date: date | None = None, timeout: float | None = None
+    ) -> AccountUsage:
+        """Return the tasks and the highest number of cycles that an account used in a monthly period.
+
+        Args:
+            account_id: the account.
+            from_date: the day the period begins; since the last billing date when None. A ``datetime`` is refused,
+                because the API takes a day.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            InvalidArgumentError: an argument cannot be valid; nothing was sent.
+            NotFoundError: no such account.
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *Get Account Usage*, ``GET accounts/{AccountId}/billing?fromDate={FromDate}``.
+        """
+        return await self._sender.send(self._usage_call(account_id, from_date), timeout)
+
+    def _usage_call(self, account_id: str, from_date: date | None) -> Call[AccountUsage]:
+        url = self._url(f"accounts/{segment(account_id)}/billing")
+        if from_date is not None:
+            url = url.with_query(f"fromDate={format_date(from_date)}")
+        return Call(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
+
+
+def _accounts(answer: Answer) -> list[Account]:
+    return decode(answer.body, list[Account])
+
+
+def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:
+    if hook is not None and decoder.problems:
+        for index, problem in decoder.problems:
+            hook(index, problem)
+        decoder.problems.clear()
+
+
+def _fields(
+    name: str | Unset,
+    description: str | Unset | None,
+    timezone: str | Unset | None,
+    price_plan_id: int | Unset | None,
+    next_bill_date: datetime | Unset | None,
+    audit_info: str | Unset | None,
+) -> dict[str, object]:
+    if price_plan_id not in {UNSET, None} and type(price_plan_id) is not int:
+        raise InvalidArgumentError(
+            f"price_plan_id must be an int, not {type(price_plan_id).__name__}: use int(plan.id) for a PricePlan"
+        )
+    bill_date: object = next_bill_date
+    if next_bill_date is not UNSET and next_bill_date is not None:
+        if not isinstance(next_bill_date, datetime):
+            raise InvalidArgumentError(
+                f"next_bill_date must be a datetime, not {type(next_bill_date).__name__}: it has a time of day"
+            )
+        bill_date = format_datetime(next_bill_date)
+    return {
+        "Name": name,
+        "Description": text(description, "description", empty=True, null=True),
+        "Timezone": text(timezone, "timezone", null=True),
+        "PricePlanId": price_plan_id,
+        "NextBillDate": bill_date,
+        "AuditInfo": text(audit_info, "audit_info", empty=True, null=True),
+    }

@@ -1,0 +1,146 @@
+"""What every resource needs: URLs below the API root, request bodies, and decoders of answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+from yarl import URL
+
+from cyclr_async.errors import DecodeError, InvalidArgumentError
+from cyclr_async.http.call import Answer, Call
+from cyclr_async.secret import HiddenBytes
+from cyclr_async.wire.converter import decode
+from cyclr_async.wire.jsonic import dumps, loads
+from cyclr_async.wire.stream import ListDecoder
+from cyclr_async.wire.unset import UNSET
+
+__all__ = ["ListReader", "Resource", "Sender", "StreamLike", "body_of", "check_timeout", "id_of", "model", "text"]
+
+T = TypeVar("T")
+
+
+class StreamLike(Protocol):
+    """The body of an answer, piece by piece."""
+
+    def chunks(self) -> Any:
+        """Return an async iterator of bytes."""
+        ...
+
+
+class Sender(Protocol):
+    """What a resource knows of the session: it carries calls."""
+
+    @property
+    def root(self) -> URL:
+        """The root of the partner API."""
+        ...
+
+    async def send(self, call: Call[T], timeout: float | None) -> T:
+        """Carry out a call."""
+        ...
+
+    def stream(self, call: Call[object], timeout: float | None) -> AbstractAsyncContextManager[StreamLike]:
+        """Open an answer to be read piece by piece."""
+        ...
+
+
+class Resource:
+    """A part of the API.
+
+    Args:
+        sender: carries the calls.
+    """
+
+    __slots__ = ("_path", "_root", "_sender")
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._root = sender.root
+        self._path = sender.root.raw_path.rstrip("/")
+
+    def _url(self, path: str) -> URL:
+        """Return the URL of a path below the root; every segment of it is quoted already."""
+        return self._root.with_path(f"{self._path}/{path}", encoded=True)
+
+
+class ListReader:
+    """Reads a list of models while it arrives, so that a long one neither blocks the loop nor is held twice."""
+
+    __slots__ = ("_decoder", "_items", "_report")
+
+    def __init__(self, cls: type[Any], report: Callable[[int, DecodeError], object] | None = None) -> None:
+        self._decoder: ListDecoder[Any] = ListDecoder(cls, lenient=report is not None)
+        self._items: list[Any] = []
+        self._report = report
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece of the body."""
+        self._items += self._decoder.feed(chunk)
+
+    def close(self) -> list[Any]:
+        """Take the end of the body and return the models."""
+        self._items += self._decoder.close()
+        if self._report is not None:
+            for index, problem in self._decoder.problems:
+                self._report(index, problem)
+        return self._items
+
+
+def model(cls: type[T]) -> Callable[[Answer], T]:
+    """Return a decoder of answers that are one model."""
+
+    def decoded(answer: Answer) -> T:
+        return decode(answer.body, cls)
+
+    return decoded
+
+
+def id_of(answer: Answer) -> str:
+    """Return the id from the answer of a create or an update."""
+    data = loads(answer.body)
+    value = data.get("Id") if isinstance(data, dict) else None
+    if not isinstance(value, str) or not value:
+        raise DecodeError("the answer holds no id: $.Id must be a non-empty str", path="$.Id", expected="non-empty str")
+    return value
+
+
+def body_of(fields: Mapping[str, object]) -> HiddenBytes:
+    """Return the JSON body with the given fields; those that are UNSET are left out, None becomes null."""
+    try:
+        return HiddenBytes(dumps({name: value for name, value in fields.items() if value is not UNSET}))
+    except UnicodeEncodeError:
+        pass
+    raise InvalidArgumentError("a text holds a lone surrogate, which cannot be sent: remove or replace it")
+
+
+def text(value: object, name: str, *, empty: bool = False, null: bool = False) -> str | None:
+    """Check a text argument.
+
+    Args:
+        value: what was given.
+        name: its name, for the message.
+        empty: accept "".
+        null: accept None.
+
+    Raises:
+        InvalidArgumentError: not a text, or empty where that makes no sense.
+    """
+    if value is UNSET or (value is None and null):
+        return value  # type: ignore[return-value]
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{name} must be a str, not {type(value).__name__}")
+    if not empty and not value.strip():
+        raise InvalidArgumentError(f"{name} must not be empty")
+    return value
+
+
+def check_timeout(timeout: object) -> float | None:
+    """Check the wall-clock budget of a call, in seconds; None stands for the session's default."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and math.isfinite(timeout) and timeout > 0:
+        return float(timeout)
+    raise InvalidArgumentError(f"timeout must be a finite number of seconds greater than 0; got {timeout!r}")

@@ -1,0 +1,342 @@
+"""The session: owns the connection pool and carries the resources."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import secrets
+import warnings
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+
+from yarl import URL
+
+from cyclr_async.auth import AccessToken, StaticToken, TokenProvider, as_provider, identity
+from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
+from cyclr_async.environment import settings_from
+from cyclr_async.errors import ConfigurationError, ResponseError, SessionClosedError, WrongEventLoopError
+from cyclr_async.http.call import Call, Safety
+from cyclr_async.http.clock import Clock, SystemClock
+from cyclr_async.http.events import EventHook
+from cyclr_async.http.limiter import Limiter
+from cyclr_async.http.pipeline import Effort, Pipeline
+from cyclr_async.http.pool import Network, Pool
+from cyclr_async.http.raw import RawResponse, raw_call
+from cyclr_async.http.retry import RetryBudget
+from cyclr_async.http.stats import Stats
+from cyclr_async.http.tokencall import refusal, token_call
+from cyclr_async.http.tokens import OnToken, TokenKeeper
+from cyclr_async.http.transport import Stream, Transport
+from cyclr_async.models import PartnerDetails
+from cyclr_async.resources import Accounts, Connectors, PricePlans, Tokens
+from cyclr_async.resources.base import check_timeout, model
+from cyclr_async.secret import Secret, SecretUrl
+
+if TYPE_CHECKING:
+    import ssl
+    from os import PathLike
+
+    import aiohttp
+
+__all__ = ["AsyncPartnerSession"]
+
+T = TypeVar("T")
+
+_TOKEN_TIMEOUT: Final = 30.0
+"""Seconds for fetching one access token, whatever the caller's own budget."""
+
+_details = model(PartnerDetails)
+
+
+class AsyncPartnerSession:
+    """A client of the Cyclr partner API. Make one per event loop, share it, and close it: ``async with`` does both.
+
+    It can be made without a running event loop; connections are opened on first use.
+
+    Args:
+        auth: an access token, :class:`StaticToken`, :class:`ClientCredentials`, :class:`PasswordGrant`, or an object
+            of your own with an async method ``fetch(exchange, previous)``.
+        region: the public instance, or its name.
+        base_url: the root of the partner API of a private instance; ends in ``/api/partner``. https, or http for a
+            loopback host.
+        token_url: the token endpoint of a private instance; needed there unless ``auth`` is a fixed token.
+        timeouts: how long to wait.
+        retry: when to repeat.
+        limits: how widely to use the API.
+        client_session: an aiohttp session of yours, used for everything and never closed. Its pool, TLS, proxy,
+            default headers and cookies are yours to answer for; redirects, time limits and retries stay as here.
+        ca_file: a PEM file of certificate authorities to trust besides the system's.
+        client_certificate: PEM files of a certificate and its key.
+        ssl_context: a ready TLS context instead of these two.
+        proxy: the URL of an HTTP proxy; it is not taken from the environment.
+        trace_configs: aiohttp trace configurations, for OpenTelemetry and the like.
+        on_event: called with every event (:mod:`cyclr_async.http.events`); what it raises is logged.
+        on_token: called with every new :class:`AccessToken` before it is used, to persist it; may be async.
+        clock: time and chance, for tests.
+
+    Raises:
+        ConfigurationError: a setting cannot work.
+    """
+
+    def __init__(
+        self,
+        auth: TokenProvider | str | Secret,
+        *,
+        region: Region | str = Region.US,
+        base_url: str | URL | None = None,
+        token_url: str | URL | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        limits: Limits | None = None,
+        client_session: aiohttp.ClientSession | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        client_certificate: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | URL | SecretUrl | None = None,
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        on_event: EventHook | None = None,
+        on_token: OnToken | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        auth = Secret(auth) if isinstance(auth, str) else auth
+        self._closed = True  # until everything below has worked, there is nothing to close
+        provider = as_provider(auth)
+        region = region if isinstance(region, Region) else Region.parse(region)
+        self._root = region.base_url if base_url is None else api_url(base_url, name="base_url")
+        self._timeouts = timeouts or Timeouts()
+        limits = limits or Limits()
+        clock = clock or SystemClock()
+        self._token_url = self._token_endpoint(provider, region, base_url, token_url)
+        network = Network(
+            ca_file=ca_file, client_certificate=client_certificate, ssl_context=ssl_context,
+            proxy=None if proxy is None else SecretUrl(proxy.reveal() if isinstance(proxy, SecretUrl) else str(proxy)),
+            trace_configs=tuple(trace_configs),
+        )  # fmt: skip
+        secure = "https" in {self._root.scheme, self._token_url.scheme if self._token_url else "http"}
+        self._pool = Pool(
+            needs_tls=secure, network=network, timeouts=self._timeouts, limits=limits, borrowed=client_session
+        )
+        prefix = f"{secrets.token_hex(8)}-"
+        numbers = itertools.count(1)
+        policy = retry or RetryPolicy()
+        self._pipeline = Pipeline(
+            Transport(self._pool, clock, body_limit=limits.response_bytes, id_prefix=prefix),
+            Limiter(limits.connections, limits.requests_per_second, clock),
+            clock,
+            timeouts=self._timeouts,
+            effort=Effort(policy, RetryBudget(policy.budget)),
+            origin=self._root,
+            next_id=lambda: f"{prefix}{next(numbers):06x}",
+            on_event=on_event,
+        )
+        self._pipeline.tokens = self._tokens = TokenKeeper(
+            provider, self._exchange, clock, on_token=on_token, on_event=on_event
+        )
+        self.clock = clock
+        self.limits = limits
+        self.partner = identity(provider)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
+        self._closed = False
+        self.accounts = Accounts(self)
+        self.connectors = Connectors(self)
+        self.priceplans = PricePlans(self)
+        self.tokens = Tokens(self)
+
+    @staticmethod
+    def _token_endpoint(
+        provider: TokenProvider, region: Region, base_url: str | URL | None, token_url: str | URL | None
+    ) -> URL | None:
+        if token_url is not None:
+            return api_url(token_url, name="token_url")
+        if base_url is None:
+            return region.token_url
+        known = {r.base_url: r.token_url for r in Region}.get(api_url(base_url, name="base_url"))
+        if known is None and not isinstance(provider, StaticToken):
+            raise ConfigurationError(
+                "token_url is missing: a private instance issues tokens at https://{its API host}/oauth/token"
+            )
+        return known
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """Make a session from ``CYCLR_*`` variables.
+
+        Credentials: ``CYCLR_ACCESS_TOKEN``; or ``CYCLR_CLIENT_ID`` and ``CYCLR_CLIENT_SECRET``; or
+        ``CYCLR_CLIENT_ID``, ``CYCLR_USERNAME`` and ``CYCLR_PASSWORD``; ``CYCLR_ACCOUNT_ID`` restricts the token to
+        one account. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and ``CYCLR_TOKEN_URL``. Numbers:
+        ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``, ``CYCLR_REQUESTS_PER_SECOND``. Network:
+        ``CYCLR_PROXY``, ``CYCLR_CA_FILE``.
+
+        Args:
+            environ: the variables; those of the process when None.
+            options: further arguments of the session; they win over the variables.
+
+        Raises:
+            ConfigurationError: names every missing and every invalid variable at once.
+        """
+        return cls(**{**settings_from(os.environ if environ is None else environ), **options})
+
+    @property
+    def root(self) -> URL:
+        """The root of the partner API."""
+        return self._root
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close`."""
+        return self._closed
+
+    async def details(self, *, timeout: float | None = None) -> PartnerDetails:
+        """Return the partner's settings.
+
+        Args:
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *Partner Details*, ``GET details``.
+        """
+        url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
+        return await self.send(
+            Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        json: object = None,
+        repeatable: bool | None = None,
+        timeout: float | None = None,
+    ) -> RawResponse:
+        """Send a request to an endpoint that has no method here, with the same tokens, limits and retries.
+
+        Args:
+            method: the HTTP method.
+            path: below the API root, such as ``"details"``; each segment is checked and quoted.
+            query: query parameters.
+            json: the body, sent as JSON unless None.
+            repeatable: whether the operation may be repeated when its outcome is unknown; by default GET and HEAD
+                may, and nothing else.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Returns:
+            Status, headers, body; ``.json()`` decodes, and ``answer["Name"]`` looks into the decoded JSON.
+
+        Raises:
+            InvalidArgumentError: the method or the path cannot be valid; nothing was sent.
+            CyclrError: see :mod:`cyclr_async.errors`.
+        """
+        call = raw_call(self._root, method, path, query=query, json=json, repeatable=repeatable)
+        return await self.send(call, timeout)
+
+    def stats(self) -> Stats:
+        """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
+        counters, limiter = self._pipeline.counters, self._pipeline.limiter
+        return Stats(
+            in_flight=limiter.in_flight,
+            queued=limiter.queued,
+            active=counters.active,
+            paused_for=limiter.pause_left(),
+            connections_created=self._pool.created,
+            connections_reused=self._pool.reused,
+            connections_dropped=self._pool.dropped,
+            calls=counters.calls,
+            attempts=counters.attempts,
+            retries=counters.retries,
+            failures=counters.failures,
+            token_refreshes=self._tokens.refreshes,
+        )
+
+    async def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> T:
+        """Carry out a call; resources and the bulk collection use it."""
+        if timeout is not None:
+            timeout = check_timeout(timeout)
+        if self._loop is None or not self._pool.is_open:
+            await self._ready()
+        else:
+            self._check()
+        return await self._pipeline.run(call, timeout=timeout, effort=effort)
+
+    @asynccontextmanager
+    async def stream(self, call: Call[object], timeout: float | None) -> AsyncIterator[Stream]:
+        """Open an answer to be read piece by piece; resources use it."""
+        timeout = check_timeout(timeout)
+        await self._ready()
+        async with self._pipeline.stream(call, timeout=timeout) as stream:
+            yield stream
+
+    def effort(self, policy: RetryPolicy, probe: Any = None) -> Effort:
+        """Return another way of trying, without a retry budget, for bulk work."""
+        return Effort(policy, None, probe)
+
+    async def _exchange(self, form: Mapping[str, str], repeatable: bool) -> AccessToken:
+        if self._token_url is None:
+            raise ConfigurationError("token_url is missing: the token provider asked for the token endpoint")
+        call = token_call(self._token_url, form, repeatable=repeatable)
+        try:
+            return await self._pipeline.run(call, timeout=_TOKEN_TIMEOUT)
+        except ResponseError as error:
+            failed = refusal(error) or error
+        raise failed
+
+    async def _ready(self) -> None:
+        if self._loop is None:
+            self._check()
+            self._loop = asyncio.get_running_loop()
+        self._check()
+        await self._pool.open()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError(
+                "the session belongs to another event loop: make one AsyncPartnerSession per asyncio.run()"
+            )
+        if os.getpid() != self._pid:
+            raise WrongEventLoopError(
+                "the session belongs to the process before fork(): make an AsyncPartnerSession in each process"
+            )
+
+    async def close(self) -> None:
+        """Let calls under way finish for ``Timeouts.close`` seconds, then close every connection. May be repeated."""
+        first, self._closed = not self._closed, True
+        if self._loop is None or self._loop is not asyncio.get_running_loop() or os.getpid() != self._pid:
+            return  # nothing was opened here
+        if first:
+            await self._pipeline.drain(self._timeouts.close)
+            await self._tokens.close(self._timeouts.close)
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        self._check()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("use 'async with AsyncPartnerSession(...)': the session is asynchronous")
+
+        def __exit__(self, *_: object) -> None:
+            """Exist, so that Python reports the message of __enter__."""
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._pool.is_open else "not opened yet"
+        return f"<AsyncPartnerSession {self._root} {state}>"
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and self._pool.is_open and self._pool.borrowed is None:
+            warnings.warn(
+                f"{self!r} was not closed: use 'async with' or await session.close()", ResourceWarning, source=self,
+                stacklevel=1,
+            )  # fmt: skip
