@@ -134,7 +134,7 @@ def export_usage(
     source: UsageReader | str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
-    format: Format | None = None,  # the word that users know
+    format: Format | None = None,  # the word that users know  # noqa: A002
     run_id: int | None = None,
     all_observations: bool = False,
     raw: bool = False,
@@ -250,7 +250,7 @@ def _write_parquet(duckdb: Any, rows: Iterable[UsageRow], path: Path) -> int:
         options = {"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
         with duckdb.connect(":memory:", config=options) as connection:
             connection.execute(
-                f"COPY (SELECT * FROM read_json({_quoted(name)}, format = 'newline_delimited', "
+                f"COPY (SELECT * FROM read_json({_quoted(name)}, format = 'newline_delimited', "  # noqa: S608
                 f"columns = {{{columns}}})) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
             )
     except duckdb.Error as error:

@@ -204,7 +204,7 @@ def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
     return tuple(sorted(found, key=lambda group: (-group.accounts, group.state, group.error)))
 
 
-def bar(value: float, maximum: float, width: int, *, ascii: bool = False) -> str:  # the word users know
+def bar(value: float, maximum: float, width: int, *, ascii: bool = False) -> str:  # the word users know  # noqa: A002
     """Return a bar for ``value`` on a scale to ``maximum``.
 
     Args:
@@ -223,7 +223,7 @@ def bar(value: float, maximum: float, width: int, *, ascii: bool = False) -> str
     return ("█" * full + _EIGHTHS[eighths]).rstrip()
 
 
-def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[str]:
+def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[str]:  # noqa: A002
     """Write a summary as plain lines, safe to print.
 
     Args:

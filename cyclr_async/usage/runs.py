@@ -39,7 +39,7 @@ def _run_info(row: tuple[object, ...]) -> RunInfo:
 
 def read_runs(connection: sqlite3.Connection) -> Iterator[RunInfo]:
     """Yield the runs of a store, newest first."""
-    for row in connection.execute(f"SELECT {_RUN_COLUMNS} FROM run ORDER BY run_id DESC"):
+    for row in connection.execute(f"SELECT {_RUN_COLUMNS} FROM run ORDER BY run_id DESC"):  # noqa: S608
         yield _run_info(row)
 
 

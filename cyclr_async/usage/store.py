@@ -337,6 +337,6 @@ def _again(failure: StoreError) -> StoreError:
 def _account(text: str | None) -> Account | None:
     if text is None:
         return None
-    from cyclr_async.models import Account  # loaded already by whoever made the account
+    from cyclr_async.models import Account  # loaded already by whoever made the account  # noqa: PLC0415
 
     return Account.from_dict(json.loads(text))

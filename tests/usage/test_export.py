@@ -46,7 +46,7 @@ async def test_csv_reads_back_and_runs_no_formula(path: Path, scope: RunScope) -
 
 
 @pytest.mark.parametrize("lead", ["", " ", "\ufeff", "\u200b", "\u00a0\u2060", "\n", "\x1b", "\ufe0f", "\u3000"])
-@pytest.mark.parametrize("sign", "=+-@|%\t\r\0＝＋－＠﹦⁺")
+@pytest.mark.parametrize("sign", "=+-@|%\t\r\0＝＋－＠﹦⁺")  # noqa: RUF001
 def test_a_formula_cannot_hide(lead: str, sign: str) -> None:
     assert formula_safe(f"{lead}{sign}1") == f"'{lead}{sign}1"
 
@@ -106,7 +106,7 @@ async def test_a_failed_export_leaves_the_old_file(path: Path, scope: RunScope) 
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))\n"
         "export_usage(sys.argv[1], sys.argv[2])"
     )
-    failed = subprocess.run(
+    failed = subprocess.run(  # noqa: ASYNC221
         [sys.executable, "-c", code, str(path), str(target)], capture_output=True, timeout=60, check=False
     )
     assert b"StoreError: cannot write" in failed.stderr
@@ -114,7 +114,7 @@ async def test_a_failed_export_leaves_the_old_file(path: Path, scope: RunScope) 
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["usage.csv", "usage.db"]
     export_usage(path, target)
     assert target.stat().st_mode & 0o777 == 0o640
-    with UsageReader(path) as reader, pytest.raises(OSError, match="space"), Path("/dev/full").open("w") as full:
+    with UsageReader(path) as reader, pytest.raises(OSError, match="space"), Path("/dev/full").open("w") as full:  # noqa: ASYNC230
         write_csv(reader.rows(), full)
 
 

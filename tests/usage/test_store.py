@@ -105,7 +105,7 @@ async def test_a_store_is_open_once(path: Path, scope: RunScope) -> None:
         "        print('open', flush=True); sys.stdin.read()\n"
         "asyncio.run(main())"
     )
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout is not None
@@ -118,15 +118,15 @@ async def test_a_store_is_open_once(path: Path, scope: RunScope) -> None:
 
 
 async def test_refuses_what_is_not_a_store(path: Path, scope: RunScope) -> None:
-    path.write_bytes(b"not a database, by far" * 100)
+    path.write_bytes(b"not a database, by far" * 100)  # noqa: ASYNC240
     with pytest.raises(StoreError, match="damaged or not a SQLite file"):
         await UsageStore.open(path, scope)
-    path.unlink()
+    path.unlink()  # noqa: ASYNC240
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE t (x)")
     with pytest.raises(StoreError, match="another program"):
         await UsageStore.open(path, scope)
-    path.unlink()
+    path.unlink()  # noqa: ASYNC240
     await (await UsageStore.open(path, scope)).close()
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 99")
@@ -141,7 +141,7 @@ async def test_damaged_pages_end_in_a_store_error(path: Path, scope: RunScope) -
         await store.add_accounts([f"{number:05}" for number in range(5000)])
     with path.open("r+b") as file:
         file.seek(4096 * 3)
-        file.write(b"\xff" * (path.stat().st_size - 4096 * 3))
+        file.write(b"\xff" * (path.stat().st_size - 4096 * 3))  # noqa: ASYNC240
     with pytest.raises(StoreError, match="damaged"):
         async with await UsageStore.open(path, scope, resume=True) as store:
             await store.pending(after=None, limit=10_000)
@@ -179,7 +179,7 @@ async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -
     )
     await (await UsageStore.open(path, scope)).close()
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: ASYNC221
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, env=env, check=True
     )
     done = int(result.stdout.split()[0])
@@ -261,7 +261,7 @@ async def test_outcomes_are_committed_by_time(path: Path, scope: RunScope) -> No
         await store.record(good("a"))
         await store.add_accounts(["b"])
         async with asyncio.timeout(5):
-            while _committed(path) != (1, 2):
+            while _committed(path) != (1, 2):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 

@@ -27,12 +27,12 @@ async def main(path, total):
             await store.finish_listing()
         recorded = 0
         print("start", flush=True)
-        while page := await store.pending(after=None, limit=100):
+        while page := await store.pending(after=None, limit=2000):
             for one in page:
                 await store.record(good(one.account_id))
                 print("r", one.account_id, flush=True)
                 recorded += 1
-                if recorded % 250 == 0:
+                if recorded % 1500 == 0:
                     await store.flush()
                     print("committed", one.account_id, flush=True)
         await store.finish("complete")
