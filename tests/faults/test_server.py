@@ -61,11 +61,11 @@ async def _talk(port: int, *sends: bytes, until: float = 1.0) -> bytes:
     [
         (script(read_request(), close()), b""),
         (script(read_request(), rst()), b"<reset>"),
-        (script(read_bytes(3), close()), b"<reset>"),  # closing with unread bytes is a reset
+        (script(read_bytes(3), close()), b""),
         (script(read_request(), write(b"HTTP/1.1 2"), stall()), b"HTTP/1.1 2<silence>"),
         (script(read_request(), drip(b"abc", every=0.001), close()), b"abc"),
         (script(read_request(), delay(0.01), write(b"one"), write(b"two"), close()), b"onetwo"),
-        (script(write(b"unasked"), close()), b"unasked"),
+        (script(write(b"unasked"), read_request(), close()), b"unasked"),
     ],
     ids=["fin", "rst", "read-some", "stall", "drip", "answer-twice", "answer-first"],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,10 @@ class TlsWorld:
         past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
         old = _context(authority.issue_cert(_HOST))
         old.set_ciphers("ALL:@SECLEVEL=0")
-        old.options &= ~(ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1)
-        old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        old.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+        with warnings.catch_warnings():  # that it is deprecated is the point
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old.minimum_version = ssl.TLSVersion.TLSv1
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
         return cls(
             authority_file=authority_file,
             good=_context(authority.issue_cert(_HOST)),
