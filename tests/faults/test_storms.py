@@ -1,0 +1,247 @@
+"""Crowds: cancellations, expired tokens, mutated answers, outages and pauses, with the server's count as the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import random
+import time
+import tracemalloc
+
+import pytest
+
+from cyclr_async import (
+    AsyncPartnerSession,
+    CyclrError,
+    Limits,
+    OutcomeUnknownError,
+    PasswordGrant,
+    ResponseTooLargeError,
+    RetryPolicy,
+    Timeouts,
+)
+from tests.faults.answers import ACCOUNT, account_id, good, http, json_http, task_count
+from tests.faults.server import (
+    FaultServer,
+    Link,
+    Script,
+    answer,
+    close,
+    commit,
+    delay,
+    read_request,
+    rst,
+    script,
+    write,
+)
+from tests.faults.tokens import RotatingTokens
+from tests.support.canary import BEARER, PASSWORD, assert_no_canary
+
+PATIENT = Timeouts(connect=20, read=20, attempt=20, deadline=60, close=0.0)
+QUICK = RetryPolicy(attempts=4, base=0.01, throttled_base=0.01, cap=0.05)
+
+
+def forever(seconds: float) -> Script:
+    """Answer every request on the connection after so many seconds."""
+
+    async def run(link: Link) -> None:
+        while (request := await link.read_request()) is not None:
+            if seconds:
+                await asyncio.sleep(seconds)
+            await link.write(good(request))
+
+    return run
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CYCLR_STORM_SEEDS", "5"))))
+async def test_cancel_storm(seed: int) -> None:
+    dice = random.Random(seed)
+    async with FaultServer(forever(0.02), keep=False) as server:
+        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
+            tasks = [asyncio.create_task(session.accounts.usage(account_id(n))) for n in range(1000)]
+            victims = dice.sample(range(1000), 500)
+            for index in victims:
+                if dice.random() < 0.05:
+                    await asyncio.sleep(dice.random() * 0.01)
+                tasks[index].cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            stats = session.stats()
+            assert (stats.in_flight, stats.queued, stats.active) == (0, 0, 0)
+        chosen = set(victims)
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, BaseException):
+                assert isinstance(outcome, asyncio.CancelledError)
+                assert number in chosen
+            else:
+                assert outcome.task_count == task_count(account_id(number))
+
+
+async def test_cancels_near_a_deadline_all_win() -> None:
+    async with FaultServer(forever(5)) as server:
+        async with AsyncPartnerSession(
+            BEARER, base_url=server.base_url, timeouts=PATIENT, limits=Limits(connections=300)
+        ) as session:
+            tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT, timeout=0.5)) for _ in range(300)]
+            await asyncio.sleep(0.5 - 0.02)
+            # The loop is held past the deadline, so that deadline and cancellation land in the same turn.
+            time.sleep(0.03)  # noqa: ASYNC251
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert sum(task.cancelled() for task in tasks) == 300
+
+
+async def test_the_callers_own_timeout_is_a_plain_timeout() -> None:
+    async with FaultServer(forever(5)) as server:
+        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.05):
+                    await session.accounts.usage(ACCOUNT)
+            assert type(caught.value) is TimeoutError
+            assert session.stats().active == 0
+
+
+@pytest.mark.stress
+async def test_ten_thousand_401s_cost_one_refresh() -> None:
+    tokens = RotatingTokens(latency=0.05)
+    dice = random.Random(401)
+    async with FaultServer(tokens.serve, keep=False) as server:
+        grant = PasswordGrant("id", "jo", PASSWORD)
+        async with AsyncPartnerSession(
+            grant, base_url=server.base_url, token_url=server.token_url, timeouts=PATIENT
+        ) as session:
+            await session.accounts.usage(ACCOUNT)
+            tokens.revoke()
+            tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT)) for _ in range(10_000)]
+            while not tokens.grants["refresh_token"]:
+                await asyncio.sleep(0.001)
+            # The first tasks are those that wait for the refresh, so the leader is among the cancelled.
+            for task in tasks[:20] + dice.sample(tasks[20:], 3000):
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        wrong = [o for o in outcomes if isinstance(o, BaseException) and not isinstance(o, asyncio.CancelledError)]
+        assert wrong == []
+        assert (tokens.grants, tokens.refused) == ({"password": 1, "refresh_token": 1}, 0)
+
+
+@pytest.mark.stress
+async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> None:
+    total = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
+    dice = random.Random(total)
+
+    def mutate(data: bytes) -> bytes:
+        changed = bytearray(data)
+        for _ in range(dice.randint(1, 4)):
+            at = dice.randrange(len(changed))
+            match dice.randrange(4):
+                case 0:
+                    changed[at] = dice.randrange(256)
+                case 1:
+                    del changed[at : at + dice.randint(1, 9)]
+                case 2:
+                    changed[at:at] = dice.randbytes(dice.randint(1, 9))
+                case _:
+                    changed[at:at] = changed[at : at + 20]
+        return bytes(changed)
+
+    times = Timeouts(connect=10, read=0.3, attempt=2, deadline=5, close=0.0)
+    broken = script(read_request(), write(lambda request: mutate(good(request))), close())
+    async with FaultServer(broken, keep=False) as server:
+        async with AsyncPartnerSession(
+            BEARER, base_url=server.base_url, timeouts=times, retry=RetryPolicy(attempts=1)
+        ) as session:
+            for _ in range(0, total, 1000):
+                outcomes = await asyncio.gather(
+                    *(session.accounts.usage(ACCOUNT, timeout=30) for _ in range(1000)), return_exceptions=True
+                )
+                foreign = [o for o in outcomes if isinstance(o, BaseException) and not isinstance(o, CyclrError)]
+                assert foreign == []
+            assert session.stats().active == 0
+        assert server.request_count == total
+
+
+@pytest.mark.stress
+async def test_ten_thousand_writes_are_executed_at_most_once() -> None:
+    total = int(os.environ.get("CYCLR_POSTS", "10000"))
+    dice = random.Random(2)
+    faults = [
+        script(read_request(), commit(), close()),
+        script(read_request(), commit(), rst()),
+        script(read_request(), close()),
+        script(answer(good), delay(0.001), close()),
+    ]
+    async with FaultServer(*(dice.choice(faults) for _ in range(total)), keep=False) as server:
+        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
+            outcomes = await asyncio.gather(
+                *(session.accounts.create(name="A") for _ in range(total)), return_exceptions=True
+            )
+        done = sum(isinstance(o, str) for o in outcomes)
+        unknown = [o for o in outcomes if isinstance(o, OutcomeUnknownError)]
+        assert done + len(unknown) == total
+        assert set(server.committed.values()) == {1}
+        assert server.executed == done + sum(o.request_id in server.committed for o in unknown)
+
+
+@pytest.mark.stress
+async def test_no_write_fails_on_a_server_that_closes_idle_connections() -> None:
+    dice = random.Random(3)
+
+    async def fickle(link: Link) -> None:
+        while (request := await link.read_request()) is not None:
+            await link.write(good(request))
+            await asyncio.sleep(dice.random() * 0.003)
+            if dice.random() < 0.5:
+                return
+
+    async with FaultServer(fickle, keep=False) as server:
+        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
+            await asyncio.gather(*(session.accounts.create(name="A") for _ in range(10_000)))
+        assert server.request_count == 10_000
+
+
+@pytest.mark.stress
+async def test_an_outage_is_not_amplified() -> None:
+    async with FaultServer(script(read_request(), write(json_http({}, 503)), close()), keep=False) as server:
+        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT, retry=QUICK) as session:
+            await asyncio.gather(*(session.accounts.usage(ACCOUNT) for _ in range(1000)), return_exceptions=True)
+        assert server.request_count <= 1200
+
+
+async def test_a_pause_holds_the_whole_session() -> None:
+    throttled = script(read_request(), write(json_http({}, 429, {"Retry-After": "2"})), close())
+    async with FaultServer(throttled, forever(0)) as server:
+        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
+            first = asyncio.create_task(session.accounts.usage(ACCOUNT))
+            while not session.stats().paused_for:
+                await asyncio.sleep(0.001)
+            began = time.monotonic()
+            await asyncio.gather(first, *(session.accounts.usage(ACCOUNT) for _ in range(50)))
+        assert server.request_count == 52
+        assert min(request.at for request in server.requests[1:]) - began >= 1.95
+
+
+async def test_queueing_is_never_a_timeout() -> None:
+    times = Timeouts(connect=1, read=1, attempt=0.5, deadline=60, close=0.0)
+    async with FaultServer(forever(0.01), keep=False) as server:
+        async with AsyncPartnerSession(
+            BEARER, base_url=server.base_url, timeouts=times, limits=Limits(connections=5)
+        ) as session:
+            await asyncio.gather(*(session.accounts.usage(ACCOUNT) for _ in range(1000)))
+            assert session.stats().attempts == 1000
+
+
+async def test_a_gzip_bomb_is_refused() -> None:
+    bomb = http(200, gzip.compress(bytes(300 * 1024 * 1024), 9), {"Content-Encoding": "gzip"})
+    async with FaultServer(script(read_request(), write(bomb), close())) as server:
+        async with AsyncPartnerSession(
+            BEARER, base_url=server.base_url, timeouts=PATIENT, retry=RetryPolicy(attempts=1)
+        ) as session:
+            tracemalloc.start()
+            with pytest.raises(ResponseTooLargeError) as caught:
+                await session.accounts.usage(ACCOUNT)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    assert peak < 48 * 1024 * 1024  # the cap of 16 MiB, and the room in which it is joined
+    assert_no_canary(caught.value)
