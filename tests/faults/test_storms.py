@@ -79,22 +79,24 @@ async def test_cancel_storm(seed: int) -> None:
 
 
 async def test_cancels_near_a_deadline_all_win() -> None:
-    async with FaultServer(forever(5)) as server:
-        async with AsyncPartnerSession(
+    async with (
+        FaultServer(forever(5)) as server,
+        AsyncPartnerSession(
             BEARER, base_url=server.base_url, timeouts=PATIENT, limits=Limits(connections=300)
-        ) as session:
-            tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT, timeout=0.5)) for _ in range(300)]
-            await asyncio.sleep(0.5 - 0.02)
-            # The loop is held past the deadline, so that deadline and cancellation land in the same turn.
-            time.sleep(0.03)  # noqa: ASYNC251
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            assert sum(task.cancelled() for task in tasks) == 300
+        ) as session,
+    ):
+        tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT, timeout=0.5)) for _ in range(300)]
+        await asyncio.sleep(0.5 - 0.02)
+        # The loop is held past the deadline, so that deadline and cancellation land in the same turn.
+        time.sleep(0.03)  # noqa: ASYNC251
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert sum(task.cancelled() for task in tasks) == 300
 
 
 async def test_the_callers_own_timeout_is_a_plain_timeout() -> None:
-    async with FaultServer(forever(5)) as server:
+    async with FaultServer(forever(5)) as server:  # noqa: SIM117
         async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.05):
@@ -115,7 +117,7 @@ async def test_ten_thousand_401s_cost_one_refresh() -> None:
             await session.accounts.usage(ACCOUNT)
             tokens.revoke()
             tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT)) for _ in range(10_000)]
-            while not tokens.grants["refresh_token"]:
+            while not tokens.grants["refresh_token"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
             # The first tasks are those that wait for the refresh, so the leader is among the cancelled.
             for task in tasks[:20] + dice.sample(tasks[20:], 3000):
@@ -214,7 +216,7 @@ async def test_a_pause_holds_the_whole_session() -> None:
     async with FaultServer(throttled, forever(0)) as server:
         async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
             first = asyncio.create_task(session.accounts.usage(ACCOUNT))
-            while not session.stats().paused_for:
+            while not session.stats().paused_for:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
             began = time.monotonic()
             await asyncio.gather(first, *(session.accounts.usage(ACCOUNT) for _ in range(50)))
@@ -224,24 +226,26 @@ async def test_a_pause_holds_the_whole_session() -> None:
 
 async def test_queueing_is_never_a_timeout() -> None:
     times = Timeouts(connect=1, read=1, attempt=0.5, deadline=60, close=0.0)
-    async with FaultServer(forever(0.01), keep=False) as server:
-        async with AsyncPartnerSession(
-            BEARER, base_url=server.base_url, timeouts=times, limits=Limits(connections=5)
-        ) as session:
-            await asyncio.gather(*(session.accounts.usage(ACCOUNT) for _ in range(1000)))
-            assert session.stats().attempts == 1000
+    async with (
+        FaultServer(forever(0.01), keep=False) as server,
+        AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=times, limits=Limits(connections=5)) as session,
+    ):
+        await asyncio.gather(*(session.accounts.usage(ACCOUNT) for _ in range(1000)))
+        assert session.stats().attempts == 1000
 
 
 async def test_a_gzip_bomb_is_refused() -> None:
     bomb = http(200, gzip.compress(bytes(300 * 1024 * 1024), 9), {"Content-Encoding": "gzip"})
-    async with FaultServer(script(read_request(), write(bomb), close())) as server:
-        async with AsyncPartnerSession(
+    async with (
+        FaultServer(script(read_request(), write(bomb), close())) as server,
+        AsyncPartnerSession(
             BEARER, base_url=server.base_url, timeouts=PATIENT, retry=RetryPolicy(attempts=1)
-        ) as session:
-            tracemalloc.start()
-            with pytest.raises(ResponseTooLargeError) as caught:
-                await session.accounts.usage(ACCOUNT)
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
+        ) as session,
+    ):
+        tracemalloc.start()
+        with pytest.raises(ResponseTooLargeError) as caught:
+            await session.accounts.usage(ACCOUNT)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
     assert peak < 48 * 1024 * 1024  # the cap of 16 MiB, and the room in which it is joined
     assert_no_canary(caught.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ssl
 import warnings
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class TlsWorld:
         stranger = trustme.CA()
         authority_file = folder / "authority.pem"
         authority.cert_pem.write_to_path(authority_file)
-        past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+        past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
         old = _context(authority.issue_cert(_HOST))
         old.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings():  # that it is deprecated is the point
@@ -44,7 +44,7 @@ class TlsWorld:
             good=_context(authority.issue_cert(_HOST)),
             self_signed=_context(stranger.issue_cert(_HOST)),
             wrong_host=_context(authority.issue_cert("other.example.com")),
-            expired=_context(authority.issue_cert(_HOST, not_before=past, not_after=past + datetime.timedelta(days=9))),
+            expired=_context(authority.issue_cert(_HOST, not_before=past, not_after=past + dt.timedelta(days=9))),
             old_protocol=old,
         )
 

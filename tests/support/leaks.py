@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,9 +18,9 @@ def open_sockets() -> int | None:
     if not _FD_FOLDER.is_dir():
         return None
     count = 0
-    for name in os.listdir(_FD_FOLDER):
+    for entry in _FD_FOLDER.iterdir():
         with contextlib.suppress(OSError):
-            count += os.readlink(_FD_FOLDER / name).startswith("socket:")
+            count += str(entry.readlink()).startswith("socket:")
     return count
 
 
