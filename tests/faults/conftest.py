@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults.tls import TlsWorld
+from tests.support.canary import CanaryPlugin
 from tests.support.leaks import no_leaks
 
 
@@ -19,3 +20,8 @@ async def leaves_nothing_behind() -> AsyncIterator[None]:
 @pytest.fixture(scope="session")
 def tls_world(tmp_path_factory: pytest.TempPathFactory) -> TlsWorld:
     return TlsWorld.build(tmp_path_factory.mktemp("tls"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.has_plugin("canary"):
+        config.pluginmanager.register(CanaryPlugin(), "canary")
