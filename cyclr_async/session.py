@@ -21,10 +21,10 @@ from cyclr_async.http.call import Call, Safety
 from cyclr_async.http.clock import Clock, SystemClock
 from cyclr_async.http.events import EventHook
 from cyclr_async.http.limiter import Limiter
-from cyclr_async.http.pipeline import Effort, Pipeline
+from cyclr_async.http.pipeline import Pipeline
 from cyclr_async.http.pool import Network, Pool
 from cyclr_async.http.raw import RawResponse, raw_call
-from cyclr_async.http.retry import RetryBudget
+from cyclr_async.http.retry import Effort, RetryBudget
 from cyclr_async.http.stats import Stats
 from cyclr_async.http.tokencall import refusal, token_call
 from cyclr_async.http.tokens import OnToken, TokenKeeper
@@ -272,9 +272,9 @@ class AsyncPartnerSession:
         async with self._pipeline.stream(call, timeout=timeout) as stream:
             yield stream
 
-    def effort(self, policy: RetryPolicy, probe: Any = None) -> Effort:
+    def effort(self, policy: RetryPolicy) -> Effort:
         """Return another way of trying, without a retry budget, for bulk work."""
-        return Effort(policy, None, probe)
+        return Effort(policy, None)
 
     async def _exchange(self, form: Mapping[str, str], repeatable: bool) -> AccessToken:
         if self._token_url is None:

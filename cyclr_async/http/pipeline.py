@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-import attrs
 from yarl import URL
 
 from cyclr_async.auth import AccessToken
-from cyclr_async.config import RetryPolicy, Timeouts
+from cyclr_async.config import Timeouts
 from cyclr_async.errors import (
     ConfigurationError,
     CyclrError,
@@ -28,35 +27,17 @@ from cyclr_async.http.connector import Attempt
 from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
 from cyclr_async.http.failures import failure_of
 from cyclr_async.http.limiter import Limiter
-from cyclr_async.http.retry import RetryBudget, Verdict, decide
+from cyclr_async.http.retry import Effort, Verdict, decide
 from cyclr_async.http.tokens import TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
 from cyclr_async.secret import HiddenStr
 
-__all__ = ["Counters", "Effort", "Pipeline", "Probe"]
+__all__ = ["Counters", "Pipeline"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-Probe = Callable[[CyclrError | None], None]
-"""Told the result of every attempt: the error, or None."""
-
 _logger: Final = logging.getLogger("cyclr_async.http")
-
-
-@attrs.frozen
-class Effort:
-    """How hard one call is tried.
-
-    Attributes:
-        policy: attempts and backoff.
-        budget: the retry budget to draw on, or None.
-        probe: told the result of every attempt.
-    """
-
-    policy: RetryPolicy
-    budget: RetryBudget | None
-    probe: Probe | None = None
 
 
 class Counters:
@@ -188,7 +169,7 @@ class Pipeline:
         failed: CyclrError | None = None
         try:
             while True:
-                outcome = await self._attempt(call, attempt, progress, effort.probe)
+                outcome = await self._attempt(call, attempt, progress)
                 if not isinstance(outcome, CyclrError):
                     if effort.budget is not None:
                         effort.budget.succeeded(progress.spent)
@@ -221,7 +202,6 @@ class Pipeline:
         call: Call[T],
         attempt: Callable[[_Progress, Attempt], Awaitable[R]],
         progress: _Progress,
-        probe: Probe | None,
     ) -> R | CyclrError:
         """Make one attempt inside a slot, and return its value or its error."""
         await self._enter(call, progress)
@@ -254,10 +234,6 @@ class Pipeline:
                 self.limiter.release()
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
-            if probe is not None:
-                probe(outcome)
-        elif probe is not None:
-            probe(None)
         if self._on_event is not None:
             self._report(call, progress, begun, outcome)
         return outcome

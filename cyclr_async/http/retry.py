@@ -14,7 +14,7 @@ from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import Sent
 from cyclr_async.http.call import Safety
 
-__all__ = ["Decision", "Failure", "RetryBudget", "Verdict", "backoff", "decide", "parse_retry_after"]
+__all__ = ["Decision", "Effort", "Failure", "RetryBudget", "Verdict", "backoff", "decide", "parse_retry_after"]
 
 FailureKind = Literal["connect", "transport", "decode", "status"]
 
@@ -193,3 +193,16 @@ class RetryBudget:
     def succeeded(self, spent: int) -> None:
         """Return what a call that succeeded in the end had spent, or 1 when it had spent nothing."""
         self._tokens = min(self._capacity, self._tokens + (spent or 1))
+
+
+@attrs.frozen
+class Effort:
+    """How hard one call is tried.
+
+    Attributes:
+        policy: attempts and backoff.
+        budget: the retry budget to draw on, or None.
+    """
+
+    policy: RetryPolicy
+    budget: RetryBudget | None

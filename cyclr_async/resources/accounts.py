@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import builtins
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
+from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import CyclrError, DecodeError, InvalidArgumentError, OutcomeUnknownError
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.models import Account, AccountUsage
@@ -18,10 +20,21 @@ from cyclr_async.wire.segments import segment
 from cyclr_async.wire.stream import ListDecoder
 from cyclr_async.wire.unset import UNSET, Unset
 
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from cyclr_async.usage.collector import Collection
+    from cyclr_async.usage.progress import ProgressHook
+    from cyclr_async.usage.store import UsageStore
+
 __all__ = ["Accounts"]
 
 BadRecordHook = Callable[[int, DecodeError], object]
 _USAGE = model_of(AccountUsage)
+_ONE_ATTEMPT = RetryPolicy(attempts=1, retry_after_cap=900.0)
+"""A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
+_BULK_TIMEOUT = 3600.0
+"""Seconds for one account, pauses and queueing included; an attempt is bounded by ``Timeouts.attempt``."""
 
 
 class Accounts(Resource):
@@ -209,6 +222,69 @@ class Accounts(Resource):
         Source: *Get Account Usage*, ``GET accounts/{AccountId}/billing?fromDate={FromDate}``.
         """
         return await self._sender.send(self._usage_call(account_id, from_date), timeout)
+
+    def collect_usage(
+        self,
+        account_ids: Iterable[str | Account] | AsyncIterable[str | Account] | None = None,
+        *,
+        from_date: date | None = None,
+        concurrency: int | None = None,
+        store: UsageStore | str | PathLike[str] | None = None,
+        on_progress: ProgressHook | None = None,
+        max_outage: float = 3600.0,
+        passes: int = 2,
+    ) -> Collection:
+        """Collect the usage of many accounts, in bounded memory, with the results as they finish.
+
+        ::
+
+            async with session.accounts.collect_usage(from_date=date(2026, 10, 1), store="usage.sqlite") as run:
+                async for outcome in run:
+                    ...
+
+        No account is dropped: each ends as an outcome with a usage or an error. Failures that pass are repeated, also
+        in later passes; an outage of the service pauses the run.
+
+        Args:
+            account_ids: ids or accounts, pulled lazily; every account of the partner when None, read from the account
+                list as it streams in.
+            from_date: as for :meth:`usage`.
+            concurrency: the most calls under way, 1 or more; fewer while the server shows overload. 32, or
+                ``Limits.connections`` if that is less, when None.
+            store: a file that keeps every result; a run that was interrupted goes on where it was when it is given
+                the same file again. Or an open :class:`UsageStore`, which stays open.
+            on_progress: called with a :class:`Progress`, four times a second at most.
+            max_outage: seconds of outage after which the run gives up.
+            passes: how often accounts that failed alone are tried again at the end, 0 or more.
+
+        Raises:
+            InvalidArgumentError: an argument cannot be valid.
+            StoreError: the store belongs to another partner, period or host, or is in use (when the block is entered).
+            BulkInterruptedError: from the iteration: the run stopped early; ``reason`` and ``resumable`` tell.
+        """
+        from cyclr_async.usage import collector  # noqa: PLC0415 - sqlite and the engine are for bulk work only
+
+        if from_date is not None:
+            format_date(from_date)  # refuses what is not a day
+        limits = self._sender.limits
+        if concurrency is None:
+            concurrency = min(32, limits.connections)
+        if type(concurrency) is not int or concurrency < 1:
+            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {concurrency!r}")
+        if type(passes) is not int or passes < 0:
+            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {passes!r}")
+        if account_ids is not None:
+            collector.check_ids(account_ids)
+        effort = self._sender.effort(_ONE_ATTEMPT)
+
+        async def fetch(account_id: str) -> AccountUsage:
+            return await self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, effort)
+
+        return collector.Collection(
+            fetch, self.iter() if account_ids is None else account_ids, clock=self._sender.clock,
+            concurrency=concurrency, store=store, on_progress=on_progress, max_outage=max_outage, passes=passes,
+            scope=collector.scope_of(str(self._root), self._sender.partner, from_date),
+        )  # fmt: skip
 
     def _usage_call(self, account_id: str, from_date: date | None) -> Call[AccountUsage]:
         url = self._url(f"accounts/{segment(account_id)}/billing")

@@ -9,8 +9,11 @@ from typing import Any, Protocol, TypeVar
 
 from yarl import URL
 
+from cyclr_async.config import Limits, RetryPolicy
 from cyclr_async.errors import DecodeError, InvalidArgumentError
 from cyclr_async.http.call import Answer, Call
+from cyclr_async.http.clock import Clock
+from cyclr_async.http.retry import Effort
 from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.jsonic import dumps, loads
@@ -38,7 +41,26 @@ class Sender(Protocol):
         """The root of the partner API."""
         ...
 
-    async def send(self, call: Call[T], timeout: float | None) -> T:
+    @property
+    def partner(self) -> str:
+        """A stable name for whose data this is."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Time and chance."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """How widely the API may be used."""
+        ...
+
+    def effort(self, policy: RetryPolicy) -> Effort:
+        """Return another way of trying."""
+        ...
+
+    async def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> T:
         """Carry out a call."""
         ...
 

@@ -1,0 +1,115 @@
+"""The circuit breaker of a bulk run: pauses through an outage, asks now and then, and goes on when all is well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from cyclr_async.errors import BulkInterruptedError
+from cyclr_async.http.clock import Clock
+
+__all__ = ["Breaker"]
+
+_FAULTS: Final = 20
+"""Faults of the service in a row that count as an outage."""
+_PROBES: Final = 3
+"""Good answers in a row that end it."""
+_WAITS: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds before each probe; the last one repeats. Spread by a fifth either way."""
+
+
+class Breaker:
+    """Counts faults of the service and holds everybody back while it is out.
+
+    While it is open, one caller at a time is let through as a probe.
+
+    Args:
+        clock: time and chance.
+        max_outage: seconds after which an outage ends the run.
+        changed: called when it opens and when it closes.
+    """
+
+    __slots__ = ("_changed", "_clock", "_faults", "_good", "_max_outage", "_probing", "_wait", "_wakers", "opened_at")
+
+    def __init__(self, clock: Clock, max_outage: float, changed: Callable[[bool], object]) -> None:
+        self._clock = clock
+        self._max_outage = max_outage
+        self._changed = changed
+        self._faults = self._good = self._wait = 0
+        self._probing = False
+        self._wakers: list[asyncio.Future[None]] = []
+        self.opened_at: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True during an outage."""
+        return self.opened_at is not None
+
+    async def enter(self) -> bool:
+        """Wait until a request may be sent; returns True when it is a probe.
+
+        Raises:
+            BulkInterruptedError: the outage has lasted too long.
+        """
+        while self.opened_at is not None:
+            if not self._probing:
+                self._probing = True
+                try:
+                    await self._before_probe()
+                except BaseException:
+                    self._leave_probe()
+                    raise
+                return True
+            waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._wakers.append(waker)
+            await waker
+        return False
+
+    async def _before_probe(self) -> None:
+        opened_at = self.opened_at
+        wait = _WAITS[min(self._wait, len(_WAITS) - 1)] * (0.8 + 0.4 * self._clock.random())
+        if self._good:
+            wait = 0.0
+        if opened_at is not None and self._clock.now() + wait - opened_at > self._max_outage:
+            raise BulkInterruptedError(
+                f"the service has been out for {self._clock.now() - opened_at:.0f} s: the run was stopped, nobody was "
+                "written off",
+                reason="outage",
+            )
+        self._wait += 1
+        if wait:
+            await self._clock.sleep(wait)
+
+    def ok(self, *, probe: bool) -> None:
+        """Count a good answer."""
+        self._faults = 0
+        if probe:
+            self._good += 1
+            if self._good >= _PROBES:
+                self.opened_at = None
+                self._wait = self._good = 0
+                self._changed(False)
+            self._leave_probe()
+
+    def fault(self, *, probe: bool) -> None:
+        """Count a fault of the service."""
+        self._faults += 1
+        if probe:
+            self._good = 0
+            self._leave_probe()
+        elif self.opened_at is None and self._faults >= _FAULTS:
+            self.opened_at = self._clock.now()
+            self._changed(True)
+
+    def abandon(self, *, probe: bool) -> None:
+        """Tell that a request ended without saying anything about the service."""
+        if probe:
+            self._leave_probe()
+
+    def _leave_probe(self) -> None:
+        self._probing = False
+        wakers, self._wakers = self._wakers, []
+        for waker in wakers:
+            if not waker.done():
+                waker.set_result(None)

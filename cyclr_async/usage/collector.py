@@ -1,0 +1,390 @@
+"""Bulk collection: a fixed number of workers over a feed of accounts, with results as they finish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import date
+from os import PathLike
+from typing import TYPE_CHECKING, Final, Self
+
+from cyclr_async.errors import (
+    AuthenticationError,
+    BulkInterruptedError,
+    ConfigurationError,
+    CyclrError,
+    DecodeError,
+    ForbiddenError,
+    InvalidArgumentError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+    SessionClosedError,
+    StoreError,
+    TransportError,
+    UnauthorizedError,
+    WrongEventLoopError,
+)
+from cyclr_async.http.clock import Clock
+from cyclr_async.http.limiter import AdaptiveLimit
+from cyclr_async.http.retry import backoff
+from cyclr_async.usage.breaker import Breaker
+from cyclr_async.usage.feed import Feed, Item, Source
+from cyclr_async.usage.guard import SystemicGuard
+from cyclr_async.usage.outcome import UsageOutcome
+from cyclr_async.usage.progress import Progress, ProgressHook
+from cyclr_async.usage.rows import FinalStatus, RunScope
+from cyclr_async.usage.store import UsageStore
+
+if TYPE_CHECKING:
+    from cyclr_async.models import AccountUsage
+
+__all__ = ["Collection"]
+
+_logger: Final = logging.getLogger("cyclr_async.usage")
+
+_TRIES: Final = 5
+"""Attempts for one account in one pass."""
+_START: Final = 8
+"""Calls under way at first; doubles while all is well."""
+_PROGRESS_SECONDS: Final = 0.25
+_FATAL: Final = (SessionClosedError, WrongEventLoopError, StoreError, BulkInterruptedError)
+
+
+def _ends_the_run(error: CyclrError) -> bool:
+    refused = isinstance(error, AuthenticationError) and not isinstance(error, UnauthorizedError)
+    return refused or isinstance(error, _FATAL)
+
+
+def _is_service_fault(error: CyclrError) -> bool:
+    return isinstance(error, (TransportError, ServerError, TimeoutError)) or (
+        isinstance(error, DecodeError) and error.path == "$"
+    )
+
+
+class Collection:
+    """A collection under way: ``async with`` runs it, ``async for`` yields a :class:`UsageOutcome` per account.
+
+    Leaving the block ends the workers at once. With a store everything that was yielded is in it, and what is missing
+    can be collected by running the same again.
+
+    Made by :meth:`Accounts.collect_usage`.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[str], Awaitable[AccountUsage]],
+        source: Source,
+        *,
+        clock: Clock,
+        concurrency: int,
+        store: UsageStore | str | PathLike[str] | None,
+        scope: RunScope,
+        on_progress: ProgressHook | None,
+        max_outage: float,
+        passes: int,
+    ) -> None:
+        self._fetch = fetch
+        self._source = source
+        self._clock = clock
+        self._concurrency = concurrency
+        self._adaptive = AdaptiveLimit(_START, concurrency)
+        self._given_store = store
+        self._scope = scope
+        self._on_progress = on_progress
+        self._passes = passes
+        self._may_defer = passes > 0
+        self._breaker = Breaker(clock, max_outage, self._outage)
+        self._guard = SystemicGuard()
+        self._store: UsageStore | None = None
+        self._feed: Feed
+        self._deferred: deque[Item] = deque()
+        self._results: deque[UsageOutcome] = deque()
+        self._consumer: asyncio.Future[None] | None = None
+        self._producers: deque[asyncio.Future[None]] = deque()
+        self._idle_workers: deque[asyncio.Future[None]] = deque()
+        self._main: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+        self._ended = False
+        self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
+        self._before = 0
+        self._in_flight = 0
+        self._started = self._ended_at = 0.0
+        self._told_at = float("-inf")
+
+    async def __aenter__(self) -> Self:
+        if self._main is not None:
+            raise ConfigurationError("a collection runs once: call collect_usage() again")
+        if self._given_store is None or isinstance(self._given_store, UsageStore):
+            self._store = self._given_store
+        else:
+            self._store = await UsageStore.open(self._given_store, self._scope, resume=None)
+        registered = 0
+        if self._store is not None:
+            counts = await self._store.counts()
+            registered, self._before = counts.asked, counts.ok
+            self._counts["ok"] = counts.ok
+        self._feed = Feed(self._source, self._store, registered=registered)
+        self._started = self._clock.now()
+        self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
+        return self
+
+    def __aiter__(self) -> AsyncIterator[UsageOutcome]:
+        return self
+
+    async def __anext__(self) -> UsageOutcome:
+        while not self._results:
+            if self._ended:
+                if self._failure is not None:
+                    failure, self._failure = self._failure, None
+                    raise failure
+                raise StopAsyncIteration
+            self._consumer = asyncio.get_running_loop().create_future()
+            await self._consumer
+        outcome = self._results.popleft()
+        if self._producers and len(self._results) < 2 * self._concurrency:
+            _wake(self._producers.popleft())
+        return outcome
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._main is not None and not self._main.done():
+            self._main.cancel()
+            await asyncio.wait([self._main])
+        if self._store is not None and not isinstance(self._given_store, UsageStore):
+            await self._store.close()
+
+    def drain(self) -> list[UsageOutcome]:
+        """Return the outcomes that had finished and were not yielded, after an early end."""
+        outcomes = list(self._results)
+        self._results.clear()
+        return outcomes
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run is."""
+        elapsed = max((self._ended_at or self._clock.now()) - self._started, 1e-9)
+        counts = self._counts
+        settled = sum(counts.values()) - self._before
+        rate = settled / elapsed
+        left = self._feed.asked - self._before - settled
+        known = self._feed.listing_complete
+        return Progress(
+            asked=self._feed.asked, **counts, in_flight=self._in_flight, paused=self._breaker.is_open,
+            elapsed=elapsed, rate=rate, eta=left / rate if known and rate else None, listing_complete=known,
+        )  # fmt: skip
+
+    async def _run(self) -> None:
+        """Run filler and workers, then the deferred passes; whatever ends the run ends all of them."""
+        failure: BaseException | None = None
+        status: FinalStatus = "interrupted"
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._feed.fill())
+                for index in range(self._concurrency):
+                    group.create_task(self._work(index, self._feed.next))
+            for number in range(self._passes):
+                again, self._deferred = self._deferred, deque()
+                if not again:
+                    break
+                self._may_defer = number < self._passes - 1
+                async with asyncio.TaskGroup() as group:
+                    for index in range(min(self._concurrency, len(again))):
+                        group.create_task(self._work(index, _from(again)))
+            self._guard.at_end(self._counts["ok"])
+            status = "partial" if self._counts["failed"] else "complete"
+        except BaseExceptionGroup as caught:
+            failure = _first(caught)
+        except BulkInterruptedError as caught:
+            failure = caught
+        finally:
+            self._ended_at = self._clock.now()
+            self._failure = await self._finish(status, failure)
+            self._ended = True
+            self._tell(always=True)
+            if self._consumer is not None:
+                _wake(self._consumer)
+
+    async def _finish(self, status: FinalStatus, failure: BaseException | None) -> BaseException | None:
+        if self._store is not None and not isinstance(failure, StoreError):
+            try:
+                await asyncio.shield(self._store.finish(status))
+            except StoreError as error:
+                failure = failure or error
+        resumable = self._store is not None
+        if isinstance(failure, BulkInterruptedError):
+            failure.resumable = resumable
+        elif isinstance(failure, AuthenticationError):
+            failure = BulkInterruptedError(
+                f"the credentials were refused: {failure.message}", reason="authentication", resumable=resumable,
+                request_id=failure.request_id, attempts=failure.attempts, sent="yes",
+            )  # fmt: skip
+        elif isinstance(failure, StoreError):
+            failure = BulkInterruptedError(
+                f"the store failed: {failure.message}. What it held before is safe", reason="store", resumable=True
+            )
+        return failure
+
+    async def _work(self, index: int, take: Callable[[], Awaitable[Item | None]]) -> None:
+        while True:
+            while index >= self._adaptive.limit:
+                await self._until_needed()
+                if self._done_feeding(take):
+                    return
+            item = await take()
+            if item is None:
+                self._release_idle()
+                return
+            outcome = await self._settle(item)
+            if outcome is not None:
+                await self._deliver(item, outcome)
+
+    def _done_feeding(self, take: Callable[[], Awaitable[Item | None]]) -> bool:
+        return take == self._feed.next and self._feed.exhausted
+
+    async def _until_needed(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle_workers.append(waiter)
+        await waiter
+
+    def _release_idle(self) -> None:
+        while self._idle_workers:
+            _wake(self._idle_workers.popleft())
+
+    async def _settle(self, item: Item) -> UsageOutcome | None:
+        """Ask for one account until it is settled; None when it is put off to a later pass."""
+        while True:
+            answer, counted = await self._ask(item)
+            if not isinstance(answer, CyclrError):
+                return UsageOutcome(
+                    account_id=item.account_id, usage=answer, account=item.account, attempts=item.attempts
+                )
+            item.tries += counted
+            if counted and item.tries < _TRIES:
+                wait = backoff(max(1, int(item.tries)), base=0.5, cap=20.0, random=self._clock.random())
+                await self._clock.sleep(wait)
+            elif counted and self._may_defer:
+                item.tries = 0
+                self._deferred.append(item)
+                return None
+            elif not self._breaker.is_open:
+                return UsageOutcome(
+                    account_id=item.account_id, error=answer, account=item.account, attempts=item.attempts
+                )
+
+    async def _ask(self, item: Item) -> tuple[AccountUsage | CyclrError, float]:
+        """Make one attempt. Returns the usage or the error, and how much a failure counts against the account.
+
+        0 with an error is final, unless an outage began, which counts against nobody.
+        """
+        probe = await self._breaker.enter()
+        item.attempts += 1
+        self._in_flight += 1
+        try:
+            usage = await self._fetch(item.account_id)
+        except CyclrError as caught:
+            error = caught
+        except BaseException:
+            self._breaker.abandon(probe=probe)
+            raise
+        else:
+            self._breaker.ok(probe=probe)
+            self._guard.ok()
+            limit = self._adaptive.limit
+            self._adaptive.succeeded()
+            if self._adaptive.limit > limit:
+                self._release_idle()
+            return usage, 0
+        finally:
+            self._in_flight -= 1
+        if _ends_the_run(error):
+            self._breaker.abandon(probe=probe)
+            raise error
+        if isinstance(error, RateLimitedError):
+            # The session pauses by itself. Being told to slow down is no fault of the service, hardly of the account.
+            self._breaker.abandon(probe=probe)
+            self._adaptive.overloaded(self._clock.now())
+            return error, 0.25
+        if _is_service_fault(error):
+            self._breaker.fault(probe=probe)
+            self._adaptive.overloaded(self._clock.now())
+            return error, 0 if self._breaker.is_open else 1
+        self._breaker.ok(probe=probe)
+        self._guard.denied(error)
+        return error, 0
+
+    def _outage(self, begins: bool) -> None:
+        if begins:
+            _logger.warning("the service is out: the collection pauses and asks now and then whether it is back")
+        else:
+            _logger.warning("the service is back: the collection goes on")
+            self._adaptive.restart()
+        self._tell(always=True)
+
+    async def _deliver(self, item: Item, outcome: UsageOutcome) -> None:
+        if self._store is not None:
+            await self._store.record(outcome)
+        if outcome.ok:
+            self._counts["ok"] += 1
+            self._feed.collected(item)
+        elif isinstance(outcome.error, NotFoundError):
+            self._counts["missing"] += 1
+        elif isinstance(outcome.error, ForbiddenError):
+            self._counts["forbidden"] += 1
+        else:
+            self._counts["failed"] += 1
+        self._results.append(outcome)
+        if self._consumer is not None:
+            _wake(self._consumer)
+        self._tell()
+        while len(self._results) >= 2 * self._concurrency:
+            producer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._producers.append(producer)
+            await producer
+
+    def _tell(self, *, always: bool = False) -> None:
+        if self._on_progress is None:
+            return
+        now = self._clock.now()
+        if always or now - self._told_at >= _PROGRESS_SECONDS:
+            self._told_at = now
+            try:
+                self._on_progress(self.progress)
+            except Exception:
+                _logger.exception("on_progress raised; the collection goes on")
+
+
+def _from(items: deque[Item]) -> Callable[[], Awaitable[Item | None]]:
+    async def take() -> Item | None:
+        return items.popleft() if items else None
+
+    return take
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that ended the run: the first of a group, however nested."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def check_ids(account_ids: object) -> None:
+    """Refuse what is not a collection of ids."""
+    if isinstance(account_ids, (str, bytes)) or not (
+        isinstance(account_ids, Iterable) or hasattr(account_ids, "__aiter__")
+    ):
+        raise InvalidArgumentError(
+            "account_ids must be an iterable or async iterable of account ids, not one text: use [account_id] for one"
+        )
+
+
+def scope_of(base_url: str, partner: str, from_date: date | None) -> RunScope:
+    """Return what a store of this collection is for."""
+    return RunScope(base_url=base_url, partner=partner, from_date=from_date)
