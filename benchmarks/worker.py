@@ -1,6 +1,7 @@
 """One contender in a process of its own, on the client core: ``python -m benchmarks.worker NAME BASE_URL CONCURRENCY``.
 
 Each line on standard input asks for one round, ``{"requests": n}``; each answer is what the round cost.
+``"latencies": false`` does not time single calls, whose list would grow with the round.
 """
 
 import argparse
@@ -25,13 +26,13 @@ def make_contender(name: str) -> Contender:
     return contender
 
 
-async def _round(contender: Contender, requests: int) -> dict[str, Any]:
+async def _round(contender: Contender, requests: int, timed: bool) -> dict[str, Any]:
     latencies: list[float] = []
     ids = (account_id(index) for index in range(requests))
     reset_peak()
     resident = rss_mib()
     cpu, wall = cpu_seconds(), time.perf_counter()
-    read = await contender.run(ids, latencies)
+    read = await contender.run(ids, latencies if timed else None)
     cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
     if read != requests:
         raise RuntimeError(f"{requests - read} of {requests} calls failed")
@@ -54,7 +55,8 @@ async def _serve(name: str, base_url: str, concurrency: int) -> None:
         print(json.dumps({"name": name}), flush=True)
         # The loop has nothing to do between rounds, so a blocking read is the quietest way to wait.
         for line in sys.stdin:
-            print(json.dumps(await _round(contender, json.loads(line)["requests"])), flush=True)
+            command = json.loads(line)
+            print(json.dumps(await _round(contender, command["requests"], command.get("latencies", True))), flush=True)
     finally:
         await contender.close()
 
