@@ -135,6 +135,6 @@ def failure_of(error: CyclrError) -> Failure:
     if isinstance(error, ConnectError):
         return Failure(kind="connect", sent="never")
     if isinstance(error, SessionClosedError):
-        return Failure(kind="transport", sent=error.sent, at_most=1 if error.sent == "never" else None)
+        return Failure(kind="transport", sent=error.sent, at_most=1)
     at_most = 1 if isinstance(error, ResponseTooLargeError) else None
     return Failure(kind="transport", sent=error.sent, status=getattr(error, "status", None), at_most=at_most)

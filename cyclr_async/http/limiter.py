@@ -121,7 +121,8 @@ class Limiter:
             if waiter.done() and not waiter.cancelled():
                 # The slot arrived together with the cancellation: the next in line gets it.
                 self.release()
-            else:
+            elif waiter in self._waiters:
+                # It may be gone already: whoever released a slot meanwhile has passed over it.
                 self._waiters.remove(waiter)
             raise
 

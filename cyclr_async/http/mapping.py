@@ -28,7 +28,9 @@ FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, SecondSend, OSError,
 """What an attempt can raise besides our own errors and cancellation."""
 
 
-def translate(error: BaseException, *, operation: str, connected: bool, status: int | None) -> CyclrError:
+def translate(
+    error: BaseException, *, operation: str, connected: bool, status: int | None, secure: bool = False
+) -> CyclrError:
     """Return our exception for a foreign one. Nothing of the foreign one is kept but its class name.
 
     Args:
@@ -36,9 +38,10 @@ def translate(error: BaseException, *, operation: str, connected: bool, status: 
         operation: the operation, for the message.
         connected: False when no connection had been handed over, which proves that nothing was sent.
         status: the HTTP status, when one had been read.
+        secure: whether the URL is https.
     """
     if not connected or isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        return _not_sent(error, operation)
+        return _not_sent(error, operation, secure=secure)
     sent: Sent = "yes" if status is not None else "maybe"
     kind: type[TransportError]
     if isinstance(error, TimeoutError):
@@ -54,16 +57,17 @@ def translate(error: BaseException, *, operation: str, connected: bool, status: 
     return kind(f"{operation}: {what} ({type(error).__name__})", sent=sent, status=status)
 
 
-def _not_sent(error: BaseException, operation: str) -> ConnectError:
+def _not_sent(error: BaseException, operation: str, *, secure: bool) -> ConnectError:
     name = type(error).__name__
     cause = getattr(error, "os_error", None) or error.__cause__
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         tls = TlsError(f"{operation}: the certificate of the server was not accepted ({name})", sent="never")
         tls.permanent = True
         return tls
-    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError)) or isinstance(
-        cause, ssl.SSLError
-    ):
+    # A server that only speaks older versions often resets instead of answering; nothing else resets before a request.
+    reset = secure and isinstance(cause, ConnectionResetError)
+    tls_kinds = (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError)
+    if reset or isinstance(error, tls_kinds) or isinstance(cause, ssl.SSLError):
         return TlsError(f"{operation}: the TLS handshake failed ({name})", sent="never")
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         dns = DnsError(f"{operation}: the host name could not be resolved ({name})", sent="never")

@@ -199,7 +199,13 @@ class Transport:
                 f"{call.name}: the session was closed while the call was under way",
                 sent="maybe" if attempt.connected else "never",
             )
-        return translate(error, operation=call.name, connected=attempt.connected, status=status)
+        return translate(
+            error,
+            operation=call.name,
+            connected=attempt.connected,
+            status=status,
+            secure=call.url.scheme == "https",
+        )
 
     def _unusable(self, error: RuntimeError, call: Call[T], attempt: Attempt) -> CyclrError:
         if isinstance(error, CyclrError):
