@@ -53,6 +53,12 @@ class WireDatetime(datetime):
         """The text of the API, such as ``2016-11-18T10:50:45.6509216Z``."""
         return self._wire
 
+    def replace(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a plain datetime with some parts changed: the wire text no longer describes it."""
+        return datetime.combine(self.date(), self.timetz()).replace(*args, **kwargs)
+
+    __replace__ = replace
+
     def __copy__(self) -> Self:
         return self
 
@@ -79,16 +85,19 @@ def parse_datetime(text: str) -> datetime:
     """
     # The usual form first: for 19 characters with these separators, fromisoformat is as strict as the pattern.
     if len(text) == 19 and text[4::3] == "--T::" and text[11:13] < "24":
-        return _from_iso(text + "+00:00")
+        try:
+            return _from_iso(text + "+00:00")
+        except ValueError:
+            pass  # its message would hold the text
     match = _ISO.fullmatch(text)
     moment = None
     if match:
         seconds, fraction, zone = match.groups(default="")
         zone = "+00:00" if zone in {"", "Z"} else zone
-        with suppress(OverflowError):  # an offset can lead out of the years 1 to 9999
+        with suppress(ValueError, OverflowError):  # no such day, or an offset that leads out of the years 1 to 9999
             moment = _from_iso(seconds + fraction[:7] + zone).astimezone(UTC)
     if moment is None:
-        raise ValueError("not a date and time of the form YYYY-MM-DDTHH:MM:SS")
+        raise ValueError("not a date and time of the form YYYY-MM-DDTHH:MM:SS, or no such moment")
     return moment if wire_text(moment) == text else WireDatetime._of(moment, text)  # noqa: SLF001
 
 
