@@ -1,0 +1,27 @@
+"""What holds for every test: an async test leaves no task running."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator
+
+import pytest
+
+
+@pytest.fixture
+async def no_task_left() -> AsyncIterator[None]:
+    """Fail when a task that began during the test is still running a second after it."""
+    before = asyncio.all_tasks()
+    yield
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 1.0
+    while left := [task for task in asyncio.all_tasks() - before - {asyncio.current_task()} if not task.done()]:
+        assert loop.time() < until, f"left running: {sorted(task.get_name() for task in left)}"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def watch_tasks(request: pytest.FixtureRequest) -> None:
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("no_task_left")
