@@ -1,0 +1,279 @@
+"""The main job: collect usage into a store, show how it goes, and say how it ended."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, ExitStack, aclosing
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+import click
+
+from cyclr_async.cli.connect import connected
+from cyclr_async.cli.exits import Exit, InterruptedBySignal
+from cyclr_async.cli.glance import glance_lines, print_glance, read_summary
+from cyclr_async.cli.options import Options
+from cyclr_async.cli.output import Output, chosen_format
+from cyclr_async.cli.progress import showing
+from cyclr_async.cli.running import run_async
+from cyclr_async.cli.settings import simulated
+from cyclr_async.cli.terminal import say
+from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
+
+if TYPE_CHECKING:
+    from cyclr_async.session import AsyncPartnerSession
+    from cyclr_async.usage.outcome import UsageOutcome
+    from cyclr_async.usage.rows import Counts
+
+__all__ = ["DEFAULT_STORE", "SUBSET_STORE", "Job", "collect"]
+
+DEFAULT_STORE: Final = Path("cyclr-usage.sqlite")
+SUBSET_STORE: Final = Path("cyclr-usage-subset.sqlite")
+"""A few accounts are kept apart, so that an unfinished run of a few is never taken for one of all."""
+
+
+@attrs.frozen
+class Job:
+    """What is collected.
+
+    Attributes:
+        store: the file, or None for one that is thrown away.
+        from_date: the day on which the period begins, or None.
+        accounts: ids, or None for every account.
+        limit: the first so many accounts, or None.
+        concurrency: calls at once, or None.
+        resume: True to go on with an unfinished run, None to do so if there is one.
+        again: the command that goes on with this one.
+    """
+
+    store: Path | None
+    from_date: date | None
+    accounts: tuple[str, ...] | None
+    limit: int | None
+    concurrency: int | None
+    resume: bool | None
+    again: str
+
+
+@attrs.define
+class _Progress:
+    run_id: int | None = None
+    plans: dict[str, str] = attrs.field(factory=dict)
+
+
+def collect(options: Options, job: Job) -> Exit:
+    """Collect, report, and return the exit code.
+
+    Raises:
+        CyclrError: it could not be done; what was collected is in the store.
+    """
+    form = _form(options)
+    if simulated(options):
+        say(options, "to collect real usage: set CYCLR_CLIENT_ID and CYCLR_CLIENT_SECRET, and leave out --simulate")
+    with ExitStack() as stack:
+        store = job.store
+        if store is None:
+            store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cyclr-"))) / "usage.sqlite"
+        kept = job.store is not None
+        state = _Progress()
+        rows = None
+        if form != "table" and options.out is None:
+            rows = stack.enter_context(Output(options, _columns()))
+        try:
+            run_async(_collect(options, job, store, state, rows))
+        except InterruptedBySignal:
+            say(options, _how_far(store, state, job if kept else None))
+            return Exit.RESUMABLE if kept else Exit.INTERRUPTED
+        except BulkInterruptedError as error:
+            error.resumable = error.resumable and kept
+            say(options, _how_far(store, state, job if kept else None))
+            raise
+        return _report(options, job, store, state, form, kept=kept)
+
+
+def _columns() -> tuple[str, ...]:
+    from cyclr_async.usage.rows import COLUMNS  # noqa: PLC0415 - help must start fast
+
+    return COLUMNS
+
+
+def _form(options: Options) -> str:
+    if options.out is not None and options.output is None and Path(options.out).suffix.lower() == ".parquet":
+        return "parquet"
+    return chosen_format(options)
+
+
+async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: Output | None) -> None:
+    from cyclr_async.usage import RunScope, UsageStore  # noqa: PLC0415 - help must start without SQLite
+
+    async with AsyncExitStack() as stack:
+        port = _port_of(store) if simulated(options) else 0
+        session = await stack.enter_async_context(connected(options, port=port, concurrency=job.concurrency))
+        scope = RunScope(str(session.root), session.partner, job.from_date)
+        opened = await stack.enter_async_context(await UsageStore.open(store, scope, resume=job.resume))
+        state.run_id = opened.run_id
+        before = await opened.counts()
+        if before.asked:
+            say(options, f"going on with run {opened.run_id}: {before.ok:,} of {before.asked:,} accounts are there")
+        async with session.accounts.collect_usage(
+            _source(session, job), from_date=job.from_date, concurrency=job.concurrency, store=opened
+        ) as run:
+            try:
+                torn = rows is not None and sys.stdout.isatty()
+                async with showing(run, options, rows_on_terminal=torn):
+                    async for outcome in run:
+                        if rows is not None:
+                            rows.write(row_of(outcome, opened.run_id))
+            finally:
+                if rows is not None and not isinstance(sys.exception(), OSError):
+                    for outcome in run.drain():
+                        rows.write(row_of(outcome, opened.run_id))
+        if rows is None and chosen_format_is_table(options):
+            state.plans = await _plan_names(session)
+
+
+def chosen_format_is_table(options: Options) -> bool:
+    """Tell whether people read the result."""
+    return _form(options) == "table"
+
+
+def _source(session: AsyncPartnerSession, job: Job) -> Any:
+    if job.accounts is not None:
+        return job.accounts[: job.limit]
+    return None if job.limit is None else _first(session, job.limit)
+
+
+async def _first(session: AsyncPartnerSession, limit: int) -> AsyncIterator[Any]:
+    async with aclosing(session.accounts.iter()) as accounts:
+        left = limit
+        async for account in accounts:
+            if left <= 0:
+                return
+            yield account
+            left -= 1
+
+
+async def _plan_names(session: AsyncPartnerSession) -> dict[str, str]:
+    try:
+        return {plan.id: plan.name for plan in await session.priceplans.list(timeout=10)}
+    except CyclrError:
+        return {}  # the numbers have to do: the report must not fail for the names
+
+
+def _port_of(store: Path) -> int:
+    """Return the port of the simulated API that a store was made with, 0 when there is none."""
+    from cyclr_async.usage import UsageReader  # noqa: PLC0415
+
+    if not store.exists():
+        return 0
+    with UsageReader(store) as reader:
+        runs = reader.runs()
+    place = urlsplit(runs[0].scope.base_url) if runs else None
+    if place is None or place.hostname != "127.0.0.1":
+        return 0
+    return place.port or 0
+
+
+def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
+    """Return an outcome as a row of the export, with the same names and forms."""
+    from cyclr_async.usage.rows import instant, item_row, key, short_instant  # noqa: PLC0415
+
+    item = item_row(outcome, run_id)
+    usage, account = (outcome.usage if item.state == "ok" else None), outcome.account
+    observed = short_instant(item.updated_at)
+    row: dict[str, Any] = {
+        "run_id": run_id,
+        "account_id": key(outcome.account_id),
+        "account_name": None if account is None else account.name,
+        "state": item.state,
+        "price_plan_id": None if account is None else account.price_plan_id,
+        "audit_info": None if account is None else account.audit_info,
+        "attempts": outcome.attempts,
+        "error": item.error,
+        "reason": item.reason,
+    }
+    if usage is not None:
+        start, end = instant(usage.from_date), instant(usage.to_date)
+        row |= {
+            "period_from": short_instant(start),
+            "period_to": short_instant(end),
+            "task_count": usage.task_count,
+            "cycle_count": usage.cycle_count,
+            "observed_at": observed,
+            "provisional": item.updated_at < end,
+        }
+        if usage.current_price_plan_id is not None:
+            row["price_plan_id"] = usage.current_price_plan_id
+        if usage.audit_info is not None:
+            row["audit_info"] = usage.audit_info
+    return row
+
+
+def _report(options: Options, job: Job, store: Path, state: _Progress, form: str, *, kept: bool) -> Exit:
+    summary = read_summary(store, state.run_id)
+    if options.out is not None:
+        write_file(options, store, state.run_id, form, lambda stream: print_glance(summary, options, stream=stream))
+    if form == "table" and options.out is None:
+        print_glance(summary, options, plans=state.plans)
+        sys.stdout.flush()
+    else:
+        for line in glance_lines(summary):
+            say(options, line)
+    code = verdict(summary.counts)
+    if kept:
+        say(options, f"kept in {store}; export: cyclr usage export --store {shlex.quote(str(store))} --out usage.csv")
+    if summary.counts.failed and kept:
+        say(options, f"to try the failed accounts again: {job.again}")
+    return code
+
+
+def verdict(counts: Counts) -> Exit:
+    """Return the exit code for how a finished run turned out."""
+    if counts.ok == counts.asked:
+        return Exit.DONE
+    return Exit.PARTIAL if counts.ok else Exit.FAILED
+
+
+def write_file(
+    options: Options, store: Path, run_id: int | None, form: str, draw: Callable[[Any], None] | None = None
+) -> None:
+    """Write the run to ``--out``, from the store: everything it holds of the run, not only what was new."""
+    from cyclr_async.usage import UsageReader, export_usage  # noqa: PLC0415 - help must start without SQLite
+
+    assert options.out is not None
+    target = Path(options.out)
+    if form in {"csv", "jsonl", "parquet"} and options.fields is None:
+        with UsageReader(store) as reader:
+            written = export_usage(reader, target, format=form, run_id=run_id)  # type: ignore[arg-type]
+        say(options, f"{written.rows:,} rows in {target}")
+        return
+    if form == "table" and draw is not None:
+        try:
+            with target.open("w", encoding="utf-8") as stream:
+                draw(stream)
+        except OSError as error:
+            raise click.FileError(str(target), error.strerror or "cannot be written") from None
+        return
+    with UsageReader(store) as reader, Output(options, _columns()) as output:
+        for row in reader.rows(run_id):
+            output.write(attrs.asdict(row))
+
+
+def _how_far(store: Path, state: _Progress, job: Job | None) -> str:
+    """Say how far an interrupted run came, and how to go on with it."""
+    if job is None:
+        return "interrupted; nothing was kept. With --store FILE the next run would go on from here"
+    counts = None
+    if state.run_id is not None:
+        try:
+            counts = read_summary(store, state.run_id, top=0).counts
+        except StoreError:
+            counts = None
+    far = "" if counts is None else f" with {counts.ok:,} of {counts.asked:,} accounts in {store}"
+    return f"interrupted{far}; to go on: {job.again}"

@@ -1,0 +1,53 @@
+"""A session for a command: to the API, or to a simulated one in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from cyclr_async.cli.options import Options
+from cyclr_async.cli.settings import resolve, simulated
+from cyclr_async.cli.terminal import say
+
+if TYPE_CHECKING:
+    from cyclr_async.session import AsyncPartnerSession
+
+__all__ = ["ACCOUNTS", "SEED", "connected"]
+
+ACCOUNTS: Final = 50
+SEED: Final = 7
+
+
+@asynccontextmanager
+async def connected(
+    options: Options, *, port: int = 0, concurrency: int | None = None
+) -> AsyncIterator[AsyncPartnerSession]:
+    """Open a session and close it afterwards.
+
+    Args:
+        options: the shared options.
+        port: of the simulated API, so that a store made with one can be resumed; 0 takes a free one.
+        concurrency: calls at once that the pool must allow, or None for its default.
+    """
+    from cyclr_async.config import Limits  # noqa: PLC0415 - help must start without aiohttp
+
+    extra: dict[str, Any] = {}
+    if simulated(options):
+        from cyclr_async.simulator import Simulator  # noqa: PLC0415
+
+        accounts = ACCOUNTS if options.simulate_accounts is None else options.simulate_accounts
+        if concurrency is not None:
+            extra["limits"] = Limits(connections=concurrency)
+        say(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
+        place = {"port": port} if port else {}
+        async with Simulator(accounts=accounts, seed=SEED, **place) as simulator, simulator.session(**extra) as session:
+            yield session
+        return
+    from cyclr_async.session import AsyncPartnerSession  # noqa: PLC0415
+
+    arguments = resolve(options).arguments()
+    if concurrency is not None and "limits" not in arguments:
+        arguments["limits"] = Limits(connections=concurrency)
+    async with AsyncPartnerSession(**arguments) as session:
+        yield session

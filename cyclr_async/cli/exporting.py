@@ -1,0 +1,72 @@
+"""Reading a store: exports and the state of its runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import attrs
+import click
+
+from cyclr_async.cli.options import Options
+from cyclr_async.cli.output import Output, chosen_format
+from cyclr_async.cli.terminal import say
+from cyclr_async.usage import COLUMNS, UsageReader, export_usage, write_csv
+
+__all__ = ["export_store", "list_runs"]
+
+_RUN_COLUMNS: Final = (
+    "run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending", "created_at",
+    "updated_at", "finished_at", "listing_complete", "resumable", "base_url",
+)  # fmt: skip
+_RUN_TABLE: Final = ("run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending")
+_ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle_count", "period_from", "period_to")
+
+
+def export_store(
+    options: Options, store: Path, run_id: int | None, *, all_observations: bool, raw: bool, excel: bool
+) -> None:
+    """Write the rows of a store to ``--out`` or standard output."""
+    parquet = options.output is None and options.out is not None and Path(options.out).suffix.lower() == ".parquet"
+    form = "parquet" if parquet else chosen_format(options)
+    if form != "csv" and (raw or excel):
+        raise click.UsageError("--raw and --excel are options of CSV")
+    with UsageReader(store) as reader:
+        if options.out is not None and form in {"csv", "jsonl", "parquet"} and options.fields is None:
+            written = export_usage(
+                reader, options.out, format=form, run_id=run_id,  # type: ignore[arg-type]
+                all_observations=all_observations, raw=raw, excel=excel,
+            )  # fmt: skip
+            say(options, f"{written.rows:,} rows in {written.path}")
+            return
+        rows = reader.rows(run_id, all_observations=all_observations)
+        if form == "csv" and options.out is None and options.fields is None and not sys.stdout.isatty():
+            write_csv(rows, sys.stdout, raw=raw, excel=excel)
+            return
+        if raw or excel:
+            raise click.UsageError("--raw and --excel need --out FILE or a pipe, and all fields")
+        with Output(options, COLUMNS, table=_ROW_TABLE) as output:
+            for row in rows:
+                output.write(attrs.asdict(row))
+
+
+def list_runs(options: Options, store: Path) -> None:
+    """Write one record per run, newest first."""
+    with UsageReader(store) as reader:
+        runs = reader.runs()
+    with Output(options, _RUN_COLUMNS, table=_RUN_TABLE) as output:
+        for run in runs:
+            counts = run.counts
+            output.write(
+                {
+                    **attrs.asdict(run, recurse=False),
+                    **attrs.asdict(counts),
+                    "pending": counts.pending,
+                    "from_date": run.scope.from_date,
+                    "base_url": run.scope.base_url,
+                    "resumable": run.resumable,
+                }
+            )
+    if any(run.resumable for run in runs):
+        say(options, f"to go on with the unfinished run: cyclr usage resume --store {store}")

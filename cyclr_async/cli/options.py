@@ -1,0 +1,134 @@
+"""The options that every command has, before or after its name, and how help is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import attrs
+import click
+
+__all__ = ["FORMATS", "Command", "Group", "Options", "current"]
+
+FORMATS: Final = ("table", "json", "jsonl", "csv")
+
+
+@attrs.define
+class Options:
+    """What was given on the command line; None or False where nothing was."""
+
+    profile: str | None = None
+    output: str | None = None
+    out: str | None = None
+    fields: str | None = None
+    quiet: bool = False
+    verbose: int = 0
+    log_json: bool = False
+    no_progress: bool = False
+    no_color: bool = False
+    debug: bool = False
+    simulate: bool | None = None
+    simulate_accounts: int | None = None
+    region: str | None = None
+    base_url: str | None = None
+    token_url: str | None = None
+    client_id: str | None = None
+    client_secret_file: str | None = None
+    client_secret_stdin: bool = False
+    timeout: float | None = None
+
+
+def current(ctx: click.Context) -> Options:
+    """Return the shared options of this invocation."""
+    options: Options = ctx.find_root().ensure_object(Options)
+    return options
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    # An option may stand before the command, after it, or both: the one after it wins.
+    assert param.name is not None
+    if ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE:
+        setattr(current(ctx), param.name, value)
+
+
+def _shared(*names: str, **settings: Any) -> click.Option:
+    return click.Option(list(names), expose_value=False, callback=_keep, **settings)
+
+
+SHARED: Final = (
+    _shared("-o", "--output", type=click.Choice(FORMATS), help="Format; table on a terminal, jsonl in a pipe."),
+    _shared("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write here; the suffix names the format."),
+    _shared("--fields", metavar="A,B,C", help="Only these fields, in this order."),
+    _shared("--simulate", is_flag=True, help="Run against a simulated API on this machine. [env: CYCLR_SIMULATE=1]"),
+    _shared("--simulate-accounts", type=click.IntRange(0, 1_000_000), metavar="N", help="Simulated accounts. [50]"),
+    _shared("--profile", metavar="NAME", help="Profile of the configuration file. [env: CYCLR_PROFILE]"),
+    _shared("--region", metavar="NAME", help="US, US2, UK, EU or APAC. [env: CYCLR_REGION]"),
+    _shared("--base-url", metavar="URL", help="API root of a private instance. [env: CYCLR_BASE_URL]"),
+    _shared("--token-url", metavar="URL", help="Token endpoint of a private instance. [env: CYCLR_TOKEN_URL]"),
+    _shared("--client-id", metavar="ID", help="OAuth client id. [env: CYCLR_CLIENT_ID]"),
+    _shared("--client-secret-file", type=click.Path(), metavar="FILE", help="Read the client secret from a file."),
+    _shared("--client-secret-stdin", is_flag=True, help="Read the client secret from standard input."),
+    _shared("--timeout", type=float, metavar="SECONDS", help="For each call. [env: CYCLR_TIMEOUT]"),
+    _shared("--no-progress", is_flag=True, help="No progress bar."),
+    _shared("--no-color", is_flag=True, help="No colours. [env: NO_COLOR]"),
+    _shared("-q", "--quiet", is_flag=True, help="Data and errors only."),
+    _shared("-v", "--verbose", count=True, help="Log what happens; -vv logs more."),
+    _shared("--log-json", is_flag=True, help="Log as JSON Lines."),
+    _shared("--debug", is_flag=True, help="Show a traceback when something fails."),
+)
+
+
+class _Help(click.Command):
+    """Help with examples before the options, and the shared options last."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        shared = {id(option) for option in SHARED}
+        own: list[tuple[str, str]] = []
+        common: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                (common if id(param) in shared else own).append(record)
+        for title, records in (("Options", own), ("Options of every command", common)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+class Command(_Help):
+    """A command that also takes the shared options."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *SHARED]
+
+
+class Group(_Help, click.Group):
+    """A group of commands."""
+
+    command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+    def command(self, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:  # type: ignore[override]
+        """Make a function a command of this group."""
+        return super().command(*args, **kwargs)
+
+
+class Root(Group):
+    """The program itself: it takes the shared options too, before the command."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *SHARED]

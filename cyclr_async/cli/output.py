@@ -1,0 +1,251 @@
+"""Data on standard output or in a file: table, JSON, JSON Lines, CSV, with the same field names in each."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import secrets
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TextIO
+
+import click
+
+from cyclr_async.cli.options import FORMATS, Options
+from cyclr_async.cli.terminal import console, speaks_utf8
+from cyclr_async.usage.text import scrub, term
+
+__all__ = ["Output", "chosen_format", "json_text", "plain"]
+
+_SUFFIXES: Final = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "table"}
+_BEYOND_ASCII: Final = re.compile(r"[^ -~]")
+
+
+def chosen_format(options: Options) -> str:
+    """Return the format: ``-o``, else the suffix of ``--out``, else table on a terminal and jsonl in a pipe.
+
+    Raises:
+        click.UsageError: the suffix names no format.
+    """
+    if options.output is not None:
+        return options.output
+    if options.out is None:
+        return "table" if sys.stdout.isatty() else "jsonl"
+    found = _SUFFIXES.get(Path(options.out).suffix.lower())
+    if found is None:
+        raise click.UsageError(f"the suffix of {options.out!r} names no format: add -o {'|'.join(FORMATS)}")
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can hold: times as ISO-8601 in UTC, secrets masked, lone surrogates replaced."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC).replace(tzinfo=None).isoformat()
+        return f"{text}Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return scrub(str(value))
+
+
+def json_text(value: object) -> str:
+    """Return JSON in one line in which nothing can act on a terminal; readable letters stay as they are."""
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text if text.isascii() else _BEYOND_ASCII.sub(_harmless, text)
+
+
+def _harmless(match: re.Match[str]) -> str:
+    char = match[0]
+    if unicodedata.category(char)[0] != "C" and char not in "\u2028\u2029":
+        return char
+    return json.dumps(char)[1:-1]
+
+
+class _Form(Protocol):
+    def write(self, record: Mapping[str, Any]) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class _JsonLines:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._stream.write(json_text(record) + "\n")
+        self._stream.flush()  # a reader sees each row when it is there
+
+    def end(self) -> None:
+        self._stream.flush()
+
+
+class _Json:
+    def __init__(self, stream: TextIO, *, many: bool) -> None:
+        self._stream = stream
+        self._many = many
+        self._separator = "[\n" if many else ""
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._stream.write(self._separator + json_text(record))
+        self._separator = ",\n"
+
+    def end(self) -> None:
+        if self._many:
+            self._stream.write("[]" if self._separator == "[\n" else "\n]")
+        self._stream.write("\n")
+
+
+class _Csv:
+    def __init__(self, stream: TextIO, columns: Sequence[str]) -> None:
+        from cyclr_async.usage.export import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
+
+        self._safe = formula_safe
+        self._terminal = stream.isatty()
+        self._columns = columns
+        self._writer = csv.writer(stream, lineterminator="\r\n")
+        self._writer.writerow(columns)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._writer.writerow([self._cell(plain(record.get(name))) for name in self._columns])
+
+    def _cell(self, value: Any) -> Any:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (dict, list)):
+            value = json_text(value)
+        if not isinstance(value, str):
+            return value
+        return self._safe(term(value) if self._terminal else value)
+
+    def end(self) -> None:
+        pass
+
+
+class _Table:
+    def __init__(self, stream: TextIO, columns: Sequence[str], options: Options, *, many: bool) -> None:
+        self._stream = stream
+        self._columns = columns
+        self._options = options
+        self._many = many
+        self._rows: list[list[Any]] = []
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._rows.append([plain(record.get(name)) for name in self._columns])
+
+    def end(self) -> None:
+        if not self._many:
+            width = max((len(name) for name in self._columns), default=0)
+            for name, value in zip(self._columns, self._rows[0] if self._rows else (), strict=False):
+                self._stream.write(f"{name:<{width}}  {cell(value)}\n")
+            return
+        from rich import box  # noqa: PLC0415 - help must start without rich
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(box=box.SIMPLE_HEAD if speaks_utf8(self._stream) else box.ASCII2, header_style="bold")
+        for index, name in enumerate(self._columns):
+            numbers = all(row[index] is None or type(row[index]) in {int, float} for row in self._rows)
+            right = numbers and any(row[index] is not None for row in self._rows)
+            table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+        for row in self._rows:
+            table.add_row(*(Text(cell(value)) for value in row))
+        console(self._stream, self._options).print(table)
+
+
+def cell(value: Any) -> str:
+    """Return a value as it stands in a table: harmless, and empty for null."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
+    return term(json_text(value) if isinstance(value, (dict, list)) else str(value))
+
+
+class Output:
+    """Where a command writes its records, as a context manager.
+
+    A file is replaced only when everything was written; standard output is always left complete, so that what was
+    written before an error can be parsed.
+
+    Args:
+        options: the shared options.
+        columns: the fields, in order; stable names in snake_case.
+        many: False for a command that has exactly one record.
+        table: the columns of a table, when a table shows fewer.
+    """
+
+    def __init__(
+        self, options: Options, columns: Sequence[str], *, many: bool = True, table: Sequence[str] | None = None
+    ) -> None:
+        self.format = chosen_format(options)
+        self._options = options
+        self._columns = self._selected(columns, table)
+        self._many = many
+        self._target = None if options.out is None else Path(options.out)
+        self._temporary: Path | None = None
+
+    def _selected(self, columns: Sequence[str], table: Sequence[str] | None) -> tuple[str, ...]:
+        if self._options.fields is None:
+            return tuple(table if table is not None and self.format == "table" else columns)
+        wanted = tuple(name.strip() for name in self._options.fields.split(",") if name.strip())
+        unknown = [name for name in wanted if name not in columns]
+        if unknown or not wanted:
+            raise click.UsageError(f"unknown fields: {', '.join(unknown) or 'none'}; there are {', '.join(columns)}")
+        return wanted
+
+    def __enter__(self) -> Self:
+        self._stream: TextIO = sys.stdout if self._target is None else self._file(self._target)
+        self._form = self._made()
+        return self
+
+    def _file(self, target: Path) -> TextIO:
+        self._temporary = target.with_name(f".{target.name[:200]}.tmp-{secrets.token_hex(6)}")
+        try:
+            descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise click.FileError(str(target), error.strerror or "cannot be written") from None
+        return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+
+    def _made(self) -> _Form:
+        if self.format == "jsonl":
+            return _JsonLines(self._stream)
+        if self.format == "json":
+            return _Json(self._stream, many=self._many)
+        if self.format == "csv":
+            return _Csv(self._stream, self._columns)
+        return _Table(self._stream, self._columns, self._options, many=self._many)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write one record; fields that are not columns are left out."""
+        self._form.write({name: record.get(name) for name in self._columns})
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._temporary is None:
+            if not isinstance(error, OSError) and (self._many or error is None):
+                self._form.end()
+                self._stream.flush()
+            return
+        assert self._target is not None
+        try:
+            if error is None:
+                self._form.end()
+            self._stream.close()
+            if error is None:
+                self._temporary.replace(self._target)
+        finally:
+            self._temporary.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Coroutines under signals: the first one ends them in good order, the second at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from cyclr_async.cli.exits import Exit, InterruptedBySignal
+
+__all__ = ["run_async"]
+
+T = TypeVar("T")
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; SIGINT and SIGTERM cancel it, and a second one ends the process.
+
+    Raises:
+        InterruptedBySignal: a signal came; the coroutine has ended.
+    """
+    try:
+        return asyncio.run(_supervised(work))
+    except KeyboardInterrupt:
+        raise InterruptedBySignal from None
+
+
+async def _supervised(work: Coroutine[Any, Any, T]) -> T:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    signalled = False
+
+    def interrupt() -> None:
+        nonlocal signalled
+        if signalled:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")  # the progress bar had hidden the cursor
+            os._exit(Exit.INTERRUPTED)
+        signalled = True
+        task.cancel()
+
+    handled = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, interrupt)
+        except (NotImplementedError, RuntimeError, ValueError):
+            continue  # Windows, or not the main thread: KeyboardInterrupt has to do
+        handled.append(number)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if signalled:
+            raise InterruptedBySignal from None
+        raise
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)

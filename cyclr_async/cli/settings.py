@@ -1,0 +1,152 @@
+"""Where each setting comes from: flag, ``CYCLR_*`` variable, profile, default; in this order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from cyclr_async.cli.exits import CredentialsMissingError
+from cyclr_async.cli.options import Options
+from cyclr_async.cli.profiles import KEYS, Profile, load_profile, run_secret_command
+from cyclr_async.cli.secretinput import read_secret
+from cyclr_async.secret import Secret
+
+__all__ = ["SECRET_KEYS", "Found", "Settings", "resolve", "simulated"]
+
+SECRET_KEYS: Final = frozenset({"access_token", "client_secret", "password", "proxy"})
+_KINDS: Final = (
+    ("access_token", ("access_token",)),
+    ("password", ("username", "password")),
+    ("client", ("client_secret",)),
+)
+_KIND_KEYS: Final = {
+    "access_token": {"access_token"},
+    "password": {"username", "password"},
+    "client": {"client_secret"},
+}
+_PLACE: Final = {"region", "base_url", "token_url"}
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+
+
+@attrs.frozen
+class Found:
+    """A setting and where it was found."""
+
+    value: Secret
+    source: str
+
+
+@attrs.frozen
+class Settings:
+    """Every setting that is not left at its default, by its name in the configuration file."""
+
+    found: Mapping[str, Found]
+    profile: Profile
+    kind: str | None
+    pending_command: str | None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of a session; runs ``secret_command`` when it is needed.
+
+        Raises:
+            CredentialsMissingError: there are no credentials.
+            ConfigurationError: a setting cannot be used.
+        """
+        from cyclr_async.environment import settings_from  # noqa: PLC0415 - help must start fast
+
+        texts = {f"CYCLR_{name.upper()}": found.value.reveal() for name, found in self.found.items()}
+        if self.pending_command is not None:
+            texts[f"CYCLR_{self.pending_command.upper()}"] = run_secret_command(self.profile).reveal()
+        if not self.has_credentials:
+            raise CredentialsMissingError(
+                "no credentials: set CYCLR_CLIENT_ID and CYCLR_CLIENT_SECRET (or CYCLR_ACCESS_TOKEN), or put a profile "
+                f"into {self.profile.path}; to try the command without an account, add --simulate"
+            )
+        return settings_from(texts)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is anything to sign in with, complete or not."""
+        return self.kind is not None or "client_id" in self.found
+
+
+def simulated(options: Options, environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the simulated API is to be used."""
+    if options.simulate is not None:
+        return options.simulate
+    environ = os.environ if environ is None else environ
+    return environ.get("CYCLR_SIMULATE", "").strip().lower() in _TRUE
+
+
+def resolve(options: Options, environ: Mapping[str, str] | None = None) -> Settings:
+    """Find every setting.
+
+    A place given nearer (region or URLs) hides one given farther away, and so does a way of signing in: an access
+    token in a profile is not mixed with client credentials in the environment.
+
+    Raises:
+        ConfigurationError: the configuration file cannot be used.
+    """
+    environ = os.environ if environ is None else environ
+    profile = load_profile(options.profile or environ.get("CYCLR_PROFILE") or None, environ)
+    variables = {
+        name: Secret(environ[f"CYCLR_{name.upper()}"].strip())
+        for name in KEYS
+        if environ.get(f"CYCLR_{name.upper()}", "").strip()
+    }
+    stored = dict(profile.values)
+    command = _what_the_command_gives(profile)
+    if command is not None:
+        stored[command] = Secret("")
+    found: dict[str, Found] = {}
+    kind: str | None = None
+    for source, layer in (
+        ("flag", _flags(options)),
+        ("environment", variables),
+        (f"profile {profile.name}", stored),
+    ):
+        kind = kind or _kind(layer)
+        place = bool(_PLACE & found.keys())
+        for name, value in layer.items():
+            hidden = name in found or (place and name in _PLACE) or _of_another_kind(name, kind)
+            if not hidden:
+                label = f"environment (CYCLR_{name.upper()})" if source == "environment" else source
+                if source.startswith("profile") and name == command:
+                    label = f"{source} (secret_command)"
+                found[name] = Found(value, label)
+    needed = command is not None and command in found and found[command].source.endswith("(secret_command)")
+    return Settings(found, profile, kind, command if needed else None)
+
+
+def _flags(options: Options) -> dict[str, Secret]:
+    texts = {
+        "region": options.region,
+        "base_url": options.base_url,
+        "token_url": options.token_url,
+        "client_id": options.client_id,
+        "timeout": None if options.timeout is None else str(options.timeout),
+    }
+    flags = {name: Secret(text) for name, text in texts.items() if text is not None}
+    secret = read_secret("--client-secret", options.client_secret_file, options.client_secret_stdin)
+    if secret is not None:
+        flags["client_secret"] = secret
+    return flags
+
+
+def _kind(layer: Mapping[str, Secret]) -> str | None:
+    return next((kind for kind, names in _KINDS if any(name in layer for name in names)), None)
+
+
+def _of_another_kind(name: str, kind: str | None) -> bool:
+    return kind is not None and any(name in names for other, names in _KIND_KEYS.items() if other != kind)
+
+
+def _what_the_command_gives(profile: Profile) -> str | None:
+    if profile.secret_command is None:
+        return None
+    if "username" in profile.values:
+        return "password"
+    return "client_secret" if "client_id" in profile.values else "access_token"

@@ -1,0 +1,142 @@
+"""``cyclr usage``: collect, resume, export, status."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import date
+from pathlib import Path
+
+import click
+
+from cyclr_async.cli.options import Command, Group, current
+
+__all__ = ["usage"]
+
+_STORE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Day(click.ParamType):
+    name = "date"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a day: write it as 2026-10-01", param, ctx)
+
+
+def _ids(path: str | None) -> tuple[str, ...] | None:
+    if path is None:
+        return None
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"--accounts {path!r} is not UTF-8") from None
+    except OSError as error:
+        raise click.UsageError(f"--accounts {path!r} cannot be read: {error.strerror}") from None
+    ids = tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not ids:
+        raise click.UsageError(f"--accounts {path!r} holds no account id; it takes one per line")
+    return ids
+
+
+@click.group(cls=Group)
+def usage() -> None:
+    """The usage of accounts, for billing."""
+
+
+@usage.command(
+    cls=Command,
+    examples=(
+        "cyclr usage collect --simulate",
+        "cyclr usage collect --from-date 2026-10-01 --out october.csv",
+        "cyclr usage collect -o jsonl | jq -c '[.account_id, .task_count]'",
+    ),
+)
+@click.option("--from-date", type=_Day(), metavar="YYYY-MM-DD", help="First day of the period; the last bill date.")
+@click.option("--accounts", metavar="FILE", help="Only these account ids, one per line; - reads standard input.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N accounts.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Calls at once at most. [32]")
+@click.option("--store", type=_STORE, metavar="FILE", help="Keep the results here. [./cyclr-usage.sqlite]")
+@click.pass_context
+def collect(
+    ctx: click.Context,
+    from_date: date | None,
+    accounts: str | None,
+    limit: int | None,
+    concurrency: int | None,
+    store: Path | None,
+) -> None:
+    """Collect the usage of every account.
+
+    Results are kept in a store: the same command goes on where it was interrupted, and asks only for what is missing.
+    """
+    from cyclr_async.cli.collecting import DEFAULT_STORE, SUBSET_STORE, Job  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.collecting import collect as run  # noqa: PLC0415
+    from cyclr_async.cli.settings import simulated  # noqa: PLC0415
+
+    options = current(ctx)
+    if store is None and not simulated(options):
+        store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
+    words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
+    given = {"--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
+    for name, value in given.items():
+        words += [] if value is None else [name, str(value)]
+    job = Job(store, from_date, _ids(accounts), limit, concurrency, None, shlex.join(words))
+    ctx.exit(run(options, job))
+
+
+@usage.command(cls=Command, examples=("cyclr usage resume", "cyclr usage resume --store october.sqlite"))
+@click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
+@click.option("--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Calls at once at most. [32]")
+@click.pass_context
+def resume(ctx: click.Context, store: Path | None, concurrency: int | None) -> None:
+    """Go on with the unfinished run of a store; only what is missing is asked for."""
+    from cyclr_async.cli.collecting import DEFAULT_STORE, Job  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.collecting import collect as run  # noqa: PLC0415
+    from cyclr_async.usage import UsageReader  # noqa: PLC0415
+
+    options = current(ctx)
+    store = store or DEFAULT_STORE
+    with UsageReader(store) as reader:
+        unfinished = next((found for found in reader.runs() if found.resumable), None)
+    if unfinished is None:
+        click.echo(f"nothing to resume in {store}: its last run is complete", err=True)
+        return
+    words = ["cyclr", "usage", "resume", "--store", str(store)]
+    job = Job(store, unfinished.scope.from_date, None, None, concurrency, True, shlex.join(words))
+    ctx.exit(run(options, job))
+
+
+@usage.command(
+    cls=Command,
+    examples=("cyclr usage export --out october.csv", "cyclr usage export --out usage.parquet --all-observations"),
+)
+@click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
+@click.option("--run", "run_id", type=click.IntRange(1), metavar="N", help="The run; the newest one by default.")
+@click.option("--all-observations", is_flag=True, help="Every observation, not only the last of each account.")
+@click.option("--raw", is_flag=True, help="CSV: do not guard texts against being run as formulas.")
+@click.option("--excel", is_flag=True, help="CSV: begin with a byte order mark, for Excel.")
+@click.pass_context
+def export(
+    ctx: click.Context, store: Path | None, run_id: int | None, all_observations: bool, raw: bool, excel: bool
+) -> None:
+    """Write what a store holds as CSV, JSON Lines, JSON or Parquet."""
+    from cyclr_async.cli.collecting import DEFAULT_STORE  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.exporting import export_store  # noqa: PLC0415
+
+    export_store(current(ctx), store or DEFAULT_STORE, run_id, all_observations=all_observations, raw=raw, excel=excel)
+
+
+@usage.command(cls=Command, examples=("cyclr usage status", "cyclr usage status --store october.sqlite -o json"))
+@click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
+@click.pass_context
+def status(ctx: click.Context, store: Path | None) -> None:
+    """Show the runs of a store and how far each is."""
+    from cyclr_async.cli.collecting import DEFAULT_STORE  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.exporting import list_runs  # noqa: PLC0415
+
+    list_runs(current(ctx), store or DEFAULT_STORE)
