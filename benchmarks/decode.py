@@ -11,6 +11,7 @@ import importlib.util
 import json
 import sys
 import time
+import types
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -71,14 +72,14 @@ def _decoder(way: str) -> Callable[[bytes], Any]:
     fields: dict[str, Any] = {field.name: field.type for field in attrs.fields(_Account)}
     if way == "pydantic":
         pydantic: Any = importlib.import_module("pydantic")
-        model = pydantic.create_model("Account", **{name: (kind, ...) for name, kind in fields.items()})
-        adapter = pydantic.TypeAdapter(list[model])
+        model: Any = pydantic.create_model("Account", **{name: (kind, ...) for name, kind in fields.items()})
+        adapter = pydantic.TypeAdapter(types.GenericAlias(list, (model,)))
         validate: Callable[[bytes], Any] = adapter.validate_json
         return validate
     if way == "msgspec":
         msgspec: Any = importlib.import_module("msgspec")
-        struct = msgspec.defstruct("Account", list(fields.items()), frozen=True)
-        decode: Callable[[bytes], Any] = msgspec.json.Decoder(list[struct]).decode
+        struct: Any = msgspec.defstruct("Account", list(fields.items()), frozen=True)
+        decode: Callable[[bytes], Any] = msgspec.json.Decoder(types.GenericAlias(list, (struct,))).decode
         return decode
     return _own_decoder()
 

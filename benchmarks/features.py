@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import aiohttp
 import attrs
@@ -52,7 +52,7 @@ class _NoLimiter:
 
 
 class _NoScope:
-    async def __aenter__(self) -> "_NoScope":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -88,10 +88,11 @@ async def _case(name: str, url: str) -> _Case:
         bare = Bare()
         await bare.open(url, _WORKERS)
         return _Case(bare.call, bare.close)
-    options: dict[str, Any] = {
-        "events": {"on_event": lambda _: None},
-        "tracing": {"trace_configs": [_traces()]},
-    }.get(name, {})
+    options: dict[str, Any] = {}
+    if name == "events":
+        options["on_event"] = lambda _: None
+    elif name == "tracing":
+        options["trace_configs"] = [_traces()]
     session = AsyncPartnerSession(StaticToken(TOKEN), base_url=url, limits=Limits(connections=_WORKERS), **options)
     await session.accounts.usage(account_id(0))
     inner: Any = session
