@@ -62,6 +62,10 @@ def settings_from(environ: Mapping[str, str]) -> dict[str, Any]:
     limits = {name: value for name, value in limits.items() if value is not None}
     if limits:
         settings["limits"] = Limits(**limits)
+    place = settings.get("base_url")
+    private = place is not None and place not in {region.base_url for region in Region}
+    if private and "token_url" not in settings and not isinstance(auth, StaticToken):
+        problems.append("CYCLR_TOKEN_URL is missing: a private instance needs it besides CYCLR_BASE_URL")
     if problems:
         raise ConfigurationError("the environment cannot be used: " + "; ".join(problems))
     return {"auth": auth, **settings}

@@ -185,7 +185,7 @@ class Pool:
         """Close what this pool opened; a borrowed session stays open. May be called again."""
         self._closed = True
         if self._opening is not None:
-            self._opening.cancel()
+            await asyncio.wait([self._opening])
         if self.borrowed is None:
             for session in (self.reads, self.writes):
                 if session is not None:

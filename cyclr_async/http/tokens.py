@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from cyclr_async.auth import AccessToken, Exchange, TokenProvider
-from cyclr_async.errors import AuthenticationError, CyclrError
+from cyclr_async.errors import AuthenticationError, CyclrError, SessionClosedError
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.events import EventHook, TokenEvent, notify
 
@@ -71,6 +71,7 @@ class TokenKeeper:
         self._task: asyncio.Task[AccessToken] | None = None
         self._failure: CyclrError | None = None
         self._failure_until = float("-inf")
+        self._closed = False
         self.refreshes = 0
 
     def current(self) -> AccessToken | None:
@@ -110,6 +111,7 @@ class TokenKeeper:
 
     async def close(self, grace: float) -> None:
         """Let a refresh under way finish, for this many seconds at most, so that a rotated token is not lost."""
+        self._closed = True
         task = self._task
         if task is not None:
             await asyncio.wait([task], timeout=grace)
@@ -121,7 +123,13 @@ class TokenKeeper:
             failure = copy.copy(self._failure)
             raise failure
         # The fetch belongs to the session: a caller that is cancelled leaves it running for the others.
-        return await asyncio.shield(self._start(rejected=rejected))
+        task = self._start(rejected=rejected)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not (self._closed and task.cancelled()):
+                raise
+        raise SessionClosedError("the session was closed while a token was being fetched")
 
     def _start(self, *, rejected: bool) -> asyncio.Task[AccessToken]:
         if self._task is None:
