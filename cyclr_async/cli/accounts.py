@@ -22,7 +22,7 @@ _TABLE: Final = ("id", "name", "price_plan_id", "next_bill_date", "audit_info")
 _CLEARABLE: Final = ("description", "timezone", "price_plan_id", "next_bill_date", "audit_info")
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType):  # type: ignore[type-arg]
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -93,7 +93,7 @@ async def _list(options: Options, limit: int | None) -> None:
 @_fields
 @click.option("--reconcile", is_flag=True, help="Mark the account, and look for it when the answer is lost.")
 @click.pass_context
-def create(ctx: click.Context, dry_run: bool, reconcile: bool, **given: Any) -> None:
+def create(ctx: click.Context, /, dry_run: bool, reconcile: bool, **given: Any) -> None:
     """Create an account and print its id."""
     fields = {name: value for name, value in given.items() if value is not None}
     _write(
@@ -115,7 +115,7 @@ def create(ctx: click.Context, dry_run: bool, reconcile: bool, **given: Any) -> 
 @_fields
 @click.option("--clear", multiple=True, type=click.Choice(_CLEARABLE), metavar="FIELD", help="Set to null.")
 @click.pass_context
-def update(ctx: click.Context, account_id: str, dry_run: bool, clear: tuple[str, ...], **given: Any) -> None:
+def update(ctx: click.Context, /, account_id: str, dry_run: bool, clear: tuple[str, ...], **given: Any) -> None:
     """Change an account; what is not named stays as it is."""
     fields = {name: value for name, value in given.items() if value is not None}
     both = sorted(fields.keys() & set(clear))

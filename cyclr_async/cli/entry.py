@@ -43,7 +43,9 @@ def run(argv: Sequence[str] | None) -> int:
         return code
     finally:
         if handler is not None:
-            logging.getLogger("cyclr_async").removeHandler(handler)
+            logger = logging.getLogger("cyclr_async")
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
     return Exit.DONE
 
 

@@ -13,6 +13,7 @@ from cyclr_async.usage.text import term
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
     from cyclr_async.usage.report import Summary
     from cyclr_async.usage.rows import Counts
@@ -66,10 +67,11 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
     from rich.text import Text  # noqa: PLC0415 - help must start without rich
 
     counts = summary.counts
+    whole = "bold green" if counts.ok == counts.asked else "bold yellow"
     parts: list[RenderableType] = [
         Text.assemble(
             "\n", (f"{summary.task_count:,} tasks", "bold"), f"{_change(summary)} in ",
-            (f"{counts.ok:,} of {counts.asked:,} accounts", "bold green" if counts.ok == counts.asked else "bold yellow"),
+            (f"{counts.ok:,} of {counts.asked:,} accounts", whole),
         )
     ]  # fmt: skip
     if summary.period_from_min is not None:
@@ -104,17 +106,16 @@ def _plan(plan: int | None, plans: Mapping[str, str]) -> str:
 
 
 def _table(title: str, columns: tuple[tuple[str, str], ...], *, unicode: bool):  # type: ignore[no-untyped-def]
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich import box, table  # noqa: PLC0415 - help must start without rich
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(
+    made = table.Table(
         title=Text(title), title_justify="left", title_style="bold", header_style="dim",
         box=box.SIMPLE_HEAD if unicode else box.ASCII2,
     )  # fmt: skip
     for name, justify in columns:
-        table.add_column(Text(name), justify=justify, overflow="ellipsis" if unicode else "crop", no_wrap=True)  # type: ignore[arg-type]
-    return table
+        made.add_column(Text(name), justify=justify, overflow="ellipsis" if unicode else "crop", no_wrap=True)  # type: ignore[arg-type]
+    return made
 
 
 def _top(summary: Summary, *, unicode: bool, plans: Mapping[str, str], wide: bool) -> RenderableType:

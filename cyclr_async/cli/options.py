@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -110,6 +110,7 @@ class Command(_Help):
     """A command that also takes the shared options."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters of the command and the shared options."""
         return [*super().get_params(ctx), *SHARED]
 
 
@@ -119,16 +120,14 @@ class Group(_Help, click.Group):
     command_class = Command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, then the options."""
         self.format_commands(ctx, formatter)
         super().format_options(ctx, formatter)
-
-    def command(self, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:  # type: ignore[override]
-        """Make a function a command of this group."""
-        return super().command(*args, **kwargs)
 
 
 class Root(Group):
     """The program itself: it takes the shared options too, before the command."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters of the command and the shared options."""
         return [*super().get_params(ctx), *SHARED]

@@ -120,6 +120,7 @@ def connectors() -> None:
 @click.pass_context
 def install(
     ctx: click.Context,
+    /,
     account_id: str,
     name: str,
     version: str | None,

@@ -16,7 +16,7 @@ __all__ = ["usage"]
 _STORE = click.Path(dir_okay=False, path_type=Path)
 
 
-class _Day(click.ParamType):
+class _Day(click.ParamType):  # type: ignore[type-arg]
     name = "date"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
