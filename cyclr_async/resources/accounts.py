@@ -264,8 +264,7 @@ class Accounts(Resource):
         """
         from cyclr_async.usage import collector  # noqa: PLC0415 - sqlite and the engine are for bulk work only
 
-        if from_date is not None:
-            format_date(from_date)  # refuses what is not a day
+        _day(from_date)  # refuses what is not a day, before the run begins
         limits = self._sender.limits
         if concurrency is None:
             concurrency = min(32, limits.connections)
@@ -288,8 +287,9 @@ class Accounts(Resource):
 
     def _usage_call(self, account_id: str, from_date: date | None) -> Call[AccountUsage]:
         url = self._url(f"accounts/{segment(account_id)}/billing")
-        if from_date is not None:
-            url = url.with_query(f"fromDate={format_date(from_date)}")
+        day = _day(from_date)
+        if day is not None:
+            url = url.with_query(f"fromDate={day}")
         return Call(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
 
 
@@ -304,6 +304,16 @@ def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:
         decoder.problems.clear()
 
 
+def _day(from_date: date | None) -> str | None:
+    if from_date is None:
+        return None
+    try:
+        return format_date(from_date)
+    except TypeError as error:
+        problem = str(error)
+    raise InvalidArgumentError(f"from_date: {problem}")
+
+
 def _fields(
     name: str | Unset,
     description: str | Unset | None,
@@ -312,7 +322,7 @@ def _fields(
     next_bill_date: datetime | Unset | None,
     audit_info: str | Unset | None,
 ) -> dict[str, object]:
-    if price_plan_id not in {UNSET, None} and type(price_plan_id) is not int:
+    if price_plan_id is not UNSET and price_plan_id is not None and type(price_plan_id) is not int:
         raise InvalidArgumentError(
             f"price_plan_id must be an int, not {type(price_plan_id).__name__}: use int(plan.id) for a PricePlan"
         )
@@ -322,7 +332,10 @@ def _fields(
             raise InvalidArgumentError(
                 f"next_bill_date must be a datetime, not {type(next_bill_date).__name__}: it has a time of day"
             )
-        bill_date = format_datetime(next_bill_date)
+        try:
+            bill_date = format_datetime(next_bill_date)
+        except OverflowError:
+            raise InvalidArgumentError("next_bill_date is outside of the years 1 to 9999 in UTC") from None
     return {
         "Name": name,
         "Description": text(description, "description", empty=True, null=True),
