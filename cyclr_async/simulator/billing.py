@@ -1,0 +1,77 @@
+"""Billing periods that follow each other, and usage that grows with time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+
+from cyclr_async.simulator.clock import add_months
+
+__all__ = ["Schedule", "cycles_between", "months_between", "naive", "period_end", "tasks_until"]
+
+_DAY: Final = 86_400
+_WEEK: Final = (10, 12, 13, 11, 10, 3, 1)
+"""How much of a week's work falls on each of its days."""
+_WEEK_WORK: Final = sum(_WEEK) * _DAY
+
+
+def naive(moment: datetime) -> str:
+    """Return the moment as the API writes dates of its database: whole seconds of UTC, without a zone."""
+    return moment.isoformat(timespec="seconds")[:19]
+
+
+def months_between(start: datetime, end: datetime) -> int:
+    """Return how many whole months lie between two moments, ``end`` not before ``start``."""
+    months = (end.year - start.year) * 12 + end.month - start.month
+    return months - 1 if add_months(start, months) > end else months
+
+
+def period_end(start: datetime) -> datetime:
+    """Return the end of the monthly period that starts then: a month later, less a day, as in the API document."""
+    return add_months(start, 1) - timedelta(days=1)
+
+
+@attrs.frozen(slots=True)
+class Schedule:
+    """When an account is billed.
+
+    Attributes:
+        created: no usage exists before.
+        last: the bill before ``next``.
+        next: the next bill, or None when none is planned.
+        repeats: True when bills follow monthly after ``next``. A date that already lay in the past when it was written
+            stays as it was written.
+    """
+
+    created: datetime
+    last: datetime
+    next: datetime | None
+    repeats: bool = True
+
+    def at(self, now: datetime) -> tuple[datetime, datetime | None]:
+        """Return the last and the next bill date as seen at that moment."""
+        if self.next is None or not self.repeats or now < self.next:
+            return self.last, self.next
+        months = months_between(self.next, now)
+        return add_months(self.next, months), add_months(self.next, months + 1)
+
+
+def _work(seconds: int) -> int:
+    weeks, rest = divmod(seconds, 7 * _DAY)
+    day, rest = divmod(rest, _DAY)
+    return weeks * _WEEK_WORK + sum(_WEEK[:day]) * _DAY + _WEEK[day] * rest
+
+
+def tasks_until(tasks_per_day: int, created: datetime, moment: datetime) -> int:
+    """Return the tasks done from creation to that moment, 0 before. Integers only: the same on every machine."""
+    seconds = int((moment - created).total_seconds())
+    return 0 if seconds <= 0 else tasks_per_day * 7 * _work(seconds) // _WEEK_WORK
+
+
+def cycles_between(cycles: int, created: datetime, start: datetime, end: datetime) -> int:
+    """Return the highest number of cycles that ran at once: it rises a little with each 30 days of the account."""
+    if end <= created or end <= start or not cycles:
+        return 0
+    return cycles + min(12, (end - created).days // 90)

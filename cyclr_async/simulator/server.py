@@ -1,0 +1,316 @@
+"""The simulator as a server: in the running event loop, in a thread of its own, or standing alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+
+from aiohttp import web
+
+from cyclr_async.simulator.app import SimulatorApp
+from cyclr_async.simulator.catalogue import Catalogue
+from cyclr_async.simulator.clock import SimulatedClock
+from cyclr_async.simulator.faultbook import FaultBook
+from cyclr_async.simulator.state import AccountRecord, Installed
+from cyclr_async.simulator.tokens import SignIn
+from cyclr_async.simulator.world import RequestLog, Settings, World
+
+if TYPE_CHECKING:
+    from cyclr_async import AsyncPartnerSession
+
+__all__ = ["Simulator", "serve"]
+
+_LOOPBACK: Final = "127.0.0.1"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Simulator:
+    """The Cyclr partner API on this machine, with state and faults.
+
+    Use ``async with Simulator() as sim:`` in the running event loop, or ``with Simulator().in_thread() as sim:`` in a
+    thread of its own, for code that is not async. Everything it holds can be looked at and changed while it runs.
+
+    Args:
+        accounts: how many accounts exist from the start, 0 to 1,000,000,000; they are derived, not stored.
+        seed: the same seed gives the same accounts, ids, tokens and usage.
+        host: the address to listen on; only loopback, unless ``unsafe_listen``.
+        port: 0 to 65535; 0 lets the system choose a free one.
+        unsafe_listen: True allows addresses that other machines can reach, and accepts every ``Host`` header.
+        settings: ``now`` (the first instant, a datetime), ``frozen`` (the clock moves only when told), ``rate_limit``
+            (requests per second, or None), ``faults`` (:class:`Fault` objects or their text form), ``token_lifetime``
+            and ``sign_in_lifetime`` (seconds), ``create_unknown_users``, ``connectors``, ``log_size`` (requests kept),
+            ``client_id``, ``client_secret``, ``username`` and ``password``.
+
+    Raises:
+        ValueError: a setting is out of range, or the address is not a loopback address.
+    """
+
+    def __init__(
+        self,
+        accounts: int = 50,
+        seed: int = 7,
+        *,
+        host: str = _LOOPBACK,
+        port: int = 0,
+        unsafe_listen: bool = False,
+        **settings: Any,
+    ) -> None:
+        if not unsafe_listen and not _is_loopback(host):
+            raise ValueError(
+                f"the simulator listens on loopback addresses only, not on {host!r}; unsafe_listen=True allows others"
+            )
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
+            raise ValueError(f"port must be a whole number from 0 to 65535, not {port!r}")
+        for name in ("faults", "connectors"):
+            if name in settings:
+                settings[name] = tuple(settings[name])
+        self._world = World(Settings(accounts=accounts, seed=seed, **settings))
+        self._host, self._wanted_port, self._unsafe = host, port, unsafe_listen
+        self._port: int | None = None
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, such as ``http://127.0.0.1:8080``.
+
+        Raises:
+            RuntimeError: it is not running.
+        """
+        if self._port is None:
+            raise RuntimeError("the simulator is not running; use 'async with Simulator() as sim:'")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def base_url(self) -> str:
+        """The ``base_url`` of a session."""
+        return f"{self.url}/api/partner"
+
+    @property
+    def token_url(self) -> str:
+        """The ``token_url`` of a session."""
+        return f"{self.url}/oauth/token"
+
+    @property
+    def client_id(self) -> str:
+        """Of the OAuth client; not a secret."""
+        return self._world.settings.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """Of the OAuth client; fixed and worthless elsewhere."""
+        return self._world.settings.client_secret
+
+    @property
+    def username(self) -> str:
+        """The console administrator, for the password grant."""
+        return self._world.settings.username
+
+    @property
+    def password(self) -> str:
+        """The password of the console administrator; fixed and worthless elsewhere."""
+        return self._world.settings.password
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """The simulated time, which can be moved."""
+        return self._world.clock
+
+    @property
+    def faults(self) -> FaultBook:
+        """What goes wrong."""
+        return self._world.faults
+
+    @property
+    def requests(self) -> RequestLog:
+        """What was asked."""
+        return self._world.requests
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The connectors that can be installed."""
+        return self._world.catalogue
+
+    @property
+    def sign_ins(self) -> list[SignIn]:
+        """The sign-in links that were followed."""
+        return list(self._world.sign_ins.used)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What *Partner Details* answers, by the names of the API; may be changed."""
+        return self._world.state.details
+
+    @property
+    def rate_limit(self) -> float | None:
+        """Requests per second before 429 and ``Retry-After``, or None; may be set."""
+        return self._world.rate.per_second
+
+    @rate_limit.setter
+    def rate_limit(self, per_second: float | None) -> None:
+        self._world.rate.per_second = per_second
+
+    @property
+    def account_count(self) -> int:
+        """How many accounts there are."""
+        return len(self._world.state)
+
+    def account_ids(self, limit: int | None = None) -> list[str]:
+        """Return the ids of the first ``limit`` accounts, or of all, in the order of the list."""
+        return list(itertools.islice(self._world.state.ids(), limit))
+
+    def account(self, account_id: str) -> AccountRecord:
+        """Return an account as it is now, with its time zone, users and connectors.
+
+        Raises:
+            KeyError: there is none with that id.
+        """
+        record = self._world.state.find(account_id)
+        if record is None:
+            raise KeyError(account_id)
+        return record
+
+    def connectors(self, account_id: str) -> list[Installed]:
+        """Return the connectors installed in an account; KeyError when there is none with that id."""
+        return list(self.account(account_id).connectors)
+
+    def set_usage(self, account_id: str, tasks: int, cycles: int = 0) -> None:
+        """Make *Get Account Usage* answer these figures for an account, whatever the period.
+
+        Raises:
+            KeyError: there is none with that id.
+        """
+        record = self._world.state.touch(account_id)
+        if record is None:
+            raise KeyError(account_id)
+        record.fixed_usage = (tasks, cycles)
+
+    def revoke_tokens(self) -> int:
+        """Revoke all access and refresh tokens; return how many access tokens there were."""
+        return self._world.tokens.revoke()
+
+    def reset(self) -> None:
+        """Go back to the beginning: accounts, tokens, clock, faults, rate limit and log."""
+        self._world.reset()
+
+    def session(self, **options: Any) -> AsyncPartnerSession:
+        """Return a new session on this simulator; use it with ``async with``, or close it.
+
+        Args:
+            **options: of :class:`~cyclr_async.AsyncPartnerSession`; ``auth`` replaces the client credentials.
+        """
+        from cyclr_async import AsyncPartnerSession, ClientCredentials  # noqa: PLC0415 - it imports the whole client
+
+        auth = options.pop("auth", None) or ClientCredentials(self.client_id, self.client_secret)
+        return AsyncPartnerSession(auth, **{"base_url": self.base_url, "token_url": self.token_url, **options})
+
+    async def start(self) -> None:
+        """Start listening.
+
+        Raises:
+            RuntimeError: it is running already.
+            OSError: the port cannot be used.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the simulator is running already")
+        app = SimulatorApp(self._world, frozenset())
+        runner = web.ServerRunner(web.Server(app, access_log=None), shutdown_timeout=0.2)
+        self._runner = runner
+        try:
+            await runner.setup()
+            site = web.TCPSite(runner, self._host, self._wanted_port)
+            await site.start()
+        except BaseException:
+            self._runner = None
+            await runner.cleanup()
+            raise
+        self._port = runner.addresses[0][1]
+        app.hosts = None if self._unsafe else self._accepted_hosts(self._port)
+
+    def _accepted_hosts(self, port: int) -> frozenset[str]:
+        names = {"127.0.0.1", "localhost", "[::1]", f"[{self._host}]" if ":" in self._host else self._host}
+        return frozenset(f"{name}:{port}" for name in names) | (frozenset(names) if port == 80 else frozenset())
+
+    async def stop(self) -> None:
+        """Stop listening and break all connections. May be called again."""
+        runner, self._runner, self._port = self._runner, None, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError("use 'async with Simulator()', or 'with Simulator().in_thread()' in code that is not async")
+
+    def __exit__(self, *_: object) -> None:
+        """Never reached; ``with`` looks for it."""
+
+    @contextlib.contextmanager
+    def in_thread(self) -> Iterator[Self]:
+        """Run in a thread with an event loop of its own, until the block ends.
+
+        Raises:
+            OSError: the port cannot be used.
+        """
+        started: threading.Event = threading.Event()
+        failures: list[BaseException] = []
+        stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+        async def run() -> None:
+            stop = asyncio.Event()
+            try:
+                await self.start()
+                stopping.append((asyncio.get_running_loop(), stop))
+            except (OSError, RuntimeError) as error:
+                failures.append(error)
+                return
+            finally:
+                started.set()
+            await stop.wait()
+            await self.stop()
+
+        thread = threading.Thread(target=lambda: asyncio.run(run()), name="cyclr-simulator", daemon=True)
+        thread.start()
+        started.wait()
+        try:
+            if failures:
+                raise failures[0]
+            yield self
+        finally:
+            for loop, stop in stopping:
+                loop.call_soon_threadsafe(stop.set)
+            thread.join()
+
+
+async def serve(simulator: Simulator, announce: Callable[[Simulator], None] = lambda _: None) -> None:
+    """Run a simulator until the task is cancelled.
+
+    Args:
+        simulator: not yet running.
+        announce: called once with the simulator when it listens.
+    """
+    async with simulator:
+        announce(simulator)
+        await asyncio.Event().wait()

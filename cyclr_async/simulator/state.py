@@ -1,0 +1,215 @@
+"""What the simulated partner owns: accounts derived on demand, and what was changed or added since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from cyclr_async.simulator.billing import Schedule, cycles_between, naive, period_end, tasks_until
+from cyclr_async.simulator.catalogue import PRICE_PLANS, Catalogue
+from cyclr_async.simulator.clock import SimulatedClock, add_months
+from cyclr_async.simulator.population import Population
+
+__all__ = ["PLAN_IDS", "AccountRecord", "Installed", "PartnerState", "partner_details"]
+
+PLAN_IDS = frozenset(int(plan["Id"]) for plan in PRICE_PLANS)
+
+
+@attrs.frozen(slots=True)
+class Installed:
+    """A connector in an account. What it signs in with is not kept.
+
+    Attributes:
+        name: the name it was given in the account.
+        connector: its name in the catalogue.
+        version: its version, or None.
+        sign_in: how it signs in.
+    """
+
+    name: str
+    connector: str
+    version: str | None
+    sign_in: str
+
+
+@attrs.define(slots=True)
+class AccountRecord:
+    """One account as it is now."""
+
+    id: str
+    name: str
+    description: str | None
+    timezone: str
+    price_plan_id: int | None
+    audit_info: str | None
+    schedule: Schedule
+    tasks_per_day: int
+    cycles: int
+    users: set[str] = attrs.field(factory=set)
+    connectors: list[Installed] = attrs.field(factory=list)
+    fixed_usage: tuple[int, int] | None = None
+
+    def listed(self, now: datetime) -> dict[str, Any]:
+        """Return what *List Accounts* shows; the time zone is not part of it."""
+        last, following = self.schedule.at(now)
+        return {
+            "Id": self.id,
+            "Name": self.name,
+            "Description": self.description,
+            "PricePlanId": self.price_plan_id,
+            "LastBillDate": naive(last),
+            "NextBillDate": None if following is None else naive(following),
+            "AuditInfo": self.audit_info,
+        }
+
+    def usage(self, now: datetime, start: datetime | None) -> dict[str, Any]:
+        """Return what *Get Account Usage* shows for the monthly period that starts then, or with the last bill.
+
+        Raises:
+            ValueError: the period would end after the year 9999.
+        """
+        schedule = self.schedule
+        if start is None:
+            start = schedule.at(now)[0]
+        elif start.tzinfo is None:
+            bill = schedule.last
+            start = datetime(
+                start.year, start.month, start.day, bill.hour, bill.minute, bill.second, tzinfo=bill.tzinfo
+            )
+        end = period_end(start)
+        if self.fixed_usage is not None:
+            tasks, cycles = self.fixed_usage
+        else:
+            seen, created = min(end, now), schedule.created
+            tasks = 0
+            if seen > start:
+                before = tasks_until(self.tasks_per_day, created, start)
+                tasks = tasks_until(self.tasks_per_day, created, seen) - before
+            cycles = cycles_between(self.cycles, created, start, seen)
+        return {
+            "TaskCount": tasks,
+            "CycleCount": cycles,
+            "FromDate": naive(start),
+            "ToDate": naive(end),
+            "CurrentPricePlanId": self.price_plan_id,
+            "AuditInfo": self.audit_info,
+        }
+
+
+class PartnerState:
+    """The partner: its accounts, catalogue and details.
+
+    Args:
+        accounts: how many accounts exist from the start; they are derived when asked for.
+        seed: decides everything about them.
+        clock: the simulated time.
+        catalogue: the connectors.
+    """
+
+    def __init__(self, accounts: int, seed: int, clock: SimulatedClock, catalogue: Catalogue) -> None:
+        self.seeded = accounts
+        self.clock = clock
+        self.catalogue = catalogue
+        self.population = Population(seed, clock.start)
+        self.details = partner_details()
+        self._changed: dict[int, AccountRecord] = {}
+        self._next = accounts
+
+    def __len__(self) -> int:
+        return self._next
+
+    def id_of(self, index: int) -> str:
+        """Return the id of the account with that number, from 0 up to ``len(self)``."""
+        return self.population.id_of(index)
+
+    def ids(self) -> Iterator[str]:
+        """Return the ids of all accounts, in the order of the list."""
+        return (self.population.id_of(index) for index in range(self._next))
+
+    def at(self, index: int) -> AccountRecord:
+        """Return an account by its number. Changes to an untouched one are lost: see :meth:`touch`."""
+        changed = self._changed.get(index)
+        if changed is not None:
+            return changed
+        seeded = self.population.seeded(index)
+        return AccountRecord(
+            id=self.population.id_of(index),
+            name=seeded.name,
+            description=seeded.description,
+            timezone=seeded.timezone,
+            price_plan_id=seeded.price_plan_id,
+            audit_info=seeded.audit_info,
+            schedule=Schedule(seeded.created, seeded.created, add_months(seeded.created, 1)),
+            tasks_per_day=seeded.tasks_per_day,
+            cycles=seeded.cycles,
+        )
+
+    def _index(self, account_id: str) -> int | None:
+        index = self.population.index_of(account_id)
+        return None if index is None or index >= self._next else index
+
+    def find(self, account_id: str) -> AccountRecord | None:
+        """Return an account for reading, or None when there is none with that id."""
+        index = self._index(account_id)
+        return None if index is None else self.at(index)
+
+    def touch(self, account_id: str) -> AccountRecord | None:
+        """Return an account for changing, or None when there is none with that id."""
+        index = self._index(account_id)
+        if index is None:
+            return None
+        return self._changed.setdefault(index, self.at(index))
+
+    def create(self, name: str) -> AccountRecord:
+        """Create an account with the assumed defaults of the server."""
+        index = self._next
+        now = self.clock.now().replace(microsecond=0)
+        tasks, cycles = self.population.rhythm(self.population.bits(index))
+        record = AccountRecord(
+            id=self.population.id_of(index),
+            name=name,
+            description=None,
+            timezone="Europe/London",
+            price_plan_id=int(PRICE_PLANS[0]["Id"]),
+            audit_info=None,
+            schedule=Schedule(now, now, add_months(now, 1)),
+            tasks_per_day=tasks,
+            cycles=cycles,
+        )
+        self._changed[index] = record
+        self._next = index + 1
+        return record
+
+    def plan_bill(self, record: AccountRecord, date: datetime | None) -> None:
+        """Set the next bill date; the last one stays what it is now."""
+        now = self.clock.now()
+        last = record.schedule.at(now)[0]
+        if date is not None and last > date:
+            last = add_months(date, -1) if date.year > 1 else date
+        repeats = date is not None and date > now
+        if date is not None and date > datetime(9990, 1, 1, tzinfo=date.tzinfo) - timedelta(days=1):
+            repeats = False
+        record.schedule = Schedule(min(record.schedule.created, now), last, date, repeats)
+
+
+def partner_details() -> dict[str, Any]:
+    """Return the fourteen fields of *Partner Details*, as in the API document."""
+    return {
+        "AnonymousAccountsEnabled": True,
+        "ApplicationDisplayName": "Example Partner",
+        "ApplicationIcon": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",  # noqa: E501
+        "AppStyle": None,
+        "ComingSoonConnectorsEnabled": True,
+        "CustomConnectorsEnabled": True,
+        "CycleNoun": "Cycle",
+        "CycleSharingEnabled": True,
+        "Domain": "partner.example.com",
+        "IntercomAPIKey": None,
+        "IntercomAppId": None,
+        "IntercomSecretKey": None,
+        "HeaderHtml": None,
+        "FooterHtml": None,
+    }
