@@ -7,6 +7,8 @@ import attrs
 
 __all__ = ["GOALS", "Goal", "goal_rows"]
 
+_NONE: Final = "\N{EN DASH}"
+
 
 @attrs.frozen
 class Goal:
@@ -117,7 +119,7 @@ def goal_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
         try:
             value = goal.read(results)
         except (LookupError, TypeError):
-            rows.append((goal.title, "not measured", *bounds, "–"))
+            rows.append((goal.title, "not measured", *bounds, _NONE))
             continue
         verdict = "missed"
         if goal.reached(value, goal.moonshot):

@@ -86,10 +86,15 @@ def count(names: tuple[str, ...] = CLIENTS) -> dict[str, int]:
 
 def _warm(name: str) -> None:
     # Compiles what is not compiled yet; a count with the compiler in it would not repeat.
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "benchmarks.instructions", "--run", name, "--calls", "20"],
-        cwd=ROOT, check=True, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr.decode(errors='replace')[-2000:]}")
 
 
 def environment() -> dict[str, str]:

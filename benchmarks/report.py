@@ -12,6 +12,7 @@ from benchmarks.svg import bars, lines
 __all__ = ["write_report"]
 
 _BEGIN: Final = "<!-- results: written by python -m benchmarks.run -->"
+_NONE: Final = "\N{EN DASH}"
 _END: Final = "<!-- end of results -->"
 _PREAMBLE: Final = f"""# Performance
 
@@ -97,14 +98,14 @@ def _ladder(results: dict[str, Any], plots: Path) -> list[str]:
 
 def _ladder_row(row: dict[str, Any]) -> tuple[str, ...]:
     ratio, rate, cpu = row["ratio"], row["rate"], row["cpu_ms"]
-    added = "–"
+    added = _NONE
     if row["added_p50_s"] is not None:
         added = f"{row['added_p50_s'] * 1000:.2f} / {row['added_p99_s'] * 1000:.2f}"
     return (
         _title(row["name"]),
-        f"{rate['median']:,.0f} ({rate['low']:,.0f}–{rate['high']:,.0f})",
-        f"{cpu['median']:.3f} ({cpu['low']:.3f}–{cpu['high']:.3f})",
-        f"{ratio['median']:.2f}x [{ratio['low']:.2f}–{ratio['high']:.2f}]",
+        f"{rate['median']:,.0f} ({rate['low']:,.0f} to {rate['high']:,.0f})",
+        f"{cpu['median']:.3f} ({cpu['low']:.3f} to {cpu['high']:.3f})",
+        f"{ratio['median']:.2f}x [{ratio['low']:.2f} to {ratio['high']:.2f}]",
         added,
         f"{row['peak_mib']:.0f}",
         f"{row['server_rate']:,.0f}, {row['server_share']:.0%}",
@@ -138,7 +139,7 @@ def _latency(results: dict[str, Any], plots: Path) -> list[str]:
 
 def _share(row: dict[str, Any] | None) -> str:
     if row is None:
-        return "–"
+        return _NONE
     rate = row["rate"]["median"]
     return f"{rate:,.0f} ({rate * row['delay'] / row['concurrency']:.0%})"
 
@@ -157,7 +158,7 @@ def _decode(results: dict[str, Any], _plots: Path) -> list[str]:
     network = [
         (
             row["title"], f"{row['cpu_s']:.3f}", f"{row['ratio']['median']:.2f}x", f"{row['first_s'] * 1000:.1f}",
-            f"{row['peak_mib']:.1f}", f"{row['live_bytes']:,.0f}" if row["live_bytes"] else "–",
+            f"{row['peak_mib']:.1f}", f"{row['live_bytes']:,.0f}" if row["live_bytes"] else _NONE,
             f"{row['blocked_s'] * 1000:.0f}",
         )
         for row in found["network"]
@@ -178,7 +179,7 @@ def _startup(results: dict[str, Any], _plots: Path) -> list[str]:
     if not found:
         return []
     imports = [
-        (f"`{title}`", f"{times['median']:.0f} ({times['low']:.0f}–{times['high']:.0f})")
+        (f"`{title}`", f"{times['median']:.0f} ({times['low']:.0f} to {times['high']:.0f})")
         for title, times in found["imports"].items()
     ]
     memory = found["memory"]
@@ -198,7 +199,7 @@ def _features(results: dict[str, Any], _plots: Path) -> list[str]:
     for name, figures in found["rows"].items():
         ratio = figures["ratio"]
         saved = figures["default_us"] * (1 - ratio["median"])
-        interval = f"{ratio['median']:.3f}x [{ratio['low']:.3f}–{ratio['high']:.3f}]"
+        interval = f"{ratio['median']:.3f}x [{ratio['low']:.3f} to {ratio['high']:.3f}]"
         rows.append((TITLES[name], interval, f"{saved:+.1f}"))
     return ["## What is on by default", _table(("`accounts.usage`", "CPU against all on [95 %]", "µs saved"), rows)]
 

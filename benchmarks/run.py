@@ -1,8 +1,8 @@
 """All benchmarks: ``python -m benchmarks.run`` measures and writes ``docs/performance.md`` and its plots.
 
-``--quick`` does a little of everything in less than a minute, to see that it still works; it writes nothing and asserts
-no timing. ``--only`` measures some parts; with ``--results FILE`` they are merged into what was measured before, so that
-a long run can be made in pieces. Contenders whose packages are missing are named and left out.
+``--quick`` does a little of everything in less than a minute, to see that it still works; it writes nothing and
+asserts no timing. ``--only`` measures some parts; with ``--results FILE`` they are merged into what was measured
+before, so that a long run can be made in pieces. Contenders whose packages are missing are named and left out.
 """
 
 import argparse

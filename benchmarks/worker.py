@@ -51,7 +51,7 @@ async def _serve(name: str, base_url: str, concurrency: int) -> None:
     contender = make_contender(name)
     await contender.open(base_url, concurrency)
     try:
-        await contender.run((account_id(index) for index in range(max(2 * concurrency, 50))), None)
+        await contender.run((account_id(index) for index in range(max(4 * concurrency, 100))), None)
         print(json.dumps({"name": name}), flush=True)
         # The loop has nothing to do between rounds, so a blocking read is the quietest way to wait.
         for line in sys.stdin:
