@@ -31,4 +31,5 @@ async def main(total: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*([int(sys.argv[1])] if sys.argv[1:] else [1_000_000]), float((sys.argv[2:] or ["3600"])[0])))
+    calls, seconds = [*sys.argv[1:], *("1000000", "3600")[len(sys.argv) - 1 :]][:2]
+    asyncio.run(main(int(calls), float(seconds)))
