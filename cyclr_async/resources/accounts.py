@@ -280,7 +280,7 @@ class Accounts(Resource):
             return await self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, effort)
 
         return collector.Collection(
-            fetch, self.iter() if account_ids is None else account_ids, clock=self._sender.clock,
+            fetch, self.iter if account_ids is None else account_ids, clock=self._sender.clock,
             concurrency=concurrency, store=store, on_progress=on_progress, max_outage=max_outage, passes=passes,
             scope=collector.scope_of(str(self._root), self._sender.partner, from_date),
         )  # fmt: skip

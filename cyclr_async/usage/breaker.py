@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from cyclr_async.errors import BulkInterruptedError
+from cyclr_async.errors import BulkInterruptedError, CyclrError, DecodeError, ServerError, TransportError
 from cyclr_async.http.clock import Clock
 
-__all__ = ["Breaker"]
+__all__ = ["Breaker", "is_service_fault"]
 
 _FAULTS: Final = 20
 """Faults of the service in a row that count as an outage."""
@@ -17,6 +17,13 @@ _PROBES: Final = 3
 """Good answers in a row that end it."""
 _WAITS: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before each probe; the last one repeats. Spread by a fifth either way."""
+
+
+def is_service_fault(error: CyclrError) -> bool:
+    """Whether an error says that the service is not well: unreachable, late, failing, or answering something else."""
+    return isinstance(error, (TransportError, ServerError, TimeoutError)) or (
+        isinstance(error, DecodeError) and error.path == "$"
+    )
 
 
 class Breaker:

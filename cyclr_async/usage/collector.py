@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import date
 from os import PathLike
+from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from cyclr_async.errors import (
@@ -15,26 +16,21 @@ from cyclr_async.errors import (
     BulkInterruptedError,
     ConfigurationError,
     CyclrError,
-    DecodeError,
     ForbiddenError,
     InvalidArgumentError,
     NotFoundError,
     RateLimitedError,
-    ServerError,
-    SessionClosedError,
     StoreError,
-    TransportError,
-    UnauthorizedError,
-    WrongEventLoopError,
 )
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.http.retry import backoff
-from cyclr_async.usage.breaker import Breaker
-from cyclr_async.usage.feed import Feed, Item, Source
-from cyclr_async.usage.guard import SystemicGuard
+from cyclr_async.usage.breaker import Breaker, is_service_fault
+from cyclr_async.usage.feed import Again, Feed, Item, Lister, Source
+from cyclr_async.usage.guard import SystemicGuard, ends_the_run
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
+from cyclr_async.usage.results import Results
 from cyclr_async.usage.rows import FinalStatus, RunScope
 from cyclr_async.usage.store import UsageStore
 
@@ -50,18 +46,6 @@ _TRIES: Final = 5
 _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
-_FATAL: Final = (SessionClosedError, WrongEventLoopError, StoreError, BulkInterruptedError)
-
-
-def _ends_the_run(error: CyclrError) -> bool:
-    refused = isinstance(error, AuthenticationError) and not isinstance(error, UnauthorizedError)
-    return refused or isinstance(error, _FATAL)
-
-
-def _is_service_fault(error: CyclrError) -> bool:
-    return isinstance(error, (TransportError, ServerError, TimeoutError)) or (
-        isinstance(error, DecodeError) and error.path == "$"
-    )
 
 
 class Collection:
@@ -76,7 +60,7 @@ class Collection:
     def __init__(
         self,
         fetch: Callable[[str], Awaitable[AccountUsage]],
-        source: Source,
+        source: Source | Lister,
         *,
         clock: Clock,
         concurrency: int,
@@ -101,13 +85,9 @@ class Collection:
         self._store: UsageStore | None = None
         self._feed: Feed
         self._deferred: deque[Item] = deque()
-        self._results: deque[UsageOutcome] = deque()
-        self._consumer: asyncio.Future[None] | None = None
-        self._producers: deque[asyncio.Future[None]] = deque()
+        self._results = Results(2 * concurrency)
         self._idle_workers: deque[asyncio.Future[None]] = deque()
         self._main: asyncio.Task[None] | None = None
-        self._failure: BaseException | None = None
-        self._ended = False
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
         self._in_flight = 0
@@ -126,7 +106,9 @@ class Collection:
             counts = await self._store.counts()
             registered, self._before = counts.asked, counts.ok
             self._counts["ok"] = counts.ok
-        self._feed = Feed(self._source, self._store, registered=registered)
+        self._feed = Feed(
+            self._source, self._store, self._clock, ahead=max(2, self._concurrency), registered=registered
+        )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
         return self
@@ -135,31 +117,32 @@ class Collection:
         return self
 
     async def __anext__(self) -> UsageOutcome:
-        while not self._results:
-            if self._ended:
-                if self._failure is not None:
-                    failure, self._failure = self._failure, None
-                    raise failure
-                raise StopAsyncIteration
-            self._consumer = asyncio.get_running_loop().create_future()
-            await self._consumer
-        outcome = self._results.popleft()
-        if self._producers and len(self._results) < 2 * self._concurrency:
-            _wake(self._producers.popleft())
+        if self._main is None:
+            raise ConfigurationError("a collection runs inside its block: async with ... as run, then async for")
+        outcome = await self._results.take()
+        if outcome is None:
+            raise StopAsyncIteration
         return outcome
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._main is not None and not self._main.done():
-            self._main.cancel()
-            await asyncio.wait([self._main])
-        if self._store is not None and not isinstance(self._given_store, UsageStore):
-            await self._store.close()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._main is not None and not self._main.done():
+                self._main.cancel()
+                await asyncio.wait([self._main])
+        finally:
+            if self._store is not None and self._store is not self._given_store:
+                await self._store.__aexit__(kind, error, traceback)
+        failure = self._results.failure
+        if error is None and isinstance(failure, BulkInterruptedError) and failure.reason == "store":
+            # The consumer left early and believes that what it has seen is kept.
+            self._results.failure = None
+            raise failure
 
     def drain(self) -> list[UsageOutcome]:
         """Return the outcomes that had finished and were not yielded, after an early end."""
-        outcomes = list(self._results)
-        self._results.clear()
-        return outcomes
+        return self._results.drain()
 
     @property
     def progress(self) -> Progress:
@@ -183,7 +166,7 @@ class Collection:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.fill())
                 for index in range(self._concurrency):
-                    group.create_task(self._work(index, self._feed.next))
+                    group.create_task(self._work(index, self._feed))
             for number in range(self._passes):
                 again, self._deferred = self._deferred, deque()
                 if not again:
@@ -191,20 +174,23 @@ class Collection:
                 self._may_defer = number < self._passes - 1
                 async with asyncio.TaskGroup() as group:
                     for index in range(min(self._concurrency, len(again))):
-                        group.create_task(self._work(index, _from(again)))
+                        group.create_task(self._work(index, Again(again)))
             self._guard.at_end(self._counts["ok"])
-            status = "partial" if self._counts["failed"] else "complete"
+            self._feed.at_end()
+            counts = self._counts
+            settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
+            status = "complete" if settled else "partial"
         except BaseExceptionGroup as caught:
             failure = _first(caught)
         except BulkInterruptedError as caught:
             failure = caught
         finally:
             self._ended_at = self._clock.now()
-            self._failure = await self._finish(status, failure)
-            self._ended = True
-            self._tell(always=True)
-            if self._consumer is not None:
-                _wake(self._consumer)
+            try:
+                failure = await self._finish(status, failure)
+            finally:
+                self._results.end(failure)
+                self._tell(always=True)
 
     async def _finish(self, status: FinalStatus, failure: BaseException | None) -> BaseException | None:
         if self._store is not None and not isinstance(failure, StoreError):
@@ -226,22 +212,19 @@ class Collection:
             )
         return failure
 
-    async def _work(self, index: int, take: Callable[[], Awaitable[Item | None]]) -> None:
+    async def _work(self, index: int, items: Feed | Again) -> None:
         while True:
             while index >= self._adaptive.limit:
-                await self._until_needed()
-                if self._done_feeding(take):
+                if items.exhausted:
                     return
-            item = await take()
+                await self._until_needed()
+            item = await items.next()
             if item is None:
                 self._release_idle()
                 return
             outcome = await self._settle(item)
             if outcome is not None:
                 await self._deliver(item, outcome)
-
-    def _done_feeding(self, take: Callable[[], Awaitable[Item | None]]) -> bool:
-        return take == self._feed.next and self._feed.exhausted
 
     async def _until_needed(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -254,6 +237,8 @@ class Collection:
 
     async def _settle(self, item: Item) -> UsageOutcome | None:
         """Ask for one account until it is settled; None when it is put off to a later pass."""
+        if item.refused is not None:
+            return UsageOutcome(account_id=item.account_id, error=item.refused)
         while True:
             answer, counted = await self._ask(item)
             if not isinstance(answer, CyclrError):
@@ -268,7 +253,7 @@ class Collection:
                 item.tries = 0
                 self._deferred.append(item)
                 return None
-            elif not self._breaker.is_open:
+            elif not self._breaker.is_open or isinstance(answer, InvalidArgumentError):
                 return UsageOutcome(
                     account_id=item.account_id, error=answer, account=item.account, attempts=item.attempts
                 )
@@ -298,15 +283,19 @@ class Collection:
             return usage, 0
         finally:
             self._in_flight -= 1
-        if _ends_the_run(error):
+        if ends_the_run(error):
             self._breaker.abandon(probe=probe)
             raise error
+        if isinstance(error, InvalidArgumentError):
+            item.attempts = 0  # nothing was sent
+            self._breaker.abandon(probe=probe)
+            return error, 0
         if isinstance(error, RateLimitedError):
             # The session pauses by itself. Being told to slow down is no fault of the service, hardly of the account.
             self._breaker.abandon(probe=probe)
             self._adaptive.overloaded(self._clock.now())
             return error, 0.25
-        if _is_service_fault(error):
+        if is_service_fault(error):
             self._breaker.fault(probe=probe)
             self._adaptive.overloaded(self._clock.now())
             return error, 0 if self._breaker.is_open else 1
@@ -323,7 +312,7 @@ class Collection:
         self._tell(always=True)
 
     async def _deliver(self, item: Item, outcome: UsageOutcome) -> None:
-        if self._store is not None:
+        if self._store is not None and item.refused is None:
             await self._store.record(outcome)
         if outcome.ok:
             self._counts["ok"] += 1
@@ -334,14 +323,8 @@ class Collection:
             self._counts["forbidden"] += 1
         else:
             self._counts["failed"] += 1
-        self._results.append(outcome)
-        if self._consumer is not None:
-            _wake(self._consumer)
         self._tell()
-        while len(self._results) >= 2 * self._concurrency:
-            producer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._producers.append(producer)
-            await producer
+        await self._results.put(outcome)
 
     def _tell(self, *, always: bool = False) -> None:
         if self._on_progress is None:
@@ -353,13 +336,6 @@ class Collection:
                 self._on_progress(self.progress)
             except Exception:
                 _logger.exception("on_progress raised; the collection goes on")
-
-
-def _from(items: deque[Item]) -> Callable[[], Awaitable[Item | None]]:
-    async def take() -> Item | None:
-        return items.popleft() if items else None
-
-    return take
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

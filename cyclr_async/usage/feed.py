@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import AsyncIterable, Iterable
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from typing import Final, Protocol
 
 import attrs
 
+from cyclr_async.errors import (
+    BulkInterruptedError,
+    CyclrError,
+    DecodeError,
+    InvalidArgumentError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+)
+from cyclr_async.http.clock import Clock
 from cyclr_async.models import Account
+from cyclr_async.usage.rows import key
 from cyclr_async.usage.store import UsageStore
 
-__all__ = ["Feed", "Item", "Source"]
+__all__ = ["Again", "Feed", "Item", "Lister", "Source"]
+
+_logger: Final = logging.getLogger("cyclr_async.usage")
 
 Source = Iterable[str | Account] | AsyncIterable[str | Account]
 
-_READ_AHEAD: Final = 20_000
-"""Accounts read ahead of the workers. A list read more slowly than it is sent could be cut off by the server."""
-_PAGE: Final = 5_000
+_LIST_AHEAD: Final = 20_000
+"""Accounts of the list read ahead of the workers. Read more slowly than it is sent, it could be cut off."""
+_STORE_AHEAD: Final = 4_000
+"""The same when a store takes what does not fit."""
 _BATCH: Final = 500
+_PAGE: Final = 2_000
+_RELIST: Final = (1.0, 5.0, 20.0)
+"""Seconds before the account list is asked for again after it broke off."""
+
+
+class BadRecordHook(Protocol):
+    """Told of an account of the list that cannot be read."""
+
+    def __call__(self, index: int, error: DecodeError, /) -> object:
+        """Take its place in the list and what is wrong with it."""
+        ...
+
+
+class Lister(Protocol):
+    """Asks for the account list of the partner."""
+
+    def __call__(self, *, on_bad_record: BadRecordHook) -> AsyncIterable[Account]:
+        """Return the accounts as they arrive."""
+        ...
 
 
 @attrs.define
@@ -31,40 +65,89 @@ class Item:
         account: the account as listed, when known.
         attempts: HTTP attempts made so far.
         tries: attempts of this pass that count against the account; being told to slow down counts a quarter.
+        refused: why it cannot be an account at all, or None.
     """
 
     account_id: str
     account: Account | None = None
     attempts: int = 0
     tries: float = 0
+    refused: InvalidArgumentError | None = None
 
 
 def _item(entry: str | Account) -> Item:
     return Item(entry.id, entry) if isinstance(entry, Account) else Item(entry)
 
 
+def _refused(entry: object) -> InvalidArgumentError | None:
+    """Return what is wrong with something that no store could keep as an id; other bad ids are refused when asked."""
+    if isinstance(entry, Account):
+        entry = entry.id
+    if isinstance(entry, str):
+        return None if entry else InvalidArgumentError("an account id must not be empty")
+    return InvalidArgumentError(f"an account id must be a str or an Account, not {type(entry).__name__}")
+
+
+def _passes(error: CyclrError) -> bool:
+    passing = (TransportError, ServerError, RateLimitedError, TimeoutError, DecodeError)
+    return isinstance(error, passing)
+
+
+class Again:
+    """Hands out the items of a later pass."""
+
+    def __init__(self, items: deque[Item]) -> None:
+        self._items = items
+
+    @property
+    def exhausted(self) -> bool:
+        """True when there is nothing left to hand out."""
+        return not self._items
+
+    async def next(self) -> Item | None:
+        """Return the next item; None when there are no more."""
+        return self._items.popleft() if self._items else None
+
+
 class Feed:
     """Hands out items one by one. Filled by :meth:`fill`, which runs as a task of its own.
 
-    With a store every account is registered there first, and what does not fit into the read-ahead is taken from the
-    store afterwards: the source is always read at its own speed, in flat memory. Without a store a full read-ahead
-    holds the source back.
+    With a store every account is registered there first. The account list is read at its own speed, because a list
+    read more slowly than it is sent could be cut off: what does not fit into the read-ahead is taken from the store
+    afterwards, or, without a store, holds the list back. Ids of the caller are pulled as they are needed.
 
     Args:
-        source: ids or accounts.
+        source: ids or accounts, or a function that asks for the account list.
         store: the store of the run, or None.
+        clock: time.
+        ahead: how many ids of the caller are pulled ahead of the workers, 2 or more.
         registered: accounts that the store holds from before; then all that is not settled is taken from it.
     """
 
-    def __init__(self, source: Source, store: UsageStore | None, *, registered: int = 0) -> None:
+    def __init__(
+        self, source: Source | Lister, store: UsageStore | None, clock: Clock, *, ahead: int, registered: int = 0
+    ) -> None:
         self._source = source
         self._store = store
+        self._clock = clock
+        self._listing = not isinstance(source, (Iterable, AsyncIterable))
+        if self._listing:
+            ahead = _LIST_AHEAD if store is None else _STORE_AHEAD
+        self._ahead = ahead
+        self._batch = min(_BATCH, max(1, ahead // 2))
         self._ready: deque[Item] = deque()
         self._taken: set[str] = set()
-        self._overflow = registered > 0
+        self._collected_meanwhile: set[str] | None = None
+        self._left_in_store = registered > 0
+        self._incoming: deque[str | Account] = deque()
+        self._arrived = asyncio.Event()
+        self._drained = asyncio.Event()
         self._consumers: deque[asyncio.Future[None]] = deque()
         self._room: asyncio.Future[None] | None = None
         self._ended = False
+        self._problems = 0
+        self._problem: DecodeError | None = None
+        self._broken: CyclrError | None = None
         self.asked = registered
         self.listing_complete = False
 
@@ -77,9 +160,10 @@ class Feed:
         """Return the next item if one is at hand."""
         if not self._ready:
             return None
-        if self._room is not None and len(self._ready) <= _READ_AHEAD // 2:
+        item = self._ready.popleft()
+        if self._room is not None and len(self._ready) <= self._ahead // 2:
             _wake(self._room)
-        return self._ready.popleft()
+        return item
 
     async def next(self) -> Item | None:
         """Return the next item, waiting for it; None when there are no more."""
@@ -95,60 +179,158 @@ class Feed:
 
     def collected(self, item: Item) -> None:
         """Forget an item whose usage the store has; the others are remembered, so that none is asked twice."""
-        self._taken.discard(item.account_id)
+        if self._store is not None:
+            name = key(item.account_id)
+            self._taken.discard(name)
+            if self._collected_meanwhile is not None:
+                self._collected_meanwhile.add(name)
 
     async def fill(self) -> None:
-        """Read the source to its end, and then what the store holds besides."""
+        """Read the source to its end, and then what the store holds besides.
+
+        Raises:
+            Exception: what the caller's source raised, or that the account list was refused.
+        """
+        store = self._store
         try:
-            if self._store is None or not self._store.listing_complete:
-                await self._read_source()
-            self.listing_complete = True
-            if self._store is not None:
-                await self._store.finish_listing()
-                if self._overflow:
-                    await self._read_store(self._store)
+            if callable(self._source) and self._listing:
+                if store is None or not store.listing_complete:
+                    await self._list(self._source)
+            else:
+                if store is not None and self._left_in_store:
+                    await self._read_store(store)
+                assert isinstance(self._source, (Iterable, AsyncIterable))
+                await self._pull(self._source)
+            if self._broken is None and not self._problems:
+                self.listing_complete = True
+                if store is not None:
+                    await store.finish_listing()
+            if store is not None and self._left_in_store:
+                await self._read_store(store)
         finally:
             self._ended = True
-            self._wake_all()
+            self._wake_some(len(self._consumers))
 
-    async def _read_source(self) -> None:
-        batch: list[str | Account] = []
-        if isinstance(self._source, AsyncIterable):
-            async for entry in self._source:
-                batch.append(entry)
-                if len(batch) >= (_BATCH if self.asked else 1):
+    def at_end(self) -> None:
+        """Look at a run that reached its end.
+
+        Raises:
+            BulkInterruptedError: the account list was not read completely, so accounts may be missing.
+        """
+        if self._broken is not None:
+            failure = BulkInterruptedError(
+                f"the account list broke off, so accounts may be missing: {self._broken.message}",
+                request_id=self._broken.request_id, attempts=self._broken.attempts, sent="yes",
+            )  # fmt: skip
+            raise failure from self._broken
+        if self._problem is not None:
+            raise BulkInterruptedError(
+                f"{self._problems} accounts of the list could not be read, so they are missing; the first: "
+                f"{self._problem.message}", sent="yes",
+            ) from self._problem  # fmt: skip
+
+    async def _list(self, lister: Lister) -> None:
+        """Read the account list. It is asked for again when it breaks off, if that cannot double anything."""
+        for wait in (*_RELIST, None):
+            self._problems, self._problem = 0, None
+            try:
+                await self._pull(lister(on_bad_record=self._bad))
+            except CyclrError as error:
+                if not _passes(error):
+                    raise
+                self._broken = error
+            else:
+                self._broken = None
+                return
+            if wait is None or (self._store is None and self.asked):
+                return
+            _logger.warning("the account list broke off after %d accounts: it is asked for again", self.asked)
+            await self._clock.sleep(wait)
+
+    def _bad(self, _index: int, error: DecodeError, /) -> None:
+        self._problems += 1
+        self._problem = self._problem or error
+
+    async def _pull(self, source: Source) -> None:
+        """Register what arrives in batches of what is there, so that nothing waits for a batch to fill."""
+        reader = asyncio.get_running_loop().create_task(self._read(source), name="cyclr-async-source")
+        reader.add_done_callback(lambda _: self._arrived.set())
+        try:
+            while self._incoming or not reader.done():
+                await self._arrived.wait()
+                self._arrived.clear()
+                while self._incoming:
+                    batch = list(self._incoming)
+                    self._incoming.clear()
+                    self._drained.set()
                     await self._take(batch)
-                    batch = []
-        else:
-            for entry in self._source:
-                batch.append(entry)
-                if len(batch) >= _BATCH:
-                    await self._take(batch)
-                    batch = []
-                    await asyncio.sleep(0)
-        if batch:
-            await self._take(batch)
+            reader.result()
+        finally:
+            if not reader.done():
+                reader.cancel()
+                await asyncio.wait([reader])
+
+    async def _read(self, source: Source) -> None:
+        try:
+            if isinstance(source, AsyncIterable):
+                async for entry in source:
+                    await self._arrive(entry)
+            else:
+                for entry in source:
+                    await self._arrive(entry)
+        finally:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+
+    async def _arrive(self, entry: str | Account) -> None:
+        self._incoming.append(entry)
+        self._arrived.set()
+        if len(self._incoming) >= self._batch:
+            self._drained.clear()
+            await self._drained.wait()
 
     async def _take(self, batch: list[str | Account]) -> None:
-        if self._store is None:
-            self.asked += len(batch)
-            if len(self._ready) + len(batch) > _READ_AHEAD:
-                await self._until_low()
-        else:
-            new = await self._store.add_accounts(batch)
-            self.asked += new
-            if self._overflow or new < len(batch) or len(self._ready) + new > _READ_AHEAD:
-                # The store knows these; they are read from it at the end.
-                self._overflow = True
+        good = [entry for entry in batch if _refused(entry) is None]
+        if len(good) < len(batch):
+            bad = [
+                Item("" if isinstance(entry, Account) else str(entry), refused=error)
+                for entry in batch
+                if (error := _refused(entry)) is not None
+            ]
+            self.asked += len(bad)
+            self._hand_out(bad)
+        known = self._store is not None and await self._registered(self._store, good)
+        if known:
+            self._left_in_store = True
+            return
+        self.asked += len(good) if self._store is None else 0
+        if len(self._ready) + len(good) > self._ahead:
+            if self._store is not None and self._listing:
+                self._left_in_store = True
                 return
-        self._hand_out([_item(entry) for entry in batch])
+            await self._until_low()
+        self._hand_out([_item(entry) for entry in good])
+
+    async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> bool:
+        """Register accounts; True when some were known, which of them only the store can tell."""
+        new = await store.add_accounts(batch)
+        self.asked += new
+        return new < len(batch)
 
     async def _read_store(self, store: UsageStore) -> None:
+        self._left_in_store = False
         after: str | None = None
-        while page := await store.pending(after=after, limit=_PAGE):
+        while True:
+            # An account that is collected while the page is on its way would otherwise look as if it were due.
+            self._collected_meanwhile = meanwhile = set[str]()
+            page = await store.pending(after=after, limit=_PAGE)
+            self._collected_meanwhile = None
+            if not page:
+                return
             after = page[-1].account_id
-            self._hand_out([Item(p.account_id, p.account) for p in page if p.account_id not in self._taken])
-            if len(self._ready) > _READ_AHEAD - _PAGE:
+            settled = self._taken | meanwhile
+            self._hand_out([Item(p.account_id, p.account) for p in page if p.account_id not in settled])
+            if len(self._ready) > self._ahead // 2:
                 await self._until_low()
 
     async def _until_low(self) -> None:
@@ -160,7 +342,7 @@ class Feed:
 
     def _hand_out(self, items: list[Item]) -> None:
         if self._store is not None:
-            self._taken.update(item.account_id for item in items)
+            self._taken.update(key(item.account_id) for item in items if item.refused is None)
         self._ready.extend(items)
         self._wake_some(len(items))
 
@@ -168,9 +350,6 @@ class Feed:
         while self._consumers and count > 0:
             _wake(self._consumers.popleft())
             count -= 1
-
-    def _wake_all(self) -> None:
-        self._wake_some(len(self._consumers))
 
 
 def _wake(future: asyncio.Future[None]) -> None:

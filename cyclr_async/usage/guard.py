@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from cyclr_async.errors import BulkInterruptedError, CyclrError, ForbiddenError, NotFoundError, UnauthorizedError
+from cyclr_async.errors import (
+    AuthenticationError,
+    BulkInterruptedError,
+    ConfigurationError,
+    CyclrError,
+    ForbiddenError,
+    InvalidArgumentError,
+    NotFoundError,
+    SessionClosedError,
+    StoreError,
+    UnauthorizedError,
+    WrongEventLoopError,
+)
 
-__all__ = ["SystemicGuard"]
+__all__ = ["SystemicGuard", "ends_the_run"]
 
 _RUN: Final = 50
 """Denials in a row that stop a run."""
@@ -15,6 +27,18 @@ _UNAUTHORIZED: Final = 3
 _SAMPLE: Final = 1000
 _SHARE: Final = 0.2
 """The share of denials among the last thousand accounts that stops a run."""
+
+
+_FATAL: Final = (SessionClosedError, WrongEventLoopError, StoreError, BulkInterruptedError)
+
+
+def ends_the_run(error: CyclrError) -> bool:
+    """Whether an error concerns the whole run at once: refused credentials, a setting, the session, the store."""
+    if isinstance(error, AuthenticationError):
+        return not isinstance(error, UnauthorizedError)
+    if isinstance(error, ConfigurationError):
+        return not isinstance(error, InvalidArgumentError)
+    return isinstance(error, _FATAL)
 
 
 class SystemicGuard:
