@@ -117,7 +117,7 @@ class Limiter:
         self._waiters.append(waiter)
         try:
             await waiter
-        except asyncio.CancelledError:
+        except BaseException:
             if waiter.done() and not waiter.cancelled():
                 # The slot arrived together with the cancellation: the next in line gets it.
                 self.release()

@@ -114,17 +114,15 @@ def backoff(attempt: int, *, base: float, cap: float, random: float) -> float:
 
 
 def _may_repeat(failure: Failure, safety: Safety, *, attempt: int, elapsed: float, policy: RetryPolicy) -> Verdict:
-    if failure.kind == "decode" and safety is Safety.UNSAFE:
+    if failure.kind == "status" and failure.status not in _TRANSIENT:
+        return Verdict.RETRY if failure.status in _NOT_EXECUTED else Verdict.FINAL
+    if safety is Safety.UNSAFE and failure.sent != "never":
         return Verdict.UNKNOWN
     if failure.at_most is not None and attempt >= failure.at_most:
         return Verdict.FINAL
-    if failure.kind == "status" and failure.status not in _TRANSIENT:
-        return Verdict.RETRY if failure.status in _NOT_EXECUTED else Verdict.FINAL
-    if failure.sent == "never" or safety is Safety.SAFE:
-        return Verdict.RETRY
-    if safety is Safety.REPEATABLE:
-        return Verdict.RETRY if elapsed <= policy.write_window else Verdict.EXHAUSTED
-    return Verdict.UNKNOWN
+    if safety is Safety.REPEATABLE and failure.sent != "never" and elapsed > policy.write_window:
+        return Verdict.EXHAUSTED
+    return Verdict.RETRY
 
 
 def decide(
