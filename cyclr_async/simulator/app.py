@@ -75,7 +75,8 @@ class SimulatorApp:
                 status = reply.status
         finally:
             if not path.startswith(CONTROL_PREFIX):
-                about = (trace.operation, trace.account_id, trace.fault and trace.fault.kind, trace.request_id)
+                kind = None if trace.fault is None else trace.fault.kind
+                about = (trace.operation, trace.account_id, kind, trace.request_id)
                 self.world.requests.add(self.world.clock.now(), request.method, path, about, status)
         if reply is None:
             if request.transport is not None:
@@ -93,9 +94,7 @@ class SimulatorApp:
             route = find_route(trace.path)
             if route is None:
                 return await self._other(request, trace.path, query)
-            if request.method != route.method:
-                words = f"The requested resource does not support http method '{request.method[:20]}'."
-                raise RefusedError(405, words, {"Allow": route.method})
+            _check_method(request, route.method)
             return await self._operation(request, trace, route, query)
         except RefusedError as refused:
             return Reply(refused.status, refused.body, JSON, refused.headers)
@@ -123,11 +122,10 @@ class SimulatorApp:
     async def _operation(self, request: BaseRequest, trace: _Trace, route: Route, query: str) -> Reply | None:
         world, operation = self.world, route.operation
         trace.operation = operation
-        trace.account_id = route.account_id or None
+        trace.account_id = route.account_id.lower() or None
         body = b"" if route.method == "GET" else await self._body(request)
-        content_type = request.headers.get("Content-Type", "")
         if operation in ("tokens.create", "connectors.install"):
-            trace.account_id = _account_in(body, content_type)
+            trace.account_id = _account_in(body, request.headers.get("Content-Type", ""))
         if operation != "token":
             wait = world.rate.take()
             if wait is not None:
@@ -143,18 +141,21 @@ class SimulatorApp:
                 early = broken(fault)
                 if early is not None or fault.kind == "drop-before":
                     return early
-                if fault.kind == "revoke-token":
-                    world.tokens.revoke(_bearer(request))
-        if operation == "token":
-            status, answer = exchange_token(world, body, content_type)
-            reply = Reply(status, answer, "application/json;charset=UTF-8", _OAUTH_HEADERS)
-        else:
-            reply = self._partner(request, route, Asked(route.account_id, query), body, content_type)
+        reply = self._act(request, route, query, body, fault)
         if fault is not None and fault.kind == "drop-after":
             return None
         if fault is not None and fault.kind == "wrong-json":
             return Reply(200, (fault.body or "").encode("utf-8", "replace"))
         return reply
+
+    def _act(self, request: BaseRequest, route: Route, query: str, body: bytes, fault: Fault | None) -> Reply:
+        content_type = request.headers.get("Content-Type", "")
+        if fault is not None and fault.kind == "revoke-token":
+            self.world.tokens.revoke(_bearer(request))
+        if route.operation == "token":
+            status, answer = exchange_token(self.world, body, content_type)
+            return Reply(status, answer, "application/json;charset=UTF-8", _OAUTH_HEADERS)
+        return self._partner(request, route, Asked(route.account_id, query), body, content_type)
 
     def _partner(self, request: BaseRequest, route: Route, asked: Asked, body: bytes, content_type: str) -> Reply:
         world, operation = self.world, route.operation
@@ -187,9 +188,7 @@ class SimulatorApp:
         found = pages.get(path.lower())
         if found is None:
             raise RefusedError(404, f"No HTTP resource was found that matches the request URI '{path[:200]}'.")
-        if request.method != "GET":
-            words = f"The requested resource does not support http method '{request.method[:20]}'."
-            raise RefusedError(405, words, {"Allow": "GET"})
+        _check_method(request, "GET")
         return found()
 
     def _sign_in(self, query: str) -> Reply:
@@ -209,6 +208,12 @@ class SimulatorApp:
         return Reply(200, page("Signed in", words), HTML, headers)
 
 
+def _check_method(request: BaseRequest, method: str) -> None:
+    if request.method != method:
+        words = f"The requested resource does not support http method '{request.method[:20]}'."
+        raise RefusedError(405, words, {"Allow": method})
+
+
 def _bearer(request: BaseRequest) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
@@ -221,7 +226,7 @@ def _account_in(body: bytes, content_type: str) -> str | None:
     except RefusedError:
         return None
     account_id = fields.get("accountid")
-    return account_id.encode("utf-8", "replace").decode() if isinstance(account_id, str) else None
+    return account_id.strip().lower().encode("utf-8", "replace").decode() if isinstance(account_id, str) else None
 
 
 _WELCOME: Final = b"""A simulated Cyclr partner API.

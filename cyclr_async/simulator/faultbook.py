@@ -93,10 +93,8 @@ class FaultBook:
 
     def _strikes(self, entry: _Entry, operation: str, account_id: str | None) -> bool:
         fault = entry.fault
-        if fault.operation is None:
-            selected = operation != "token"
-        else:
-            selected = fault.operation in ("*", operation)
+        everywhere = fault.operation is None and operation != "token"
+        selected = everywhere or fault.operation in ("*", operation)
         if not selected or (fault.account_id is not None and fault.account_id != account_id):
             return False
         if fault.between is not None and not self._in_window(entry):

@@ -90,7 +90,7 @@ class Fault:
         _positive(self.stdev, "stdev", 3600)
         for name in ("account_id", "message", "body"):
             if not isinstance(getattr(self, name), (str, type(None))):
-                raise ValueError(f"{name} must be a text")
+                raise ValueError(f"{name} must be a text")  # noqa: TRY004 - one kind of error for all bad settings
         self._check_retry_after()
         self._check_window()
 
@@ -112,7 +112,7 @@ class Fault:
             if start.tzinfo is None or end.tzinfo is None or start >= end:
                 raise ValueError("between must be two aware datetimes, the earlier first")
         elif isinstance(start, datetime) or isinstance(end, datetime):
-            raise ValueError("between must be two datetimes or two numbers, not one of each")
+            raise ValueError("between must be two datetimes or two numbers, not one of each")  # noqa: TRY004 - as above
         elif not (0 <= start < end and math.isfinite(end)):
             raise ValueError("between must be two numbers of seconds, the smaller first")
 
@@ -174,11 +174,11 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the text form, such as ``429:2%:retry-after=1``, ``latency:20ms`` or ``drop-after:1%:op=accounts.create``.
+        """Read the text form, such as ``429:2%:retry-after=1``, ``latency:20ms`` or ``drop-after:1%``.
 
-        The first part is a status or a kind. Then follow, in any order: ``2%`` (probability), ``x3`` (times), ``20ms`` or
-        ``1.5s`` (seconds), and ``name=value`` with ``op``, ``account``, ``after``, ``retry-after``, ``stdev``,
-        ``distribution``, ``size``, ``from`` and ``until`` (seconds).
+        The first part is a status or a kind. Then follow, in any order: ``2%`` (probability), ``x3`` (times),
+        ``20ms`` or ``1.5s`` (seconds), and ``name=value`` with ``op``, ``account``, ``after``, ``retry-after``,
+        ``stdev``, ``distribution``, ``message``, ``size``, ``from`` and ``until`` (seconds).
 
         Raises:
             ValueError: the text says nothing that is understood; the message says which part.
@@ -202,7 +202,7 @@ class Fault:
         if "between" in values:
             values["between"] = _window(values["between"])
         if not isinstance(values.get("kind"), str):
-            raise ValueError("kind must be a text")
+            raise ValueError("kind must be a text")  # noqa: TRY004 - as above
         defaults: dict[str, dict[str, Any]] = {
             "maintenance": {"operation": "*", "code": 503},
             "html": {"code": 200},

@@ -1,4 +1,4 @@
-"""Reading requests as leniently as the real server does: keys in any case, numbers as text, what cannot be is ignored."""
+"""Reading requests as leniently as the real server: keys in any case, numbers as text, what cannot be is ignored."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def body_fields(body: bytes, content_type: str) -> dict[str, Any]:
     return {key.lower(): value for key, value in data.items()}
 
 
-def text(fields: dict[str, Any], name: str) -> str | None | Unset:
+def text(fields: dict[str, Any], name: str) -> str | Unset | None:
     """Return a text; numbers and booleans become text, arrays and objects are ignored."""
     value = fields.get(name, UNSET)
     if value is None or value is UNSET:
@@ -90,7 +90,7 @@ def _digits(value: float) -> str | Unset:
         return UNSET
 
 
-def number(fields: dict[str, Any], name: str) -> int | None | Unset:
+def number(fields: dict[str, Any], name: str) -> int | Unset | None:
     """Return a whole number, also from a text; anything else is ignored."""
     value = fields.get(name, UNSET)
     if value is None or value is UNSET:
@@ -103,7 +103,7 @@ def number(fields: dict[str, Any], name: str) -> int | None | Unset:
     return int(value) if isinstance(value, int) or (isinstance(value, float) and value.is_integer()) else UNSET
 
 
-def moment(fields: dict[str, Any], name: str) -> datetime | None | Unset:
+def moment(fields: dict[str, Any], name: str) -> datetime | Unset | None:
     """Return a date with time, in UTC and whole seconds; without a zone it is UTC; anything else is ignored."""
     value = fields.get(name, UNSET)
     if value is None or value is UNSET:

@@ -166,7 +166,7 @@ def _sign_in_token(world: World, asked: Asked) -> bytes:
 
 def _signs_in(connector: Connector, asked: Asked) -> bool:
     def given(name: str) -> bool:
-        value: str | None | Unset = text(asked.fields, name)
+        value: str | Unset | None = text(asked.fields, name)
         return bool(value)
 
     key, pair = given("apikey"), given("username") and given("password")
@@ -202,10 +202,10 @@ def exchange_token(world: World, body: bytes, content_type: str) -> tuple[int, b
         return 400, dump({"error": "invalid_request", "error_description": words})
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
-        form = dict(pairs)
-        if len(form) != len(pairs):
-            raise ValueError("a parameter is given twice")
     except ValueError:
+        pairs = []
+    form = dict(pairs)
+    if not form or len(form) != len(pairs):  # nothing, too much, not text, or a parameter twice
         return 400, dump({"error": "invalid_request"})
     try:
         return 200, dump(world.tokens.exchange(form))

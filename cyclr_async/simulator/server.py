@@ -8,7 +8,6 @@ import ipaddress
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -18,6 +17,7 @@ from cyclr_async.simulator.app import SimulatorApp
 from cyclr_async.simulator.catalogue import Catalogue
 from cyclr_async.simulator.clock import SimulatedClock
 from cyclr_async.simulator.faultbook import FaultBook
+from cyclr_async.simulator.faults import Fault
 from cyclr_async.simulator.state import AccountRecord, Installed
 from cyclr_async.simulator.tokens import SignIn
 from cyclr_async.simulator.world import RequestLog, Settings, World
@@ -51,6 +51,7 @@ class Simulator:
         host: the address to listen on; only loopback, unless ``unsafe_listen``.
         port: 0 to 65535; 0 lets the system choose a free one.
         unsafe_listen: True allows addresses that other machines can reach, and accepts every ``Host`` header.
+        latency: seconds by which every answer is delayed, in real time; more in ``faults``.
         settings: ``now`` (the first instant, a datetime), ``frozen`` (the clock moves only when told), ``rate_limit``
             (requests per second, or None), ``faults`` (:class:`Fault` objects or their text form), ``token_lifetime``
             and ``sign_in_lifetime`` (seconds), ``create_unknown_users``, ``connectors``, ``log_size`` (requests kept),
@@ -68,6 +69,7 @@ class Simulator:
         host: str = _LOOPBACK,
         port: int = 0,
         unsafe_listen: bool = False,
+        latency: float | None = None,
         **settings: Any,
     ) -> None:
         if not unsafe_listen and not _is_loopback(host):
@@ -79,6 +81,8 @@ class Simulator:
         for name in ("faults", "connectors"):
             if name in settings:
                 settings[name] = tuple(settings[name])
+        if latency:
+            settings["faults"] = (Fault.latency(latency), *settings.get("faults", ()))
         self._world = World(Settings(accounts=accounts, seed=seed, **settings))
         self._host, self._wanted_port, self._unsafe = host, port, unsafe_listen
         self._port: int | None = None

@@ -1,0 +1,79 @@
+"""``python -m cyclr_async.simulator``: the simulator for programs in any language, without the command line extra."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from cyclr_async.simulator.fault_text import parse_seconds
+
+if TYPE_CHECKING:
+    from cyclr_async.simulator.server import Simulator
+
+__all__ = ["describe", "main"]
+
+
+def describe(simulator: Simulator) -> str:
+    """Return what a user needs to know of a running simulator, as shell assignments."""
+    return "\n".join(
+        (
+            f"# {simulator.account_count} accounts at {simulator.url}; description at {simulator.url}/openapi.json",
+            f"export CYCLR_BASE_URL={simulator.base_url}",
+            f"export CYCLR_TOKEN_URL={simulator.token_url}",
+            f"export CYCLR_CLIENT_ID={simulator.client_id}",
+            f"export CYCLR_CLIENT_SECRET={simulator.client_secret}",
+            "# Ctrl+C stops it",
+        )
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cyclr_async.simulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="0 lets the system choose (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    parser.add_argument("--accounts", type=int, default=50, help="how many exist (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="decides all of them (default: %(default)s)")
+    parser.add_argument("--rate", type=float, help="requests per second, then 429 with Retry-After")
+    parser.add_argument("--fault", action="append", default=[], help="such as 429:2%% or drop-after:1%%; repeatable")
+    parser.add_argument("--latency", type=parse_seconds, help="of every answer, such as 20ms")
+    parser.add_argument("--unsafe-listen", action="store_true", help="allow an address that other machines can reach")
+    return parser
+
+
+def _say(simulator: Simulator) -> None:
+    sys.stdout.write(describe(simulator) + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the simulator until it is interrupted; return the exit code."""
+    from cyclr_async.simulator.server import Simulator, serve  # noqa: PLC0415 - --help without aiohttp
+
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        simulator = Simulator(
+            given.accounts,
+            given.seed,
+            host=given.host,
+            port=given.port,
+            unsafe_listen=given.unsafe_listen,
+            latency=given.latency,
+            rate_limit=given.rate,
+            faults=given.fault,
+        )
+        asyncio.run(serve(simulator, _say))
+    except ValueError as error:
+        parser.error(str(error))
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {given.host}:{given.port}: {error.strerror or error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
