@@ -69,11 +69,11 @@ class AccessToken:
     ) -> None:
         value, refresh = _secret(value), None if refresh_token is None else _secret(refresh_token)
         refresh_token = refresh
+        self.expires_in = expires_in
         if not _TOKEN.fullmatch(value.reveal()):
             raise ConfigurationError("an access token is printable ASCII without blanks; this one is empty or is not")
         self.value = value
         self.header = HiddenStr(f"Bearer {value.reveal()}")
-        self.expires_in = expires_in
         self.refresh_token = None if refresh is None else RefreshToken(refresh)
 
     def __repr__(self) -> str:
@@ -108,7 +108,23 @@ def _required(**texts: str | Secret | None) -> list[Secret]:
     missing = [name for name, text in found.items() if not text or not text.reveal().strip()]
     if missing:
         raise ConfigurationError(f"missing credentials: {', '.join(missing)} must be a non-empty text")
+    broken = [name for name, text in found.items() if text is not None and not _sendable(text)]
+    if broken:
+        raise ConfigurationError(f"{', '.join(broken)} holds a lone surrogate, which cannot be sent")
     return [text for text in found.values() if text is not None]
+
+
+def _sendable(text: Secret) -> bool:
+    try:
+        text.reveal().encode("utf-8")
+    except UnicodeEncodeError:  # it holds the text, so it must not become part of any other error
+        return False
+    return True
+
+
+def _optional(**texts: str | Secret | None) -> None:
+    given = {name: text for name, text in texts.items() if text is not None}
+    _required(**given)
 
 
 class StaticToken:
@@ -124,6 +140,7 @@ class StaticToken:
     __slots__ = ("_token",)
 
     def __init__(self, token: str | Secret) -> None:
+        token = Secret(token) if isinstance(token, str) else token
         (token,) = _required(token=token)
         self._token = AccessToken(Secret(token.reveal().strip()))
 
@@ -150,7 +167,7 @@ class ClientCredentials:
         scope: another scope, instead of ``account_id``.
 
     Raises:
-        ConfigurationError: a value is missing, or both ``account_id`` and ``scope`` are given.
+        ConfigurationError: a value is missing or cannot be sent, or both ``account_id`` and ``scope`` are given.
     """
 
     __slots__ = ("_client_secret", "client_id", "scope")
@@ -164,12 +181,14 @@ class ClientCredentials:
         scope: str | None = None,
     ) -> None:
         client_secret = _secret(client_secret) if isinstance(client_secret, str) else client_secret
-        _required(client_id=client_id, client_secret=client_secret)
-        if account_id is not None and scope is not None:
-            raise ConfigurationError("give either account_id or scope: account_id='x' stands for scope='account:x'")
+        # Set before it is checked: a traceback that shows locals needs the repr of what could not be made.
         self.client_id = client_id
         self._client_secret = client_secret
         self.scope = f"account:{account_id}" if account_id is not None else scope
+        _required(client_id=client_id, client_secret=client_secret)
+        _optional(account_id=account_id, scope=scope)
+        if account_id is not None and scope is not None:
+            raise ConfigurationError("give either account_id or scope: account_id='x' stands for scope='account:x'")
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:  # noqa: ARG002
         """Exchange the credentials for a token. Several tokens may live side by side, so this may be repeated."""
@@ -216,12 +235,15 @@ class PasswordGrant:
     ) -> None:
         password = _secret(password) if isinstance(password, str) else password
         refresh_token = _secret(refresh_token) if isinstance(refresh_token, str) else refresh_token
-        _required(client_id=client_id, username=username, password=password)
         self.client_id = client_id
         self.username = username
         self.account_id = account_id
         self._password = password
-        self._first = None if refresh_token is None else RefreshToken(refresh_token)
+        self._first: RefreshToken | None = None
+        _required(client_id=client_id, username=username, password=password)
+        _optional(account_id=account_id, refresh_token=refresh_token)
+        if refresh_token is not None:
+            self._first = RefreshToken(refresh_token)
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
         """Refresh the previous token if that is safe, else sign in with the password."""
