@@ -40,8 +40,10 @@ async def connected(
         if concurrency is not None:
             extra["limits"] = Limits(connections=concurrency)
         say(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
-        place = {"port": port} if port else {}
-        async with Simulator(accounts=accounts, seed=SEED, **place) as simulator, simulator.session(**extra) as session:
+        async with (
+            Simulator(accounts=accounts, seed=SEED, port=port) as simulator,
+            simulator.session(**extra) as session,
+        ):
             yield session
         return
     from cyclr_async.session import AsyncPartnerSession  # noqa: PLC0415

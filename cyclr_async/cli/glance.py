@@ -106,10 +106,11 @@ def _plan(plan: int | None, plans: Mapping[str, str]) -> str:
 
 
 def _table(title: str, columns: tuple[tuple[str, str], ...], *, unicode: bool):  # type: ignore[no-untyped-def]
-    from rich import box, table  # noqa: PLC0415 - help must start without rich
+    from rich import box  # noqa: PLC0415 - help must start without rich
+    from rich.table import Table as MadeTable  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    made = table.Table(
+    made = MadeTable(
         title=Text(title), title_justify="left", title_style="bold", header_style="dim",
         box=box.SIMPLE_HEAD if unicode else box.ASCII2,
     )  # fmt: skip
