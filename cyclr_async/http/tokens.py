@@ -67,7 +67,7 @@ class TokenKeeper:
         self._refresh_at = self._expires_at = float("inf")
         self._expires_wall = float("inf")
         self._replaced_rejected_at = float("-inf")
-        self._unpersisted: AccessToken | None = None
+        self._unpersisted: tuple[AccessToken, float, float] | None = None
         self._task: asyncio.Task[AccessToken] | None = None
         self._failure: CyclrError | None = None
         self._failure_until = float("-inf")
@@ -80,11 +80,9 @@ class TokenKeeper:
         if token is None:
             return None
         now = self._clock.now()
-        if now < self._refresh_at:
-            return token
         if now >= self._expires_at or self._clock.wall() >= self._expires_wall:
             return None
-        if now >= self._failure_until:
+        if now >= self._refresh_at and now >= self._failure_until and not self._closed:
             self._start(rejected=False)
         return token
 
@@ -119,17 +117,25 @@ class TokenKeeper:
             await asyncio.wait([task])
 
     async def _fetched(self, *, rejected: bool) -> AccessToken:
-        if self._task is None and self._failure is not None and self._clock.now() < self._failure_until:
-            failure = copy.copy(self._failure)
-            raise failure
+        if self._task is None:
+            if self._failure is not None and self._clock.now() < self._failure_until:
+                raise copy.copy(self._failure)
+            if self._closed:
+                raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
         # The fetch belongs to the session: a caller that is cancelled leaves it running for the others.
         task = self._start(rejected=rejected)
+        failure: CyclrError
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not (self._closed and task.cancelled()):
+            caller = asyncio.current_task()
+            if not (self._closed and task.cancelled()) or (caller is not None and caller.cancelling()):
                 raise
-        raise SessionClosedError("the session was closed while a token was being fetched")
+            failure = SessionClosedError("the session was closed while a token was being fetched")
+        except CyclrError as error:
+            # Each waiter gets an error of its own: it carries the request id and the traceback of one call.
+            failure = copy.copy(error)
+        raise failure
 
     def _start(self, *, rejected: bool) -> asyncio.Task[AccessToken]:
         if self._task is None:
@@ -144,19 +150,20 @@ class TokenKeeper:
         if task.cancelled():
             return
         error = task.exception()  # retrieved here too, for the case that nobody waits any more
-        if isinstance(error, CyclrError):
-            refused = isinstance(error, AuthenticationError)
-            self._failure = error.with_traceback(None)
-            self._failure_until = self._clock.now() + (_REMEMBER_REFUSAL if refused else _REMEMBER)
-        if error is not None and self._on_event is not None:
+        if error is None:
+            return
+        refused = isinstance(error, AuthenticationError)
+        self._failure = copy.copy(error) if isinstance(error, CyclrError) else None
+        self._failure_until = self._clock.now() + (_REMEMBER_REFUSAL if refused else _REMEMBER)
+        if self._on_event is not None:
             notify(self._on_event, TokenEvent(action="failed", error=type(error).__name__))
 
     async def _run(self, *, rejected: bool) -> AccessToken:
-        begun, begun_wall = self._clock.now(), self._clock.wall()
-        token = self._unpersisted
-        if token is None:
-            token = await self._provider.fetch(self._exchange, self._token)
-            self._unpersisted = token
+        if self._unpersisted is None:
+            # Its life is counted from before the request, however often storing it has to be repeated.
+            begun, begun_wall = self._clock.now(), self._clock.wall()
+            self._unpersisted = await self._provider.fetch(self._exchange, self._token), begun, begun_wall
+        token, begun, begun_wall = self._unpersisted
         if self._on_token is not None:
             waiting = self._on_token(token)
             if inspect.isawaitable(waiting):
@@ -175,7 +182,7 @@ class TokenKeeper:
         if token.expires_in is None:
             self._refresh_at = self._expires_at = self._expires_wall = float("inf")
         else:
-            # Counted from before the request, on both clocks: the monotonic one may stop while a machine sleeps.
+            # On both clocks: the monotonic one may stop while a machine sleeps.
             margin = refresh_margin(token.expires_in, self._clock.random())
             self._expires_at = begun + token.expires_in
             self._expires_wall = begun_wall + token.expires_in
