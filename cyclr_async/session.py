@@ -29,6 +29,7 @@ from cyclr_async.http.stats import Stats
 from cyclr_async.http.tokencall import refusal, token_call
 from cyclr_async.http.tokens import OnToken, TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
+from cyclr_async.http.watch import Watch
 from cyclr_async.models import PartnerDetails
 from cyclr_async.resources import Accounts, Connectors, PricePlans, Tokens
 from cyclr_async.resources.base import check_timeout, model
@@ -118,13 +119,18 @@ class AsyncPartnerSession:
         self._pool = Pool(
             needs_tls=secure, network=network, timeouts=self._timeouts, limits=limits, borrowed=client_session
         )
+        self._watch = Watch()
         prefix = f"{secrets.token_hex(8)}-"
         numbers = itertools.count(1)
         policy = retry or RetryPolicy()
+        transport = Transport(
+            self._pool, clock, self._watch, read=self._timeouts.read, body_limit=limits.response_bytes, id_prefix=prefix
+        )
         self._pipeline = Pipeline(
-            Transport(self._pool, clock, body_limit=limits.response_bytes, id_prefix=prefix),
+            transport,
             Limiter(limits.connections, limits.requests_per_second, clock),
             clock,
+            self._watch,
             timeouts=self._timeouts,
             effort=Effort(policy, RetryBudget(policy.budget)),
             origin=self._root,
@@ -314,6 +320,7 @@ class AsyncPartnerSession:
             await self._pipeline.drain(self._timeouts.close)
             await self._tokens.close(self._timeouts.close)
         await self._pool.close()
+        self._watch.close()
 
     async def __aenter__(self) -> Self:
         self._check()

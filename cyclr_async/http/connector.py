@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import select
-import socket
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
@@ -16,19 +16,37 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
+    from cyclr_async.http.watch import Scope
+
 __all__ = ["Attempt", "GuardedConnector", "SecondSend", "current_attempt"]
 
 _HAS_POLL: Final = hasattr(select, "poll")
 
 
 class Attempt:
-    """What is known of one HTTP attempt while it runs."""
+    """What is known of one HTTP attempt while it runs, and how long it may stay silent.
 
-    __slots__ = ("connected",)
+    Args:
+        scope: the time limit of the attempt.
+        read: seconds between two signs of life.
+        ends: when the attempt ends at the latest, on the clock of ``now``.
+        now: monotonic seconds.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_ends", "_now", "_read", "_scope", "connected")
+
+    def __init__(self, scope: Scope, *, read: float, ends: float, now: Callable[[], float]) -> None:
+        self._scope = scope
+        self._read = read
+        self._ends = ends
+        self._now = now
         self.connected = False
         """True once a connection was handed over, the moment before the first byte is written."""
+
+    def alive(self) -> None:
+        """Note a sign of life: from here the server may be silent for the read limit again."""
+        left = self._ends - self._now()
+        self._scope.extend(min(self._read, left) if left > 0 else 0.0)
 
 
 current_attempt: Final[ContextVar[Attempt | None]] = ContextVar("cyclr_async_attempt", default=None)
@@ -49,7 +67,7 @@ class GuardedConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._known: WeakSet[ResponseHandler] = WeakSet()
+        self._known: WeakKeyDictionary[ResponseHandler, Callable[[float], object] | None] = WeakKeyDictionary()
         self.created = 0
         self.reused = 0
         self.dropped = 0
@@ -64,10 +82,13 @@ class GuardedConnector(aiohttp.TCPConnector):
             protocol = connection.protocol
             if protocol is None or protocol not in self._known:
                 self.created += 1
+                if attempt is not None:
+                    attempt.alive()
                 if protocol is not None and not self.force_close:
-                    self._known.add(protocol)
+                    self._known[protocol] = _poll_of(protocol)
                 break
-            if not _spoke_while_idle(protocol):
+            poll = self._known[protocol]
+            if not (protocol.should_close or (poll is not None and poll(0))):
                 self.reused += 1
                 break
             self.dropped += 1
@@ -77,18 +98,14 @@ class GuardedConnector(aiohttp.TCPConnector):
         return connection
 
 
-def _spoke_while_idle(protocol: ResponseHandler) -> bool:
-    if protocol.should_close:
-        return True
-    transport = protocol.transport
-    if transport is None:
-        return True
-    if not _HAS_POLL:
-        return False
-    # Bytes may have arrived that the event loop has not read yet; asking the kernel costs about a microsecond.
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None:
-        return False
+def _poll_of(protocol: ResponseHandler) -> Callable[[float], object] | None:
+    """Return a function that tells whether bytes have arrived that the event loop has not read yet.
+
+    Asking the kernel costs about a microsecond per request.
+    """
+    sock = protocol.transport.get_extra_info("socket") if protocol.transport is not None else None
+    if sock is None or not _HAS_POLL:
+        return None
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return poll.poll

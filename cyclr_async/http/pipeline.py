@@ -10,26 +10,24 @@ from typing import Final, TypeVar
 
 from yarl import URL
 
-from cyclr_async.auth import AccessToken
 from cyclr_async.config import Timeouts
 from cyclr_async.errors import (
     ConfigurationError,
     CyclrError,
     DeadlineExceededError,
-    OutcomeUnknownError,
-    ReadTimeoutError,
-    Sent,
     UnauthorizedError,
 )
 from cyclr_async.http.call import Call, Safety
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.connector import Attempt
+from cyclr_async.http.endings import Progress, late, late_attempt, silent, unknown
 from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
 from cyclr_async.http.failures import failure_of
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.retry import Effort, Verdict, decide
 from cyclr_async.http.tokens import TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
+from cyclr_async.http.watch import Watch
 from cyclr_async.secret import HiddenStr
 
 __all__ = ["Counters", "Pipeline"]
@@ -49,26 +47,7 @@ class Counters:
         self.active = self.attempts = self.calls = self.failures = self.retries = 0
 
 
-class _Progress:
-    """Where one call stands."""
-
-    __slots__ = ("attempts", "deadline", "failure", "renewed", "request_id", "spent", "started", "timeout", "token")
-
-    def __init__(self, request_id: str, started: float, timeout: float) -> None:
-        self.request_id = request_id
-        self.started = started
-        self.timeout = timeout
-        self.deadline = started + timeout
-        self.attempts = 0
-        self.spent = 0
-        self.renewed = False
-        self.token: AccessToken | None = None
-        self.failure: CyclrError | None = None
-
-    @property
-    def header(self) -> HiddenStr | None:
-        """The value of the Authorization header."""
-        return None if self.token is None else self.token.header
+_Exchange = Callable[[Call[T], HiddenStr | None, str, Attempt], Awaitable[R]]
 
 
 class Pipeline:
@@ -78,6 +57,7 @@ class Pipeline:
         transport: makes one attempt.
         limiter: slots, rate, pause.
         clock: time and chance.
+        watch: the time limits.
         timeouts: for attempts and calls.
         effort: how hard a call is tried unless told otherwise.
         origin: scheme, host and port of the API; the token goes nowhere else.
@@ -90,6 +70,7 @@ class Pipeline:
         transport: Transport,
         limiter: Limiter,
         clock: Clock,
+        watch: Watch,
         *,
         timeouts: Timeouts,
         effort: Effort,
@@ -99,6 +80,7 @@ class Pipeline:
     ) -> None:
         self._transport = transport
         self._clock = clock
+        self._watch = watch
         self._timeouts = timeouts
         self._next_id = next_id
         self._on_event = on_event
@@ -120,24 +102,12 @@ class Pipeline:
         Raises:
             CyclrError: what went wrong; never anything else but cancellation.
         """
-
-        def attempt(progress: _Progress, state: Attempt) -> Awaitable[T]:
-            return self._transport.exchange(
-                call, authorization=progress.header, request_id=progress.request_id, attempt=state
-            )
-
-        return await self._loop(call, attempt, timeout, effort or self.effort)
+        return await self._loop(call, self._transport.exchange, timeout, effort or self.effort)
 
     @asynccontextmanager
     async def stream(self, call: Call[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
         """Open an answer to be read piece by piece; ``timeout`` covers the way to its headers."""
-
-        def attempt(progress: _Progress, state: Attempt) -> Awaitable[Stream]:
-            return self._transport.open_stream(
-                call, authorization=progress.header, request_id=progress.request_id, attempt=state
-            )
-
-        stream = await self._loop(call, attempt, timeout, self.effort)
+        stream = await self._loop(call, self._transport.open_stream, timeout, self.effort)
         try:
             yield stream
         finally:
@@ -156,13 +126,11 @@ class Pipeline:
     async def _loop(
         self,
         call: Call[T],
-        attempt: Callable[[_Progress, Attempt], Awaitable[R]],
+        attempt: _Exchange[T, R],
         timeout: float | None,
         effort: Effort,
     ) -> R:
-        progress = _Progress(
-            self._next_id(), self._clock.now(), self._timeouts.deadline if timeout is None else timeout
-        )
+        progress = Progress(self._next_id(), self._clock.now(), self._timeouts.deadline if timeout is None else timeout)
         counters = self.counters
         counters.calls += 1
         counters.active += 1
@@ -200,28 +168,29 @@ class Pipeline:
     async def _attempt(
         self,
         call: Call[T],
-        attempt: Callable[[_Progress, Attempt], Awaitable[R]],
-        progress: _Progress,
+        attempt: _Exchange[T, R],
+        progress: Progress,
     ) -> R | CyclrError:
         """Make one attempt inside a slot, and return its value or its error."""
-        await self._enter(call, progress)
+        if not self._entered(call, progress):
+            await self._enter(call, progress)
         begun = self._clock.now()
-        left = progress.deadline - begun
-        allowed = min(left, self._timeouts.attempt)
-        state = Attempt()
+        timeouts = self._timeouts
+        ends = min(progress.deadline, begun + timeouts.attempt)
+        scope = self._watch.limit(max(min(ends - begun, max(timeouts.connect, timeouts.read)), 0.0))
+        state = Attempt(scope, read=timeouts.read, ends=ends, now=self._clock.now)
         outcome: R | CyclrError
-        scope = asyncio.timeout(max(allowed, 0.001))
         progress.attempts += 1
         self.counters.attempts += 1
         try:
-            async with scope:
-                outcome = await attempt(progress, state)
+            with scope:
+                outcome = await attempt(call, progress.header, progress.request_id, state)
         except CyclrError as error:
             outcome = error
         except TimeoutError:
-            if not scope.expired():
+            if not scope.expired:
                 raise
-            outcome = self._timed_out(call, progress, state, whole=allowed >= left)
+            outcome = self._timed_out(call, progress, state)
         except asyncio.CancelledError:
             if call.safety is Safety.UNSAFE and state.connected:
                 _logger.warning(
@@ -238,56 +207,63 @@ class Pipeline:
             self._report(call, progress, begun, outcome)
         return outcome
 
-    async def _enter(self, call: Call[T], progress: _Progress) -> None:
-        """Wait for a slot and a token; the slot is held on return, when the call needs one."""
+    def _entered(self, call: Call[T], progress: Progress) -> bool:
+        """Take a slot and a token if both are at hand, which is the usual case."""
         if not call.authorized:
-            return
+            return True
         if (call.url.scheme, call.url.raw_host, call.url.port) != self._place:
             raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the API's")
-        tokens = self.tokens
+        if not self.limiter.try_acquire():
+            return False
+        progress.token = self.tokens.current()
+        if progress.token is None:
+            self.limiter.release()
+        return progress.token is not None
+
+    async def _enter(self, call: Call[T], progress: Progress) -> None:
+        """Wait for a slot and a token; the slot is held on return."""
         while True:
             if not self.limiter.try_acquire():
                 if self.limiter.pause_left() >= progress.deadline - self._clock.now():
-                    raise self._late(call, progress)
+                    raise late(call, progress)
                 await self._in_time(self.limiter.acquire(), call, progress)
-            token = tokens.current()
-            if token is not None:
-                progress.token = token
+            progress.token = self.tokens.current()
+            if progress.token is not None:
                 return
             # No slot is held while waiting for the token endpoint.
             self.limiter.release()
-            await self._in_time(tokens.get(), call, progress)
+            await self._in_time(self.tokens.get(), call, progress)
 
-    async def _in_time(self, waiting: Awaitable[R], call: Call[T], progress: _Progress) -> R:
+    async def _in_time(self, waiting: Awaitable[R], call: Call[T], progress: Progress) -> R:
         """Wait for something other than the server, until the deadline at most."""
-        scope = asyncio.timeout(max(progress.deadline - self._clock.now(), 0.001))
+        scope = self._watch.limit(max(progress.deadline - self._clock.now(), 0.0))
         try:
-            async with scope:
+            with scope:
                 return await waiting
         except CyclrError:
             raise
         except TimeoutError:
-            if not scope.expired():
+            if not scope.expired:
                 raise
-        raise self._late(call, progress)
+        raise late(call, progress)
 
-    async def _renewed(self, error: CyclrError, progress: _Progress) -> bool:
+    async def _renewed(self, error: CyclrError, progress: Progress) -> bool:
         """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
         if not isinstance(error, UnauthorizedError) or progress.renewed or progress.token is None:
             return False
         progress.renewed = True
-        scope = asyncio.timeout(max(progress.deadline - self._clock.now(), 0.001))
+        scope = self._watch.limit(max(progress.deadline - self._clock.now(), 0.0))
         try:
-            async with scope:
+            with scope:
                 return await self.tokens.renew(progress.token) is not None
         except CyclrError:
             raise
         except TimeoutError:
-            if not scope.expired():
+            if not scope.expired:
                 raise
         return False
 
-    def _delay(self, call: Call[T], error: CyclrError, progress: _Progress, effort: Effort) -> float:
+    def _delay(self, call: Call[T], error: CyclrError, progress: Progress, effort: Effort) -> float:
         """Return how long to wait before the next attempt, or raise what the call ends with."""
         if isinstance(error, DeadlineExceededError):
             raise error
@@ -309,7 +285,7 @@ class Pipeline:
                     ThrottleEvent(operation=call.name, request_id=progress.request_id, seconds=decision.pause),
                 )
         if decision.verdict is Verdict.UNKNOWN:
-            raise self._unknown(call, error) from error
+            raise unknown(call, error) from error
         if decision.verdict is not Verdict.RETRY:
             raise error
         if effort.budget is not None:
@@ -333,36 +309,12 @@ class Pipeline:
             )  # fmt: skip
         return decision.delay
 
-    def _unknown(self, call: Call[T], error: CyclrError) -> OutcomeUnknownError:
-        advice = call.advice or "look whether it was carried out before calling again"
-        return OutcomeUnknownError(
-            f"{call.name}: it is not known whether the server carried this out, so it was not repeated "
-            f"({error.message}). {advice[:1].upper()}{advice[1:]}.",
-            operation=call.name, status=getattr(error, "status", None), advice=advice, sent=error.sent,
-        )  # fmt: skip
+    def _timed_out(self, call: Call[T], progress: Progress, state: Attempt) -> CyclrError:
+        if self._clock.now() < progress.deadline:
+            return silent(call, state, self._timeouts)
+        return late_attempt(call, progress, state)
 
-    def _timed_out(self, call: Call[T], progress: _Progress, state: Attempt, *, whole: bool) -> CyclrError:
-        sent: Sent = "maybe" if state.connected else "never"
-        if not whole:
-            return ReadTimeoutError(
-                f"{call.name}: one attempt took longer than Timeouts.attempt ({self._timeouts.attempt:g} s)", sent=sent
-            )
-        late = self._late(call, progress, sent=sent)
-        if call.safety is Safety.UNSAFE and sent != "never":
-            return self._unknown(call, late)
-        return late
-
-    def _late(self, call: Call[T], progress: _Progress, *, sent: Sent | None = None) -> DeadlineExceededError:
-        last = progress.failure
-        waiting = "" if last is None else f"; the last attempt failed: {last.message}"
-        if sent is None:
-            sent = "never" if last is None else last.sent
-        return DeadlineExceededError(
-            f"{call.name}: not finished within {progress.timeout:g} s{waiting}",
-            timeout=progress.timeout, last_error=None if last is None else last.message, sent=sent,
-        )  # fmt: skip
-
-    def _report(self, call: Call[T], progress: _Progress, begun: float, outcome: object) -> None:
+    def _report(self, call: Call[T], progress: Progress, begun: float, outcome: object) -> None:
         error = outcome if isinstance(outcome, CyclrError) else None
         status = 200 if error is None else getattr(error, "status", None)
         event = AttemptEvent(

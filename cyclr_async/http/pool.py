@@ -103,9 +103,8 @@ class Pool:
         self._opening: asyncio.Task[None] | None = None
         self._closed = False
         self.borrowed = borrowed
-        self.timeout = aiohttp.ClientTimeout(
-            total=None, connect=None, sock_connect=timeouts.connect, sock_read=timeouts.read
-        )
+        # The pipeline watches over silence and length of an attempt itself, with one timer for all calls.
+        self.timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
         self.proxy = URL(network.proxy.reveal()) if network.proxy is not None else None
         self.reads: aiohttp.ClientSession | None = borrowed
         self.writes: aiohttp.ClientSession | None = borrowed

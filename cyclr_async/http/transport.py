@@ -22,6 +22,7 @@ from cyclr_async.http.connector import Attempt, SecondSend, current_attempt
 from cyclr_async.http.failures import error_from_response
 from cyclr_async.http.mapping import FOREIGN, translate
 from cyclr_async.http.pool import HEADERS, Pool
+from cyclr_async.http.watch import Scope, Watch
 from cyclr_async.secret import HiddenStr
 
 __all__ = ["REQUEST_ID", "Transport"]
@@ -29,6 +30,7 @@ __all__ = ["REQUEST_ID", "Transport"]
 T = TypeVar("T")
 
 REQUEST_ID: Final = "X-Request-Id"
+_USUAL_TYPES: Final = frozenset({"application/json", "application/json; charset=utf-8"})
 _ERROR_BODY: Final = 64 * 1024
 
 
@@ -38,18 +40,22 @@ class Transport:
     Args:
         pool: the connections.
         clock: the time, for ``Retry-After`` dates.
+        watch: the time limits.
+        read: seconds for which a streamed answer may be silent.
         body_limit: the largest decoded body that is accepted, in bytes.
         id_prefix: the beginning of every request id of this session.
     """
 
-    def __init__(self, pool: Pool, clock: Clock, *, body_limit: int, id_prefix: str) -> None:
+    def __init__(self, pool: Pool, clock: Clock, watch: Watch, *, read: float, body_limit: int, id_prefix: str) -> None:
         self._pool = pool
         self._clock = clock
+        self._watch = watch
+        self._read = read
         self._body_limit = body_limit
         self._id_prefix = id_prefix
 
     async def exchange(
-        self, call: Call[T], *, authorization: HiddenStr | None, request_id: str, attempt: Attempt
+        self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> T:  # fmt: skip
         """Make one attempt and return the value of its answer.
 
@@ -72,10 +78,11 @@ class Transport:
                 elif call.reader is not None:
                     reader = call.reader()
                     async for chunk in response.content.iter_any():
+                        attempt.alive()
                         reader.feed(chunk)
                     return reader.close()
                 else:
-                    return call.decode(Answer(status, response.headers, await self._body(call, response)))
+                    return call.decode(Answer(status, response.headers, await self._body(call, response, attempt)))
             finally:
                 # After the last byte this does nothing: the connection is back in the pool already.
                 response.close()
@@ -89,7 +96,7 @@ class Transport:
         raise failed
 
     async def open_stream(
-        self, call: Call[object], *, authorization: HiddenStr | None, request_id: str, attempt: Attempt
+        self, call: Call[object], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> Stream:  # fmt: skip
         """Make one attempt up to the headers of a successful answer."""
         try:
@@ -99,7 +106,11 @@ class Transport:
                 self._check(call, response, request_id)
                 if response.status < 300:
                     settled = True
-                    return Stream(response, lambda error: self._translated(error, call, attempt, response.status))
+                    return Stream(
+                        response,
+                        lambda error: self._translated(error, call, attempt, response.status),
+                        lambda: self._watch.limit(self._read),
+                    )
                 body = await self._error_body(response)
                 wall = self._clock.wall()
                 failed: CyclrError = error_from_response(call.name, response.status, response.headers, body, wall=wall)
@@ -156,7 +167,7 @@ class Transport:
         if not call.json:
             return
         given = response.headers.get("Content-Type")
-        if given is None:
+        if given is None or given in _USUAL_TYPES:
             return
         kind = given.partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
@@ -164,17 +175,17 @@ class Transport:
                 f"{call.name}: the answer is not JSON: its content type says otherwise", expected="application/json"
             )
 
-    async def _body(self, call: Call[T], response: aiohttp.ClientResponse) -> bytes:
-        length = response.headers.get("Content-Length")
+    async def _body(self, call: Call[T], response: aiohttp.ClientResponse, attempt: Attempt) -> bytes:
         limit = self._body_limit
-        if length is not None and "Content-Encoding" not in response.headers and int(length) <= limit:
-            body = await response.read()
-        else:
-            pieces = bytearray()
-            async for chunk in response.content.iter_any():
+        content = response.content
+        body = await content.readany()
+        if not content.at_eof() or len(body) > limit:
+            pieces = bytearray(body)
+            while len(pieces) <= limit and (chunk := await content.readany()):
+                attempt.alive()
                 pieces += chunk
-                if len(pieces) > limit:
-                    raise ResponseTooLargeError(
+            if len(pieces) > limit:
+                raise ResponseTooLargeError(
                         f"{call.name}: the answer is larger than Limits.response_bytes ({limit} bytes)",
                         sent="yes", status=response.status,
                     )  # fmt: skip
@@ -223,22 +234,31 @@ class Stream:
     Args:
         response: the answer.
         translated: turns a foreign exception into ours.
+        limit: makes the time limit for one piece.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, translated: Callable[[BaseException], CyclrError]) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        translated: Callable[[BaseException], CyclrError],
+        limit: Callable[[], Scope],
+    ) -> None:
         self._response = response
         self._translated = translated
+        self._limit = limit
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the pieces as they arrive."""
-        failed: CyclrError | None = None
+        while chunk := await self._next():
+            yield chunk
+
+    async def _next(self) -> bytes:
         try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            with self._limit():
+                return await self._response.content.readany()
         except FOREIGN as error:
             failed = self._translated(error)
-        if failed is not None:
-            raise failed
+        raise failed
 
     def close(self) -> None:
         """Drop the connection, unless the body was read to its end."""
