@@ -101,17 +101,26 @@ class Collection:
             self._store = self._given_store
         else:
             self._store = await UsageStore.open(self._given_store, self._scope, resume=None)
-        registered = 0
-        if self._store is not None:
-            counts = await self._store.counts()
-            registered, self._before = counts.asked, counts.ok
-            self._counts["ok"] = counts.ok
+        registered = await self._resumed()
         self._feed = Feed(
             self._source, self._store, self._clock, ahead=max(2, self._concurrency), registered=registered
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
         return self
+
+    async def _resumed(self) -> int:
+        """Return how many accounts the store knows from before."""
+        if self._store is None:
+            return 0
+        try:
+            counts = await self._store.counts()
+        except BaseException:
+            if self._store is not self._given_store:
+                await self._store.close()  # nobody else will: the block was not entered
+            raise
+        self._counts["ok"] = self._before = counts.ok
+        return counts.asked
 
     def __aiter__(self) -> AsyncIterator[UsageOutcome]:
         return self
