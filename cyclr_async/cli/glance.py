@@ -105,7 +105,7 @@ def _plan(plan: int | None, plans: Mapping[str, str]) -> str:
     return term(plans.get(str(plan), f"plan {plan}"))
 
 
-def _table(title: str, columns: tuple[tuple[str, str], ...], *, unicode: bool):  # type: ignore[no-untyped-def]
+def _table(title: str, columns: tuple[tuple[str, str], ...], *, unicode: bool) -> Table:
     from rich import box  # noqa: PLC0415 - help must start without rich
     from rich.table import Table as MadeTable  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415

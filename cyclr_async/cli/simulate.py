@@ -47,26 +47,19 @@ def simulate(
 async def _serve(
     options: Options, port: int, accounts: int, seed: int, rate: float | None, faults: tuple[str, ...]
 ) -> None:
-    import asyncio  # noqa: PLC0415
+    from cyclr_async.cli.output import Output  # noqa: PLC0415 - help must start without aiohttp
+    from cyclr_async.simulator import Simulator, serve  # noqa: PLC0415
 
-    from cyclr_async.cli.output import Output  # noqa: PLC0415
-    from cyclr_async.simulator import Fault, Simulator  # noqa: PLC0415
-
-    columns = ("base_url", "token_url", "client_id", "client_secret", "accounts", "seed")
-    parsed = []
-    for text in faults:
-        try:
-            parsed.append(Fault.parse(text))
-        except ValueError as error:
-            raise click.UsageError(f"--fault {text!r}: {error}") from None
-    async with Simulator(accounts=accounts, seed=seed, port=port) as simulator:
-        simulator.rate_limit = rate
-        for fault in parsed:
-            simulator.faults.add(fault)
+    def announce(running: Simulator) -> None:
         with Output(options, columns, many=False) as output:
             # The credentials are invented and fixed; they open nothing but this simulator.
-            output.write(
-                {name: str(getattr(simulator, name)) for name in columns[:4]} | {"accounts": accounts, "seed": seed}
-            )
-        say(options, "serving until Ctrl-C; try: cyclr accounts list with CYCLR_BASE_URL, CYCLR_TOKEN_URL, …")
-        await asyncio.Event().wait()
+            found = {name: getattr(running, name) for name in columns[:4]}
+            output.write({**found, "accounts": accounts, "seed": seed})
+        say(options, "serving until Ctrl-C")
+
+    columns = ("base_url", "token_url", "client_id", "client_secret", "accounts", "seed")
+    try:
+        simulator = Simulator(accounts=accounts, seed=seed, port=port, rate_limit=rate, faults=faults)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    await serve(simulator, announce)

@@ -1,0 +1,160 @@
+"""A partner API to run the command against, and ways to run it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+SECRET = "canary-client-secret-55e0"
+
+
+class Api:
+    """A partner API of its own thread, with hostile names and faults on demand."""
+
+    def __init__(self) -> None:
+        self.names = [f"Account {number}" for number in range(12)]
+        self.missing: set[int] = set()
+        self.failing: set[int] = set()
+        self.delay = 0.0
+        self.token_status = 200
+        self.tasks = 1000
+        self.requests: list[str] = []
+        self.bodies: list[Any] = []
+        self.port = 0
+
+    def start(self) -> None:
+        ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(ready),))
+        self._thread.start()
+        assert ready.wait(10)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _serve(self, ready: threading.Event) -> None:
+        runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.requests.append(f"{request.method} {request.path}")
+        path = request.path.removeprefix("/api/partner/")
+        if request.path == "/oauth/token":
+            if self.token_status != 200:
+                return web.json_response({"error": "invalid_client"}, status=self.token_status)
+            return web.json_response({"access_token": "canary-bearer", "token_type": "bearer", "expires_in": 1209599})
+        if path.endswith("/billing"):
+            return await self._billing(int(path.split("/")[1], 16))
+        self.bodies.append(await request.json() if request.can_read_body else None)
+        plans = [{"Id": "1", "Name": "Free\x1b[2J"}, {"Id": "2", "Name": "Pro"}]
+        answers: dict[str, Any] = {
+            "accounts": [self._account(number, name) for number, name in enumerate(self.names)],
+            "priceplans": plans,
+            "createaccount": {"Id": f"{77:032x}"},
+            "createaccountsignintoken": {"ExpiresAtUtc": "2026-11-24T10:50:45.6509216Z", "Token": "a+/b=="},
+            "details": DETAILS,
+        }
+        if path == "installconnector":
+            return web.Response()
+        return web.json_response(answers.get(path, {"Id": path.removeprefix("accounts/")}))
+
+    @staticmethod
+    def _account(number: int, name: str) -> dict[str, Any]:
+        return {
+            "Id": f"{number:032x}",
+            "Name": name,
+            "Description": "",
+            "PricePlanId": number % 2 + 1,
+            "LastBillDate": "2026-11-01T00:00:00",
+            "NextBillDate": "2026-12-01T00:00:00",
+            "AuditInfo": f"=HYPERLINK({number})",
+        }
+
+    async def _billing(self, number: int) -> web.StreamResponse:
+        await asyncio.sleep(self.delay)
+        if number in self.missing:
+            return web.json_response({"Message": "gone\x1b]0;owned\x07"}, status=404)
+        if number in self.failing:
+            return web.json_response({"Message": "bad day"}, status=400)
+        return web.json_response(
+            {
+                "TaskCount": self.tasks // (number + 1),
+                "CycleCount": 3,
+                "FromDate": "2026-11-01T00:00:00",
+                "ToDate": "2026-12-01T00:00:00",
+                "CurrentPricePlanId": number % 2 + 1,
+                "AuditInfo": f"=HYPERLINK({number})",
+            }
+        )
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "CYCLR_BASE_URL": f"http://127.0.0.1:{self.port}/api/partner",
+            "CYCLR_TOKEN_URL": f"http://127.0.0.1:{self.port}/oauth/token",
+            "CYCLR_CLIENT_ID": "my-client",
+            "CYCLR_CLIENT_SECRET": SECRET,
+        }
+
+
+DETAILS = {
+    "AnonymousAccountsEnabled": False,
+    "ApplicationDisplayName": "Demo",
+    "ApplicationIcon": None,
+    "AppStyle": None,
+    "ComingSoonConnectorsEnabled": False,
+    "CustomConnectorsEnabled": True,
+    "CycleNoun": "Cycle",
+    "CycleSharingEnabled": False,
+    "Domain": "partner.example.com",
+    "IntercomAPIKey": "canary-intercom",
+    "IntercomAppId": None,
+    "IntercomSecretKey": None,
+    "HeaderHtml": None,
+    "FooterHtml": None,
+}
+
+
+class Result:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+
+Run = Callable[..., Result]
+
+
+def spawn(*args: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
+    """Start the command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cyclr_async.cli", *args], env={**os.environ, **(env or {})}, **options
+    )
+
+
+def call(*args: str, env: dict[str, str] | None = None, stdin: str = "") -> Result:
+    """Run the command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cyclr_async.cli", *args],
+        env={**os.environ, **(env or {})},
+        input=stdin.encode(),
+        capture_output=True,
+        timeout=60,
+    )
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
