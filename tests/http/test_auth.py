@@ -67,7 +67,7 @@ def test_an_access_token_carries_its_header_and_hides_its_text() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "a b", "a\n", "\ta", "ü", "a\x7f", "\x00", "a\r\nX: y"])
 def test_what_cannot_stand_in_a_header_is_no_access_token(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="^an access token is printable ASCII without blanks"):
+    with pytest.raises(ConfigurationError, match=r"^an access token is printable ASCII without blanks"):
         AccessToken(text)
 
 
@@ -90,7 +90,7 @@ async def test_a_static_token_is_always_the_same() -> None:
 
 @pytest.mark.parametrize("token", ["", "  ", None, 5, b"abc"])
 def test_a_static_token_is_a_text(token: str) -> None:
-    with pytest.raises(ConfigurationError, match="^missing credentials: token must be a non-empty text$"):
+    with pytest.raises(ConfigurationError, match=r"^missing credentials: token must be a non-empty text$"):
         StaticToken(token)
 
 
@@ -121,31 +121,31 @@ async def test_no_form_shows_a_secret_when_it_is_printed() -> None:
 
 
 def test_client_credentials_name_what_is_missing() -> None:
-    with pytest.raises(ConfigurationError, match="^missing credentials: client_id, client_secret must be"):
+    with pytest.raises(ConfigurationError, match=r"^missing credentials: client_id, client_secret must be"):
         ClientCredentials("", " ")
-    with pytest.raises(ConfigurationError, match="^missing credentials: client_secret must be a non-empty text$"):
+    with pytest.raises(ConfigurationError, match=r"^missing credentials: client_secret must be a non-empty text$"):
         ClientCredentials("id", None)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="^missing credentials: account_id must be a non-empty text$"):
+    with pytest.raises(ConfigurationError, match=r"^missing credentials: account_id must be a non-empty text$"):
         ClientCredentials("id", "s", account_id="")
-    with pytest.raises(ConfigurationError, match="^missing credentials: scope must be a non-empty text$"):
+    with pytest.raises(ConfigurationError, match=r"^missing credentials: scope must be a non-empty text$"):
         ClientCredentials("id", "s", scope=" ")
-    with pytest.raises(ConfigurationError, match="^give either account_id or scope: account_id='x' stands for"):
+    with pytest.raises(ConfigurationError, match=r"^give either account_id or scope: account_id='x' stands for"):
         ClientCredentials("id", "s", account_id="a", scope="b")
     assert repr(ClientCredentials("id", "hush")) == "ClientCredentials('id', '***', scope=None)"
     assert repr(ClientCredentials("id", "hush", account_id="a")) == "ClientCredentials('id', '***', scope='account:a')"
 
 
 def test_a_lone_surrogate_is_refused_by_the_name_of_its_argument() -> None:
-    with pytest.raises(ConfigurationError, match="^client_secret holds a lone surrogate, which cannot be sent$"):
+    with pytest.raises(ConfigurationError, match=r"^client_secret holds a lone surrogate, which cannot be sent$"):
         ClientCredentials("id", "\ud800")
-    with pytest.raises(ConfigurationError, match="^client_id, username holds a lone surrogate"):
+    with pytest.raises(ConfigurationError, match=r"^client_id, username holds a lone surrogate"):
         PasswordGrant("a\ud800", "b\udfff", "p")
 
 
 def test_the_password_grant_names_what_is_missing() -> None:
-    with pytest.raises(ConfigurationError, match="^missing credentials: client_id, username, password must be"):
+    with pytest.raises(ConfigurationError, match=r"^missing credentials: client_id, username, password must be"):
         PasswordGrant("", "", "")
-    with pytest.raises(ConfigurationError, match="^missing credentials: account_id, refresh_token must be"):
+    with pytest.raises(ConfigurationError, match=r"^missing credentials: account_id, refresh_token must be"):
         PasswordGrant("c", "u", "p", account_id="", refresh_token="")
     assert repr(PasswordGrant("c", "u", "hush", account_id="7")) == "PasswordGrant('c', 'u', '***', account_id='7')"
 
