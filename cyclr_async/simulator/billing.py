@@ -9,12 +9,22 @@ import attrs
 
 from cyclr_async.simulator.clock import add_months
 
-__all__ = ["Schedule", "cycles_between", "months_between", "naive", "period_end", "tasks_until"]
+__all__ = [
+    "Schedule",
+    "Work",
+    "cycles_between",
+    "months_between",
+    "naive",
+    "period_end",
+    "tasks_until",
+    "usage_between",
+]
 
 _DAY: Final = 86_400
 _WEEK: Final = (10, 12, 13, 11, 10, 3, 1)
 """How much of a week's work falls on each of its days."""
 _WEEK_WORK: Final = sum(_WEEK) * _DAY
+_BEFORE: Final = tuple(sum(_WEEK[:day]) * _DAY for day in range(7))
 
 
 def naive(moment: datetime) -> str:
@@ -61,17 +71,45 @@ class Schedule:
 def _work(seconds: int) -> int:
     weeks, rest = divmod(seconds, 7 * _DAY)
     day, rest = divmod(rest, _DAY)
-    return weeks * _WEEK_WORK + sum(_WEEK[:day]) * _DAY + _WEEK[day] * rest
+    return weeks * _WEEK_WORK + _BEFORE[day] + _WEEK[day] * rest
 
 
 def tasks_until(tasks_per_day: int, created: datetime, moment: datetime) -> int:
     """Return the tasks done from creation to that moment, 0 before. Integers only: the same on every machine."""
-    seconds = int((moment - created).total_seconds())
-    return 0 if seconds <= 0 else tasks_per_day * 7 * _work(seconds) // _WEEK_WORK
+    age = moment - created
+    if age.days < 0:
+        return 0
+    return tasks_per_day * 7 * _work(age.days * _DAY + age.seconds) // _WEEK_WORK
 
 
 def cycles_between(cycles: int, created: datetime, start: datetime, end: datetime) -> int:
-    """Return the highest number of cycles that ran at once: it rises a little with each 30 days of the account."""
+    """Return the highest number of cycles that ran at once: it rises a little with each 90 days of the account."""
     if end <= created or end <= start or not cycles:
         return 0
     return cycles + min(12, (end - created).days // 90)
+
+
+@attrs.frozen(slots=True)
+class Work:
+    """How much an account does.
+
+    Attributes:
+        tasks_per_day: on average over a week.
+        cycles: that ran at once when it was created.
+        fixed: tasks and cycles to be answered whatever the period, or None.
+    """
+
+    tasks_per_day: int
+    cycles: int
+    fixed: tuple[int, int] | None = None
+
+
+def usage_between(work: Work, schedule: Schedule, start: datetime, end: datetime, now: datetime) -> tuple[int, int]:
+    """Return tasks and cycles of a period, as far as it has passed."""
+    if work.fixed is not None:
+        return work.fixed
+    seen, created = min(end, now), schedule.created
+    if seen <= start or seen <= created:
+        return 0, 0
+    tasks = tasks_until(work.tasks_per_day, created, seen) - tasks_until(work.tasks_per_day, created, start)
+    return tasks, cycles_between(work.cycles, created, start, seen)

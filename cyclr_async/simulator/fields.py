@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from cyclr_async.wire.unset import UNSET, Unset
 
-__all__ = ["RefusedError", "body_fields", "dump", "from_date", "message", "moment", "number", "text"]
+__all__ = ["RefusedError", "body_fields", "dump", "dump_text", "from_date", "message", "moment", "number", "text"]
 
 dump_text = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 

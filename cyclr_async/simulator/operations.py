@@ -40,12 +40,12 @@ Handler = Callable[[World, Asked], bytes]
 
 
 def _usage(world: World, asked: Asked) -> bytes:
-    record = world.state.find(asked.account_id)
-    if record is None:
+    billing = world.state.billing(asked.account_id)
+    if billing is None:
         raise RefusedError(404)
     start = from_date(asked.query)
     try:
-        return dump(record.usage(world.clock.now(), start))
+        return billing.usage(world.clock.now(), start)
     except (ValueError, OverflowError):  # a period that ends after the year 9999
         raise RefusedError(400, "The request is invalid.") from None
 

@@ -122,12 +122,22 @@ class Population:
             if kind == 1
             else f"Customer since plan change {kind}, region {kind * 7}",
             timezone=_ZONES[(bits >> 128) % len(_ZONES)],
-            price_plan_id=_PLANS[(bits >> 136) % len(_PLANS)],
-            audit_info=None if index >= 10 and (bits >> 144) % 100 == 0 else f"crm-{index + 1:06d}",
+            price_plan_id=self.price_plan_id(bits),
+            audit_info=self.audit_info(bits, index),
             created=self.created(bits),
             tasks_per_day=tasks,
             cycles=cycles,
         )
+
+    @staticmethod
+    def price_plan_id(bits: int) -> int:
+        """Return the price plan of the account."""
+        return _PLANS[(bits >> 136) % len(_PLANS)]
+
+    @staticmethod
+    def audit_info(bits: int, index: int) -> str | None:
+        """Return the partner's own reference; one account in a hundred has none."""
+        return None if index >= 10 and (bits >> 144) % 100 == 0 else f"crm-{index + 1:06d}"
 
     def created(self, bits: int) -> datetime:
         """Return when the account was created: one month to four years before the start."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import attrs
 
-from cyclr_async.simulator.billing import Schedule, cycles_between, naive, period_end, tasks_until
+from cyclr_async.simulator.billing import Schedule, Work, naive, period_end, usage_between
 from cyclr_async.simulator.catalogue import PRICE_PLANS, Catalogue
 from cyclr_async.simulator.clock import SimulatedClock, add_months
+from cyclr_async.simulator.fields import dump_text
 from cyclr_async.simulator.population import Population
 
-__all__ = ["PLAN_IDS", "AccountRecord", "Installed", "PartnerState", "partner_details"]
+__all__ = ["PLAN_IDS", "AccountRecord", "Billing", "Installed", "PartnerState", "partner_details"]
 
-PLAN_IDS = frozenset(int(plan["Id"]) for plan in PRICE_PLANS)
+PLAN_IDS: Final = frozenset(int(plan["Id"]) for plan in PRICE_PLANS)
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+_KEPT: Final = 16_384
+"""For so many accounts the billing is kept instead of derived again."""
 
 
 @attrs.frozen(slots=True)
@@ -33,6 +37,55 @@ class Installed:
     connector: str
     version: str | None
     sign_in: str
+
+
+@attrs.frozen(slots=True)
+class _Period:
+    """What stays the same in the usage of one account while a period lasts."""
+
+    day: datetime | None
+    seen_from: datetime
+    seen_until: datetime
+    start: datetime
+    end: datetime
+    tail: str
+
+
+@attrs.define(slots=True)
+class Billing:
+    """The part of an account that its usage is worked out from, with the period that was asked for last."""
+
+    schedule: Schedule
+    work: Work
+    price_plan_id: int | None
+    audit_info: str | None
+    _period: _Period | None = None
+
+    def usage(self, now: datetime, day: datetime | None) -> bytes:
+        """Return *Get Account Usage* for the monthly period that starts on that day, or with the last bill.
+
+        Raises:
+            ValueError: the period would end after the year 9999.
+        """
+        period = self._period
+        if period is None or period.day != day or not period.seen_from <= now < period.seen_until:
+            period = self._period = self._find(now, day)
+        tasks, cycles = usage_between(self.work, self.schedule, period.start, period.end, now)
+        return f'{{"TaskCount":{tasks},"CycleCount":{cycles}{period.tail}'.encode()
+
+    def _find(self, now: datetime, day: datetime | None) -> _Period:
+        last, following = self.schedule.at(now)
+        bill = self.schedule.last
+        start = last if day is None else bill.replace(year=day.year, month=day.month, day=day.day)
+        end = period_end(start)
+        rest = {
+            "FromDate": naive(start),
+            "ToDate": naive(end),
+            "CurrentPricePlanId": self.price_plan_id,
+            "AuditInfo": self.audit_info,
+        }
+        until = following if following is not None and following > now else _EVER
+        return _Period(day, min(last, now), until, start, end, "," + dump_text(rest)[1:])
 
 
 @attrs.define(slots=True)
@@ -65,38 +118,10 @@ class AccountRecord:
             "AuditInfo": self.audit_info,
         }
 
-    def usage(self, now: datetime, start: datetime | None) -> dict[str, Any]:
-        """Return what *Get Account Usage* shows for the monthly period that starts then, or with the last bill.
-
-        Raises:
-            ValueError: the period would end after the year 9999.
-        """
-        schedule = self.schedule
-        if start is None:
-            start = schedule.at(now)[0]
-        elif start.tzinfo is None:
-            bill = schedule.last
-            start = datetime(
-                start.year, start.month, start.day, bill.hour, bill.minute, bill.second, tzinfo=bill.tzinfo
-            )
-        end = period_end(start)
-        if self.fixed_usage is not None:
-            tasks, cycles = self.fixed_usage
-        else:
-            seen, created = min(end, now), schedule.created
-            tasks = 0
-            if seen > start:
-                before = tasks_until(self.tasks_per_day, created, start)
-                tasks = tasks_until(self.tasks_per_day, created, seen) - before
-            cycles = cycles_between(self.cycles, created, start, seen)
-        return {
-            "TaskCount": tasks,
-            "CycleCount": cycles,
-            "FromDate": naive(start),
-            "ToDate": naive(end),
-            "CurrentPricePlanId": self.price_plan_id,
-            "AuditInfo": self.audit_info,
-        }
+    def billing(self) -> Billing:
+        """Return what *Get Account Usage* is worked out from."""
+        work = Work(self.tasks_per_day, self.cycles, self.fixed_usage)
+        return Billing(self.schedule, work, self.price_plan_id, self.audit_info)
 
 
 class PartnerState:
@@ -116,6 +141,7 @@ class PartnerState:
         self.population = Population(seed, clock.start)
         self.details = partner_details()
         self._changed: dict[int, AccountRecord] = {}
+        self._billings: dict[str, Billing] = {}
         self._next = accounts
 
     def __len__(self) -> int:
@@ -156,12 +182,37 @@ class PartnerState:
         index = self._index(account_id)
         return None if index is None else self.at(index)
 
+    def billing(self, account_id: str) -> Billing | None:
+        """Return what the usage of an account is worked out from, or None. Kept for a while: many ask for this."""
+        kept = self._billings.get(account_id)
+        if kept is not None:
+            return kept
+        index = self._index(account_id)
+        if index is None:
+            return None
+        changed = self._changed.get(index)
+        if changed is not None:
+            return changed.billing()
+        population = self.population
+        bits = population.bits(index)
+        created = population.created(bits)
+        work = Work(*population.rhythm(bits))
+        schedule = Schedule(created, created, add_months(created, 1))
+        found = Billing(schedule, work, population.price_plan_id(bits), population.audit_info(bits, index))
+        if len(self._billings) >= _KEPT:
+            self._billings.clear()
+        if account_id == population.id_of(index):
+            self._billings[account_id] = found
+        return found
+
     def touch(self, account_id: str) -> AccountRecord | None:
         """Return an account for changing, or None when there is none with that id."""
         index = self._index(account_id)
         if index is None:
             return None
-        return self._changed.setdefault(index, self.at(index))
+        record = self._changed.setdefault(index, self.at(index))
+        self._billings.pop(record.id, None)
+        return record
 
     def create(self, name: str) -> AccountRecord:
         """Create an account with the assumed defaults of the server."""
