@@ -267,12 +267,15 @@ def write_file(
 
 def _how_far(store: Path, state: _Progress, job: Job | None) -> str:
     """Say how far an interrupted run came, and how to go on with it."""
+    from cyclr_async.usage import UsageReader  # noqa: PLC0415 - help must start without SQLite
+
     if job is None:
         return "interrupted; nothing was kept. With --store FILE the next run would go on from here"
     counts = None
     if state.run_id is not None:
         try:
-            counts = read_summary(store, state.run_id, top=0).counts
+            with UsageReader(store) as reader:
+                counts = reader.run(state.run_id).counts
         except StoreError:
             counts = None
     far = "" if counts is None else f" with {counts.ok:,} of {counts.asked:,} accounts in {store}"

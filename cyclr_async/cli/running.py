@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -34,22 +35,19 @@ async def _supervised(work: Coroutine[Any, Any, T]) -> T:
     assert task is not None
     signalled = False
 
-    def interrupt() -> None:
+    def interrupt(*_: object) -> None:
         nonlocal signalled
         if signalled:
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")  # the progress bar had hidden the cursor
             os._exit(Exit.INTERRUPTED)
         signalled = True
-        task.cancel()
+        loop.call_soon_threadsafe(task.cancel)
 
-    handled = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, interrupt)
-        except (NotImplementedError, RuntimeError, ValueError):
-            continue  # Windows, or not the main thread: KeyboardInterrupt has to do
-        handled.append(number)
+    # Not loop.add_signal_handler: while a full pipe holds up a write, the loop runs no handler.
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return await work
     except asyncio.CancelledError:
@@ -57,5 +55,5 @@ async def _supervised(work: Coroutine[Any, Any, T]) -> T:
             raise InterruptedBySignal from None
         raise
     finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -25,6 +25,7 @@ class Api:
         self.delay = 0.0
         self.token_status = 200
         self.tasks = 1000
+        self.period = "2026-11-01T00:00:00"
         self.requests: list[str] = []
         self.bodies: list[Any] = []
         self.port = 0
@@ -96,8 +97,8 @@ class Api:
             {
                 "TaskCount": self.tasks // (number + 1),
                 "CycleCount": 3,
-                "FromDate": "2026-11-01T00:00:00",
-                "ToDate": "2026-12-01T00:00:00",
+                "FromDate": self.period,
+                "ToDate": "2027-01-01T00:00:00",
                 "CurrentPricePlanId": number % 2 + 1,
                 "AuditInfo": f"=HYPERLINK({number})",
             }
@@ -155,6 +156,7 @@ def call(*args: str, env: dict[str, str] | None = None, stdin: str = "") -> Resu
         env={**os.environ, **(env or {})},
         input=stdin.encode(),
         capture_output=True,
+        check=False,
         timeout=60,
     )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -66,7 +66,7 @@ def test_help_version_and_completion_start_without_aiohttp_and_rich(args: list[s
         "heavy = {'aiohttp', 'rich', 'sqlite3', 'cattrs', 'platformdirs'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
@@ -79,7 +79,9 @@ def test_completion_of_a_word_starts_without_aiohttp_and_rich() -> None:
         "sys.exit(f'loaded: {sys.modules}' if {'aiohttp', 'rich'} & set(sys.modules) else 0)\n"
     )
     env = {**os.environ, "_CYCLR_COMPLETE": "bash_complete", "COMP_WORDS": "cyclr usage co", "COMP_CWORD": "2"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=60, env=env
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "plain,collect")
 
 
@@ -98,7 +100,9 @@ def test_a_missing_extra_is_one_clear_line(missing: str, unwired: Api) -> None:
     )
     env = {**os.environ, **unwired.env}
     del env["CYCLR_CONFIG"]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=60, env=env
+    )
     assert done.returncode == 2
     assert done.stderr == f"cyclr: {missing} is not installed; run: pip install 'cyclr-async[cli]'\n"
 
@@ -119,7 +123,7 @@ def test_standard_output_carries_data_only(api: Api, cyclr: Run, args: tuple[str
 def test_jq_parses_always(api: Api, args: tuple[str, ...]) -> None:
     api.names[2] = 'quo"te\n\x1b[2J \u202e =1+1'
     result = call(*args, "-o", "json")
-    done = subprocess.run(["jq", "."], input=result.out, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["jq", "."], input=result.out, capture_output=True, check=False, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
 
 
