@@ -8,7 +8,7 @@ from typing import Any
 from cyclr_async.auth import ClientCredentials, PasswordGrant, StaticToken
 from cyclr_async.config import Limits, Region, Timeouts, api_url
 from cyclr_async.errors import ConfigurationError
-from cyclr_async.secret import Secret
+from cyclr_async.secret import Secret, SecretUrl
 
 __all__ = ["VARIABLES", "settings_from"]
 
@@ -37,6 +37,7 @@ def settings_from(environ: Mapping[str, str]) -> dict[str, Any]:
         ConfigurationError: names every missing and every invalid variable at once.
     """
     given = {name: Secret(environ[name].strip()) for name in VARIABLES if environ.get(name, "").strip()}
+    environ = {}  # forgotten here, because a traceback may show the locals of this frame
     problems: list[str] = []
     settings: dict[str, Any] = {}
 
@@ -56,7 +57,7 @@ def settings_from(environ: Mapping[str, str]) -> dict[str, Any]:
     take(
         "CYCLR_REQUESTS_PER_SECOND", "rate", lambda text: Limits(requests_per_second=_number(text)).requests_per_second
     )
-    take("CYCLR_PROXY", "proxy", str)
+    take("CYCLR_PROXY", "proxy", SecretUrl)
     take("CYCLR_CA_FILE", "ca_file", str)
     limits = {"connections": settings.pop("connections", None), "requests_per_second": settings.pop("rate", None)}
     limits = {name: value for name, value in limits.items() if value is not None}

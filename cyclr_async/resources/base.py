@@ -115,7 +115,12 @@ def model(cls: type[T]) -> Callable[[Answer], T]:
     """Return a decoder of answers that are one model."""
 
     def decoded(answer: Answer) -> T:
-        return decode(answer.body, cls)
+        try:
+            return decode(answer.body, cls)
+        except DecodeError as error:
+            # The frames below hold the plain body, which may hold a secret, and a traceback may show its locals.
+            failed = error.with_traceback(None)
+        raise failed
 
     return decoded
 

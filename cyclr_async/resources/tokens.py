@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.models import SignInToken
-from cyclr_async.resources.base import Resource, body_of, text
-from cyclr_async.wire.converter import decode
+from cyclr_async.resources.base import Resource, body_of, model, text
 from cyclr_async.wire.segments import segment
 
 __all__ = ["Tokens"]
+
+_sign_in_token = model(SignInToken)
 
 
 class Tokens(Resource):
@@ -46,4 +47,4 @@ class Tokens(Resource):
         return await self._sender.send(call, timeout)
 
     def _token(self, answer: Answer) -> SignInToken:
-        return decode(answer.body, SignInToken).with_console(self._root.origin())
+        return _sign_in_token(answer).with_console(self._root.origin())

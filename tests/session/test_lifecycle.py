@@ -121,14 +121,14 @@ async def test_use_after_close() -> None:
             await session.details()
         asked = len(server.heard)
         attempts: list[Any] = [
-            lambda: session.details(),
-            lambda: session.accounts.list(),
+            session.details,
+            session.accounts.list,
             lambda: session.accounts.usage(ACCOUNT_ID),
-            lambda: session.priceplans.list(),
+            session.priceplans.list,
             lambda: session.tokens.create(ACCOUNT_ID, "jo"),
             lambda: session.request("GET", "details"),
             lambda: anext(session.accounts.iter()),
-            lambda: session.__aenter__(),
+            session.__aenter__,
         ]
         for attempt in attempts:
             with pytest.raises(SessionClosedError, match="closed"):
@@ -147,7 +147,11 @@ async def test_closing_lets_calls_finish() -> None:
 
 
 async def test_closing_without_patience_ends_calls_with_a_clear_error() -> None:
+    reached = asyncio.Event()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        reached.set()
         await reader.read()
         writer.close()
 
@@ -155,9 +159,7 @@ async def test_closing_without_patience_ends_calls_with_a_clear_error() -> None:
     port = server.sockets[0].getsockname()[1]
     session = AsyncPartnerSession("bearer", base_url=f"http://127.0.0.1:{port}/x", timeouts=Timeouts(close=0))
     call = asyncio.create_task(session.details())
-    while not session.stats().connections_created:
-        await asyncio.sleep(0.001)
-    await asyncio.sleep(0.01)
+    await reached.wait()
     await session.close()
     with pytest.raises(CyclrError):
         await call
@@ -277,12 +279,16 @@ async def test_the_borrowed_sessions_own_settings_do_not_undo_ours() -> None:
 
 async def test_an_open_session_that_is_forgotten_warns() -> None:
     async with Recorder(make=partner) as server:
-        session = AsyncPartnerSession("bearer", base_url=server.base_url)
-        await session.details()
-        pool = session._pool
-        with pytest.warns(ResourceWarning, match=r"AsyncPartnerSession.*was not closed"):
-            del session
+        sessions = [AsyncPartnerSession("bearer", base_url=server.base_url)]
+        await sessions[0].details()
+        pool = sessions[0]._pool
+
+        def forget() -> None:
+            sessions.clear()
             gc.collect()
+
+        with pytest.warns(ResourceWarning, match=r"AsyncPartnerSession.*was not closed"):
+            forget()
         await pool.close()
 
 
