@@ -67,16 +67,25 @@ class Secret:
 class SecretUrl(Secret):
     """A link that carries a secret in its query: a sign-in link, for example.
 
-    ``str`` and ``repr`` show the link with every query value masked, so it stays recognisable in a log.
+    ``str`` and ``repr`` show the link with every query value and any user name and password masked, so it stays
+    recognisable in a log; what is no absolute URL is masked as a whole.
     """
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        url = URL(str(self._value), encoded=True)
-        bare = str(url.with_query(None).with_fragment(None))
-        query = "&".join(f"{name}={_MASK}" for name in url.query)
-        return f"{bare}?{query}" if query else bare
+        try:
+            url = URL(str(self._value), encoded=True)
+            if not url.absolute:
+                return _MASK  # user:password@host without a scheme, for example
+            bare = url.with_query(None).with_fragment(None).with_user(None)
+            if url.raw_user or url.raw_password:
+                bare = bare.with_user(_MASK)
+            names = list(url.query)
+        except ValueError:
+            return _MASK
+        query = "&".join(f"{name}={_MASK}" for name in names)
+        return f"{bare}?{query}" if query else str(bare)
 
     def __repr__(self) -> str:
         return f"SecretUrl({str(self)!r})"

@@ -36,7 +36,7 @@ API_KEY = f"{MARK}api-key-8820"
 REFRESH = f"{MARK}refresh-0d7a"
 SIGN_IN = f"{MARK}sign-in-c33f"
 INTERCOM = f"{MARK}intercom-6f01"
-ONCE = RetryPolicy(attempts=1)
+ONCE = RetryPolicy(attempts=1, throttled_base=0)
 
 GRANTS: list[Callable[[], Any]] = [
     lambda: BEARER,
@@ -307,3 +307,32 @@ def test_a_secret_from_every_side(kind: type[Secret]) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(secret, protocol)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"https://x.example/a?token={SIGN_IN}&b={SIGN_IN}#{SIGN_IN}", "https://x.example/a?token=***&b=***"),
+        (f"http://user:{PASSWORD}@proxy.example:8080", "http://***@proxy.example:8080"),
+        (f"http://{BEARER}@proxy.example:8080/", "http://***@proxy.example:8080/"),
+        (f"http://:{PASSWORD}@proxy.example", "http://***@proxy.example"),
+        (f"user:{PASSWORD}@proxy.example:8080", "***"),
+        (f"//user:{PASSWORD}@proxy.example:8080", "//***@proxy.example:8080"),
+        (f"http://[{PASSWORD}", "***"),
+        (f"http://x.example:{PASSWORD}/", "***"),
+        (PASSWORD, "***"),
+        ("", "***"),
+    ],
+)
+def test_a_secret_url_stays_recognisable(text: str, shown: str) -> None:
+    url = SecretUrl(text)
+    assert str(url) == shown
+    assert repr(url) == f"SecretUrl({shown!r})"
+    assert url.reveal() == text
+
+
+@pytest.mark.parametrize("proxy", [f"http://user:{PASSWORD}@127.0.0.1:1", f"user:{PASSWORD}@127.0.0.1:1"])
+async def test_the_password_of_a_proxy(proxy: str, log: pytest.LogCaptureFixture) -> None:
+    async with AsyncPartnerSession(BEARER, base_url="http://127.0.0.1:2/x", proxy=proxy, retry=ONCE) as session:
+        assert sightings(await error_of(session.details())) == []
+    quiet(log)
