@@ -16,16 +16,22 @@ from yarl import URL
 from cyclr_async.auth import AccessToken, StaticToken, TokenProvider, as_provider, identity
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import settings_from
-from cyclr_async.errors import ConfigurationError, ResponseError, SessionClosedError, WrongEventLoopError
+from cyclr_async.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    ResponseError,
+    SessionClosedError,
+    WrongEventLoopError,
+)
 from cyclr_async.http.call import Call, Safety
 from cyclr_async.http.clock import Clock, SystemClock
 from cyclr_async.http.events import EventHook
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.pipeline import Pipeline
 from cyclr_async.http.pool import Network, Pool
-from cyclr_async.http.raw import RawResponse, raw_call
+from cyclr_async.http.raw import RawResponse, raw_body, raw_call
 from cyclr_async.http.retry import Effort, RetryBudget
-from cyclr_async.http.stats import Stats
+from cyclr_async.http.stats import Stats, stats_of
 from cyclr_async.http.tokencall import refusal, token_call
 from cyclr_async.http.tokens import OnToken, TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
@@ -33,7 +39,7 @@ from cyclr_async.http.watch import Watch
 from cyclr_async.models import PartnerDetails
 from cyclr_async.resources import Accounts, Connectors, PricePlans, Tokens
 from cyclr_async.resources.base import check_timeout, model
-from cyclr_async.secret import Secret, SecretUrl
+from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 
 if TYPE_CHECKING:
     import ssl
@@ -183,7 +189,11 @@ class AsyncPartnerSession:
         Raises:
             ConfigurationError: names every missing and every invalid variable at once.
         """
-        return cls(**{**settings_from(os.environ if environ is None else environ), **options})
+        source = os.environ if environ is None else environ
+        # Rebound: the variables hold secrets, and this frame could end up in a traceback with locals.
+        environ = {name: HiddenStr(value) for name, value in source.items()}
+        del source
+        return cls(**{**settings_from(environ), **options})
 
     @property
     def root(self) -> URL:
@@ -217,7 +227,7 @@ class AsyncPartnerSession:
         path: str,
         *,
         query: Mapping[str, str | int] | None = None,
-        json: object = None,
+        json: Any = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:
@@ -239,26 +249,16 @@ class AsyncPartnerSession:
             InvalidArgumentError: the method or the path cannot be valid; nothing was sent.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        call = raw_call(self._root, method, path, query=query, json=json, repeatable=repeatable)
+        # Rebound at once: the body may hold a secret, and this frame could end up in a traceback with locals.
+        json = None if json is None else raw_body(json)
+        if isinstance(json, str):
+            raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
+        call = raw_call(self._root, method, path, query=query, body=json, repeatable=repeatable)
         return await self.send(call, timeout)
 
     def stats(self) -> Stats:
         """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
-        counters, limiter = self._pipeline.counters, self._pipeline.limiter
-        return Stats(
-            in_flight=limiter.in_flight,
-            queued=limiter.queued,
-            active=counters.active,
-            paused_for=limiter.pause_left(),
-            connections_created=self._pool.created,
-            connections_reused=self._pool.reused,
-            connections_dropped=self._pool.dropped,
-            calls=counters.calls,
-            attempts=counters.attempts,
-            retries=counters.retries,
-            failures=counters.failures,
-            token_refreshes=self._tokens.refreshes,
-        )
+        return stats_of(self._pipeline, self._pool, self._tokens)
 
     async def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> T:
         """Carry out a call; resources and the bulk collection use it."""
@@ -339,7 +339,7 @@ class AsyncPartnerSession:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._pool.is_open else "not opened yet"
-        return f"<AsyncPartnerSession {self._root} {state}>"
+        return f"<AsyncPartnerSession {getattr(self, '_root', 'not made')} {state}>"
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self._pool.is_open and self._pool.borrowed is None:

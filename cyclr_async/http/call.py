@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import attrs
 from yarl import URL
 
-from cyclr_async.secret import HiddenBytes
+from cyclr_async.secret import HiddenBytes, Secret
 
 __all__ = ["Answer", "Call", "Reader", "Safety"]
 
@@ -71,6 +71,7 @@ class Call(Generic[T]):
         json: False when the answer may be of any type.
         authorized: False for the token endpoint: no bearer is added and no slot is needed.
         advice: what to do when the outcome of a write is unknown.
+        secrets: what the request carries and no error may show, also when the server repeats it.
     """
 
     name: str
@@ -84,3 +85,4 @@ class Call(Generic[T]):
     json: bool = True
     authorized: bool = True
     advice: str = ""
+    secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)

@@ -33,7 +33,7 @@ class Attempt:
         now: monotonic seconds.
     """
 
-    __slots__ = ("_ends", "_now", "_read", "_scope", "connected")
+    __slots__ = ("_ends", "_now", "_read", "_scope", "connected", "status")
 
     def __init__(self, scope: Scope, *, read: float, ends: float, now: Callable[[], float]) -> None:
         self._scope = scope
@@ -42,6 +42,8 @@ class Attempt:
         self._now = now
         self.connected = False
         """True once a connection was handed over, the moment before the first byte is written."""
+        self.status: int | None = None
+        """The HTTP status once the headers of the answer were read: proof that the request arrived."""
 
     def alive(self) -> None:
         """Note a sign of life: from here the server may be silent for the read limit again."""

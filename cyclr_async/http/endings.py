@@ -36,14 +36,14 @@ class Progress:
         return None if self.token is None else self.token.header
 
 
-def unknown(call: Call[Any], error: CyclrError) -> OutcomeUnknownError:
-    """Return the error for a write that may have been carried out."""
+def unknown(call: Call[Any], error: CyclrError, *, status: int | None = None) -> OutcomeUnknownError:
+    """Return the error for a write that may have been carried out; ``status`` when the error has none of its own."""
     advice = call.advice or "look whether it was carried out before calling again"
     return OutcomeUnknownError(
         f"{call.name}: it is not known whether the server carried this out, so it was not repeated "
         f"({error.message}). {advice[:1].upper()}{advice[1:]}.",
         operation=call.name,
-        status=getattr(error, "status", None),
+        status=getattr(error, "status", status),
         advice=advice,
         sent=error.sent,
     )
@@ -54,15 +54,22 @@ def silent(call: Call[Any], state: Attempt, timeouts: Timeouts) -> ReadTimeoutEr
     return ReadTimeoutError(
         f"{call.name}: the server was silent for longer than Timeouts.read ({timeouts.read:g} s), or the attempt took "
         f"longer than Timeouts.attempt ({timeouts.attempt:g} s)",
-        sent="maybe" if state.connected else "never",
+        sent=_sent(state),
+        status=state.status,
     )
+
+
+def _sent(state: Attempt) -> Sent:
+    if state.status is not None:
+        return "yes"
+    return "maybe" if state.connected else "never"
 
 
 def late_attempt(call: Call[Any], progress: Progress, state: Attempt) -> CyclrError:
     """Return the error for an attempt that was cut off by the deadline of its call."""
-    sent: Sent = "maybe" if state.connected else "never"
+    sent = _sent(state)
     error = late(call, progress, sent=sent)
-    return unknown(call, error) if call.safety is Safety.UNSAFE and sent != "never" else error
+    return unknown(call, error, status=state.status) if call.safety is Safety.UNSAFE and sent != "never" else error
 
 
 def late(call: Call[Any], progress: Progress, *, sent: Sent | None = None) -> DeadlineExceededError:

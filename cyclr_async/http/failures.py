@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from cyclr_async.errors import (
     BadRequestError,
@@ -27,7 +27,7 @@ from cyclr_async.errors import (
     UnprocessableError,
 )
 from cyclr_async.http.retry import Failure, parse_retry_after
-from cyclr_async.wire.jsonic import loads
+from cyclr_async.wire.jsonic import dumps, loads
 
 __all__ = ["error_from_response", "failure_of"]
 
@@ -52,7 +52,14 @@ _ADVICE: Final[dict[int, str]] = {
 
 
 def error_from_response(
-    operation: str, status: int, headers: Mapping[str, str], body: bytes, *, wall: float
+    operation: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    wall: float,
+    hidden: Sequence[str] = (),
+    quote: bool = True,
 ) -> ResponseError:
     """Build the exception for an error status.
 
@@ -62,9 +69,12 @@ def error_from_response(
         headers: the response headers; only those that help a diagnosis are kept.
         body: what was read of the body: ``{"Message": …}``, an OAuth error, HTML, or nothing.
         wall: seconds since the epoch, for a ``Retry-After`` date.
+        hidden: texts that must not be shown, also when the server repeats them.
+        quote: False leaves the body out: that of a token endpoint may hold a token that nobody knows yet.
     """
-    said = _server_message(body)
-    kept = {name.lower(): _printable(value)[:200] for name, value in headers.items() if name.lower() in _HEADERS}
+    veil = _veil(hidden)
+    said = veil(_server_message(body) or "") or None
+    kept = {name.lower(): veil(_printable(value))[:200] for name, value in headers.items() if name.lower() in _HEADERS}
     if 300 <= status < 400:
         kind: type[ResponseError] = UnexpectedRedirectError
     else:
@@ -74,13 +84,25 @@ def error_from_response(
         message += f": {said}"
     elif status in _ADVICE:
         message += f": {_ADVICE[status]}"
-    error = kind(message, status=status, server_message=said, headers=kept, body=_excerpt(body))
+    error = kind(message, status=status, server_message=said, headers=kept, body=veil(_excerpt(body)) if quote else "")
     if isinstance(error, (RateLimitedError, ServerError)):
         error.retry_after = parse_retry_after(headers.get("Retry-After"), wall=wall, date=headers.get("Date"))
     if isinstance(error, UnexpectedRedirectError):
         error.location_origin = _origin(headers.get("Location"))
         error.args = (f"{message} and points to {error.location_origin or 'nowhere'}; redirects are not followed",)
     return error
+
+
+def _veil(hidden: Sequence[str]) -> Callable[[str], str]:
+    """Return a function that masks the given texts, plain or as they stand in a form or in JSON."""
+    forms = {form for text in hidden for form in (text, quote_plus(text), dumps(text)[1:-1].decode()) if len(text) > 3}
+
+    def veiled(text: str) -> str:
+        for form in forms:
+            text = text.replace(form, "***")
+        return text
+
+    return veiled
 
 
 def _origin(location: str | None) -> str | None:

@@ -15,7 +15,7 @@ from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.jsonic import dumps, loads
 from cyclr_async.wire.segments import segment
 
-__all__ = ["RawResponse", "raw_call"]
+__all__ = ["RawResponse", "raw_body", "raw_call"]
 
 _METHOD: Final = re.compile(r"[A-Z]{3,10}")
 
@@ -46,8 +46,22 @@ class RawResponse:
         return self.json()[key]
 
 
+def raw_body(value: object) -> HiddenBytes | str:
+    """Return a JSON body, or the reason why there can be none: not raised, so that no traceback shows the value."""
+    try:
+        return HiddenBytes(dumps(value))
+    except (TypeError, ValueError) as error:
+        return type(error).__name__
+
+
 def raw_call(
-    root: URL, method: str, path: str, *, query: Mapping[str, str | int] | None, json: object, repeatable: bool | None
+    root: URL,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str | int] | None,
+    body: HiddenBytes | None,
+    repeatable: bool | None,
 ) -> Call[RawResponse]:
     """Describe a request to an endpoint below the root.
 
@@ -65,16 +79,6 @@ def raw_call(
         url = url.with_query(query)
     if repeatable is None:
         repeatable = method in {"GET", "HEAD"}
-    body = None
-    if json is not None:
-        try:
-            body = HiddenBytes(dumps(json))
-        except (TypeError, ValueError) as error:
-            problem: str | None = type(error).__name__
-        else:
-            problem = None
-        if problem:
-            raise InvalidArgumentError(f"json cannot be sent as JSON ({problem})")
     safety = Safety.SAFE if repeatable and method in {"GET", "HEAD"} else Safety.REPEATABLE
     return Call(
         name="request", method=method, url=url, safety=safety if repeatable else Safety.UNSAFE, body=body, json=False,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["Stats"]
+from cyclr_async.http.pipeline import Pipeline
+from cyclr_async.http.pool import Pool
+from cyclr_async.http.tokens import TokenKeeper
+
+__all__ = ["Stats", "stats_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -38,3 +42,22 @@ class Stats:
     retries: int
     failures: int
     token_refreshes: int
+
+
+def stats_of(pipeline: Pipeline, pool: Pool, tokens: TokenKeeper) -> Stats:
+    """Take a look."""
+    counters, limiter = pipeline.counters, pipeline.limiter
+    return Stats(
+        in_flight=limiter.in_flight,
+        queued=limiter.queued,
+        active=counters.active,
+        paused_for=limiter.pause_left(),
+        connections_created=pool.created,
+        connections_reused=pool.reused,
+        connections_dropped=pool.dropped,
+        calls=counters.calls,
+        attempts=counters.attempts,
+        retries=counters.retries,
+        failures=counters.failures,
+        token_refreshes=tokens.refreshes,
+    )

@@ -10,7 +10,7 @@ from yarl import URL
 from cyclr_async.auth import AccessToken
 from cyclr_async.errors import AuthenticationError, BadRequestError, ConfigurationError, DecodeError, ResponseError
 from cyclr_async.http.call import Answer, Call, Safety
-from cyclr_async.secret import HiddenBytes, Secret
+from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
 from cyclr_async.wire.jsonic import loads
 
 __all__ = ["refusal", "token_call"]
@@ -22,6 +22,7 @@ def token_call(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Call[A
         name="token", method="POST", url=url, safety=Safety.SAFE if repeatable else Safety.UNSAFE,
         body=HiddenBytes(urlencode(form).encode("ascii")), content_type="application/x-www-form-urlencoded",
         authorized=False, decode=_token,
+        secrets=tuple(Secret(text) for text in form.values() if isinstance(text, HiddenStr)),
     )  # fmt: skip
 
 
@@ -60,13 +61,8 @@ def refusal(error: ResponseError) -> AuthenticationError | None:
     """Return what an error status of the token endpoint says about the credentials; None when it says nothing."""
     if not isinstance(error, BadRequestError) and error.status not in {401, 403}:
         return None
-    code = None
-    try:
-        data = loads(error.body) if error.body else None
-    except DecodeError:
-        data = None
-    if isinstance(data, dict) and isinstance(data.get("error"), str):
-        code = data["error"][:100]
+    # The OAuth code comes first in what the server says; the body itself is not kept, it may hold a token.
+    code = (error.server_message or "").partition(":")[0].strip()[:100] or None
     said = f" ({error.server_message})" if error.server_message else ""
     return AuthenticationError(
         f"the token endpoint refused the credentials{said}: check the client id, the secret and the region",

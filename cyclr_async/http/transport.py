@@ -68,13 +68,11 @@ class Transport:
         status: int | None = None
         try:
             response = await self._send(call, authorization, request_id, attempt)
-            status = response.status
+            status = attempt.status = response.status
             try:
                 self._check(call, response, request_id)
                 if status >= 300:
-                    body = await self._error_body(response)
-                    wall = self._clock.wall()
-                    failed: CyclrError = error_from_response(call.name, status, response.headers, body, wall=wall)
+                    failed: CyclrError = await self._refusal(call, response, authorization)
                 elif call.reader is not None:
                     reader = call.reader()
                     async for chunk in response.content.iter_any():
@@ -88,7 +86,7 @@ class Transport:
                 response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, status)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeError) as error:
             failed = self._unusable(error, call, attempt)
         except DecodeError as error:
             error.status = status
@@ -101,6 +99,7 @@ class Transport:
         """Make one attempt up to the headers of a successful answer."""
         try:
             response = await self._send(call, authorization, request_id, attempt)
+            attempt.status = response.status
             settled = False
             try:
                 self._check(call, response, request_id)
@@ -111,15 +110,13 @@ class Transport:
                         lambda error: self._translated(error, call, attempt, response.status),
                         lambda: self._watch.limit(self._read),
                     )
-                body = await self._error_body(response)
-                wall = self._clock.wall()
-                failed: CyclrError = error_from_response(call.name, response.status, response.headers, body, wall=wall)
+                failed: CyclrError = await self._refusal(call, response, authorization)
             finally:
                 if not settled:
                     response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, None)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeError) as error:
             failed = self._unusable(error, call, attempt)
         raise failed
 
@@ -194,6 +191,18 @@ class Transport:
             self._check_type(call, response)
         return body
 
+    async def _refusal(
+        self, call: Call[T], response: aiohttp.ClientResponse, authorization: HiddenStr | None
+    ) -> CyclrError:
+        body = await self._error_body(response)
+        hidden = [secret.reveal() for secret in call.secrets]
+        if authorization is not None:
+            hidden.append(authorization.removeprefix("Bearer "))
+        return error_from_response(
+            call.name, response.status, response.headers, body, wall=self._clock.wall(), hidden=hidden,
+            quote=call.authorized,
+        )  # fmt: skip
+
     async def _error_body(self, response: aiohttp.ClientResponse) -> bytes:
         pieces = bytearray()
         async for chunk in response.content.iter_any():
@@ -218,7 +227,7 @@ class Transport:
             secure=call.url.scheme == "https",
         )
 
-    def _unusable(self, error: RuntimeError, call: Call[T], attempt: Attempt) -> CyclrError:
+    def _unusable(self, error: RuntimeError | UnicodeError, call: Call[T], attempt: Attempt) -> CyclrError:
         if isinstance(error, CyclrError):
             return error
         if self._pool.closed:
