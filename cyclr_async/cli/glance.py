@@ -70,8 +70,8 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
     whole = "bold green" if counts.ok == counts.asked else "bold yellow"
     parts: list[RenderableType] = [
         Text.assemble(
-            "\n", (f"{summary.task_count:,} tasks", "bold"), f"{_change(summary)} in ",
-            (f"{counts.ok:,} of {counts.asked:,} accounts", whole),
+            "\n", (f"{summary.task_count:,} tasks", "bold"), " in ",
+            (f"{counts.ok:,} of {counts.asked:,} accounts", whole), _change(summary),
         )
     ]  # fmt: skip
     if summary.period_from_min is not None:
@@ -96,7 +96,7 @@ def _change(summary: Summary) -> str:
         return ""
     ratio = "" if found.ratio is None else f" ({found.ratio:+.1%})"
     new = f", {found.new_accounts:,} accounts new" if found.new_accounts else ""
-    return f", {found.change:+,}{ratio} against the period before{new}"
+    return f"; {found.change:+,}{ratio} against the period before{new}"
 
 
 def _plan(plan: int | None, plans: Mapping[str, str]) -> str:
