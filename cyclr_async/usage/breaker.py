@@ -1,4 +1,8 @@
-"""The circuit breaker of a bulk run: pauses through an outage, asks now and then, and goes on when all is well."""
+"""The circuit breaker of a bulk run: pauses through an outage, asks now and then, and goes on when all is well.
+
+Faults in a row are a suspicion at first: the next request is a check, made at once. Only when that fails too is it an
+outage. Otherwise it was the accounts that failed, and not the service.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,11 @@ from cyclr_async.http.clock import Clock
 __all__ = ["Breaker", "is_service_fault"]
 
 _FAULTS: Final = 20
-"""Faults of the service in a row that count as an outage."""
+"""Faults of the service in a row that look like an outage."""
 _PROBES: Final = 3
-"""Good answers in a row that end it."""
-_WAITS: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
-"""Seconds before each probe; the last one repeats. Spread by a fifth either way."""
+"""Good answers in a row that end an outage."""
+_WAITS: Final = (0.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds before each probe, the first of which is the check; the last one repeats. Spread by a fifth either way."""
 
 
 def is_service_fault(error: CyclrError) -> bool:
@@ -37,7 +41,9 @@ class Breaker:
         changed: called when it opens and when it closes.
     """
 
-    __slots__ = ("_changed", "_clock", "_faults", "_good", "_max_outage", "_probing", "_wait", "_wakers", "opened_at")
+    __slots__ = (
+        "_changed", "_clock", "_faults", "_good", "_max_outage", "_probing", "_wait", "_wakers", "opened_at", "outage",
+    )  # fmt: skip
 
     def __init__(self, clock: Clock, max_outage: float, changed: Callable[[bool], object]) -> None:
         self._clock = clock
@@ -47,10 +53,12 @@ class Breaker:
         self._probing = False
         self._wakers: list[asyncio.Future[None]] = []
         self.opened_at: float | None = None
+        self.outage = False
+        """True when a check has confirmed that the service is out."""
 
     @property
     def is_open(self) -> bool:
-        """True during an outage."""
+        """True while requests are held back: during an outage and while one is suspected."""
         return self.opened_at is not None
 
     async def enter(self) -> bool:
@@ -93,21 +101,28 @@ class Breaker:
         self._faults = 0
         if probe:
             self._good += 1
-            if self._good >= _PROBES:
-                self.opened_at = None
-                self._wait = self._good = 0
-                self._changed(False)
+            if self._good >= _PROBES or not self.outage:
+                self._close()
             self._leave_probe()
+
+    def _close(self) -> None:
+        was_out, self.outage = self.outage, False
+        self.opened_at = None
+        self._wait = self._good = 0
+        if was_out:
+            self._changed(False)
 
     def fault(self, *, probe: bool) -> None:
         """Count a fault of the service."""
         self._faults += 1
         if probe:
             self._good = 0
+            if not self.outage:
+                self.outage = True
+                self._changed(True)
             self._leave_probe()
         elif self.opened_at is None and self._faults >= _FAULTS:
             self.opened_at = self._clock.now()
-            self._changed(True)
 
     def abandon(self, *, probe: bool) -> None:
         """Tell that a request ended without saying anything about the service."""

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import date
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -30,6 +31,7 @@ from cyclr_async.usage.feed import Again, Feed, Item, Lister, Source
 from cyclr_async.usage.guard import SystemicGuard, ends_the_run
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
+from cyclr_async.usage.reader import UsageReader
 from cyclr_async.usage.results import Results
 from cyclr_async.usage.rows import FinalStatus, RunScope
 from cyclr_async.usage.store import UsageStore
@@ -89,6 +91,7 @@ class Collection:
         self._idle_workers: deque[asyncio.Future[None]] = deque()
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
+        self._known_good: str | None = None
         self._before = 0
         self._in_flight = 0
         self._started = self._ended_at = 0.0
@@ -273,44 +276,64 @@ class Collection:
         0 with an error is final, unless an outage began, which counts against nobody.
         """
         probe = await self._breaker.enter()
-        item.attempts += 1
-        self._in_flight += 1
-        try:
-            usage = await self._fetch(item.account_id)
-        except CyclrError as caught:
-            error = caught
-        except BaseException:
-            self._breaker.abandon(probe=probe)
-            raise
-        else:
-            self._breaker.ok(probe=probe)
+        while probe and (witness := await self._witness()) is not None:
+            answer = await self._call(witness, probe=True)
+            if isinstance(answer, CyclrError) and ends_the_run(answer):
+                raise answer
+            probe = await self._breaker.enter()
+        answer = await self._call(item.account_id, probe=probe)
+        if not isinstance(answer, InvalidArgumentError):  # otherwise nothing was sent
+            item.attempts += 1
+        if not isinstance(answer, CyclrError):
+            self._known_good = item.account_id
             self._guard.ok()
             limit = self._adaptive.limit
             self._adaptive.succeeded()
             if self._adaptive.limit > limit:
                 self._release_idle()
-            return usage, 0
+            return answer, 0
+        if ends_the_run(answer):
+            raise answer
+        if isinstance(answer, RateLimitedError):
+            # The session pauses by itself. Being told to slow down is hardly the fault of the account.
+            return answer, 0.25
+        if is_service_fault(answer):
+            return answer, 0 if self._breaker.is_open else 1
+        self._guard.denied(answer)
+        return answer, 0
+
+    async def _call(self, account_id: str, *, probe: bool) -> AccountUsage | CyclrError:
+        """Ask once, and tell the breaker and the adaptive limit how it went."""
+        self._in_flight += 1
+        answer: AccountUsage | CyclrError
+        try:
+            answer = await self._fetch(account_id)
+        except CyclrError as caught:
+            answer = caught
+        except BaseException:
+            self._breaker.abandon(probe=probe)
+            raise
         finally:
             self._in_flight -= 1
-        if ends_the_run(error):
-            self._breaker.abandon(probe=probe)
-            raise error
-        if isinstance(error, InvalidArgumentError):
-            item.attempts = 0  # nothing was sent
-            self._breaker.abandon(probe=probe)
-            return error, 0
-        if isinstance(error, RateLimitedError):
-            # The session pauses by itself. Being told to slow down is no fault of the service, hardly of the account.
-            self._breaker.abandon(probe=probe)
-            self._adaptive.overloaded(self._clock.now())
-            return error, 0.25
-        if is_service_fault(error):
+        if isinstance(answer, CyclrError) and is_service_fault(answer):
             self._breaker.fault(probe=probe)
+            if isinstance(answer, TimeoutError) or getattr(answer, "status", None) == 503:
+                self._adaptive.overloaded(self._clock.now())
+        elif isinstance(answer, RateLimitedError):
+            self._breaker.abandon(probe=probe)
             self._adaptive.overloaded(self._clock.now())
-            return error, 0 if self._breaker.is_open else 1
-        self._breaker.ok(probe=probe)
-        self._guard.denied(error)
-        return error, 0
+        elif isinstance(answer, InvalidArgumentError) or (isinstance(answer, CyclrError) and ends_the_run(answer)):
+            self._breaker.abandon(probe=probe)
+        else:
+            self._breaker.ok(probe=probe)
+        return answer
+
+    async def _witness(self) -> str | None:
+        """Return an account that answered before: if it fails now, then it is the service and not the account."""
+        if self._known_good is None and self._before and self._store is not None:
+            store = self._store
+            self._known_good = await asyncio.to_thread(_collected, store.path, store.run_id)
+        return self._known_good
 
     def _outage(self, begins: bool) -> None:
         if begins:
@@ -345,6 +368,11 @@ class Collection:
                 self._on_progress(self.progress)
             except Exception:
                 _logger.exception("on_progress raised; the collection goes on")
+
+
+def _collected(path: Path, run_id: int) -> str | None:
+    with UsageReader(path) as reader:
+        return next((row.account_id for row in reader.rows(run_id) if row.state == "ok"), None)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

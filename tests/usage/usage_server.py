@@ -107,6 +107,8 @@ class PartnerServer:
         self.delay = delay
         self.hits: Counter[str] = Counter()
         self.targets: list[str] = []
+        self.always: bytes | None = None
+        """The answer to everything, whatever it is."""
         self.lists = 0
         self.cuts: list[int] = []
         """After how many accounts each of the next lists breaks off."""
@@ -139,6 +141,8 @@ class PartnerServer:
         await self._server.wait_closed()
 
     def answer(self, path: str) -> bytes:
+        if self.always is not None:
+            return self.always
         if path.endswith("/accounts"):
             return self._list()
         account = path.split("/")[-2]
