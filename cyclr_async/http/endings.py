@@ -6,7 +6,15 @@ from typing import Any
 
 from cyclr_async.auth import AccessToken
 from cyclr_async.config import Timeouts
-from cyclr_async.errors import CyclrError, DeadlineExceededError, OutcomeUnknownError, ReadTimeoutError, Sent
+from cyclr_async.errors import (
+    ConnectError,
+    CyclrError,
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    ReadTimeoutError,
+    Sent,
+    TransportError,
+)
 from cyclr_async.http.call import Call, Safety
 from cyclr_async.http.connector import Attempt
 from cyclr_async.secret import HiddenStr
@@ -49,8 +57,12 @@ def unknown(call: Call[Any], error: CyclrError, *, status: int | None = None) ->
     )
 
 
-def silent(call: Call[Any], state: Attempt, timeouts: Timeouts) -> ReadTimeoutError:
+def silent(call: Call[Any], state: Attempt, timeouts: Timeouts) -> TransportError:
     """Return the error for an attempt that took too long."""
+    if not state.connected:
+        return ConnectError(
+            f"{call.name}: connecting took longer than Timeouts.connect ({timeouts.connect:g} s)", sent="never"
+        )
     return ReadTimeoutError(
         f"{call.name}: the server was silent for longer than Timeouts.read ({timeouts.read:g} s), or the attempt took "
         f"longer than Timeouts.attempt ({timeouts.attempt:g} s)",
