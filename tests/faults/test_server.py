@@ -9,10 +9,9 @@ import time
 import pytest
 
 from tests.faults.answers import good
+from tests.faults.ports import ClosedPort, FullBacklog
 from tests.faults.server import (
-    ClosedPort,
     FaultServer,
-    FullBacklog,
     Script,
     answer,
     close,

@@ -1,0 +1,51 @@
+"""What the fault matrix is made of: the operations, and one call that must fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from cyclr_async import AsyncPartnerSession, CyclrError, RetryPolicy, Timeouts
+from tests.faults.answers import ACCOUNT
+from tests.faults.server import Script, read_request, script
+from tests.support.canary import BEARER, assert_no_canary
+
+__all__ = ["OPERATIONS", "POLICY", "TIMES", "WRITES", "after", "failure", "partner"]
+
+TIMES = Timeouts(connect=0.3, read=0.15, attempt=0.4, deadline=3.0, close=0.0)
+POLICY = RetryPolicy(attempts=2, base=0.01, throttled_base=0.01, cap=0.02)
+
+Operation = Callable[[AsyncPartnerSession], Awaitable[object]]
+
+OPERATIONS: dict[str, Operation] = {
+    "GET": lambda session: session.accounts.usage(ACCOUNT),
+    "PUT": lambda session: session.accounts.update(ACCOUNT, name="New"),
+    "POST": lambda session: session.accounts.create(name="ACME"),
+    "TOKEN": lambda session: session.tokens.create(ACCOUNT, "jo@example.com"),
+}
+WRITES = ("POST", "TOKEN")
+
+
+def partner(base_url: str, **options: object) -> AsyncPartnerSession:
+    settings: dict[str, object] = {"base_url": base_url, "timeouts": TIMES, "retry": POLICY, **options}
+    return AsyncPartnerSession(BEARER, **settings)  # type: ignore[arg-type]
+
+
+async def failure(operation: str, base_url: str, *, within: float = 2.5, **options: object) -> CyclrError:
+    """Run the operation, which must fail with an error of the package that leaves nothing behind."""
+    async with partner(base_url, **options) as session:
+        started = time.monotonic()
+        with pytest.raises(CyclrError) as caught:
+            await OPERATIONS[operation](session)
+        assert time.monotonic() - started <= within
+        stats = session.stats()
+        assert (stats.in_flight, stats.queued, stats.active) == (0, 0, 0)
+    assert caught.value.request_id
+    assert_no_canary(caught.value)
+    return caught.value
+
+
+def after(*steps: Script) -> Script:
+    return script(read_request(), *steps)
