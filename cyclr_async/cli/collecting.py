@@ -104,6 +104,8 @@ def _columns() -> tuple[str, ...]:
 
 
 def _form(options: Options) -> str:
+    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
+        raise click.UsageError(f"there is no folder for --out {options.out!r}")  # now, and not after an hour
     if options.out is not None and options.output is None and Path(options.out).suffix.lower() == ".parquet":
         return "parquet"
     return chosen_format(options)

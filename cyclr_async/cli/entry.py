@@ -69,6 +69,7 @@ def _code(error: BaseException, options: Options) -> int | None:
             complain(note)
         return exit_code(error)
     if isinstance(error, OSError):
+        _forget_stdout()
         complain(f"{error.strerror or type(error).__name__}: {error.filename or 'input or output'}")
         return Exit.FAILED
     return None
@@ -82,7 +83,11 @@ def _usage(error: click.ClickException) -> None:
 
 
 def _forget_stdout() -> None:
-    # Python flushes standard output once more at the end, and would complain about the closed pipe.
+    # Python flushes standard output once more at the end, and would complain about what failed before.
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return  # not a file of the system
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, number)
     os.close(nowhere)

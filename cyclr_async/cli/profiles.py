@@ -129,7 +129,7 @@ def _command(value: object) -> tuple[str, ...] | None:
 
 
 def run_secret_command(profile: Profile) -> Secret:
-    """Run ``secret_command`` without a shell and return what it prints, without the line end.
+    """Run ``secret_command`` without a shell and return the first line that it prints.
 
     Raises:
         ConfigurationError: it failed or printed nothing. What it printed is not shown.
@@ -145,7 +145,7 @@ def run_secret_command(profile: Profile) -> Secret:
     except OSError as error:
         problem = f"cannot be run: {error.strerror or type(error).__name__}"
     else:
-        text = done.stdout.decode("utf-8", "replace").rstrip("\r\n")
+        text = done.stdout.decode("utf-8", "replace").partition("\n")[0].strip()
         if done.returncode == 0 and text:
             return Secret(text)
         problem = f"ended with code {done.returncode}" if done.returncode else "printed nothing"

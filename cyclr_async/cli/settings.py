@@ -17,15 +17,15 @@ from cyclr_async.secret import Secret
 __all__ = ["SECRET_KEYS", "Found", "Settings", "resolve", "simulated"]
 
 SECRET_KEYS: Final = frozenset({"access_token", "client_secret", "password", "proxy"})
-_KINDS: Final = (
-    ("access_token", ("access_token",)),
-    ("password", ("username", "password")),
-    ("client", ("client_secret",)),
-)
 _KIND_KEYS: Final = {
-    "access_token": {"access_token"},
-    "password": {"username", "password"},
-    "client": {"client_secret"},
+    "access_token": ("access_token",),
+    "password": ("username", "password"),
+    "client": ("client_secret",),
+}
+_NEEDED: Final = {
+    "access_token": ("access_token",),
+    "password": ("client_id", "username", "password"),
+    "client": ("client_id", "client_secret"),
 }
 _PLACE: Final = {"region", "base_url", "token_url"}
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -57,20 +57,24 @@ class Settings:
         """
         from cyclr_async.environment import settings_from  # noqa: PLC0415 - help must start fast
 
+        self._check_complete()
         texts = {f"CYCLR_{name.upper()}": found.value.reveal() for name, found in self.found.items()}
         if self.pending_command is not None:
             texts[f"CYCLR_{self.pending_command.upper()}"] = run_secret_command(self.profile).reveal()
-        if not self.has_credentials:
-            raise CredentialsMissingError(
-                "no credentials: set CYCLR_CLIENT_ID and CYCLR_CLIENT_SECRET (or CYCLR_ACCESS_TOKEN), or put a profile "
-                f"into {self.profile.path}; to try the command without an account, add --simulate"
-            )
         return settings_from(texts)
 
-    @property
-    def has_credentials(self) -> bool:
-        """Whether there is anything to sign in with, complete or not."""
-        return self.kind is not None or "client_id" in self.found
+    def _check_complete(self) -> None:
+        needed = _NEEDED[self.kind or "client"]
+        missing = [name for name in needed if name not in self.found]
+        if not missing:
+            return
+        if len(missing) < len(needed):
+            names = " and ".join(f"CYCLR_{name.upper()}" for name in missing)
+            raise CredentialsMissingError(f"the credentials are incomplete: set {names}, or add it to a profile")
+        raise CredentialsMissingError(
+            "no credentials: set CYCLR_CLIENT_ID and CYCLR_CLIENT_SECRET (or CYCLR_ACCESS_TOKEN), or put a profile "
+            f"into {self.profile.path}; to try the command without an account, add --simulate"
+        )
 
 
 def simulated(options: Options, environ: Mapping[str, str] | None = None) -> bool:
@@ -137,7 +141,7 @@ def _flags(options: Options) -> dict[str, Secret]:
 
 
 def _kind(layer: Mapping[str, Secret]) -> str | None:
-    return next((kind for kind, names in _KINDS if any(name in layer for name in names)), None)
+    return next((kind for kind, names in _KIND_KEYS.items() if any(name in layer for name in names)), None)
 
 
 def _of_another_kind(name: str, kind: str | None) -> bool:

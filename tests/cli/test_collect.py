@@ -200,6 +200,23 @@ def test_a_second_ctrl_c_ends_at_once(api: Api) -> None:
     command.communicate()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_standard_output_keeps_the_store(api: Api, cyclr: Run) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = spawn("usage", "collect", stdout=full, stderr=subprocess.PIPE)
+        _, err = command.communicate(timeout=30)
+    assert command.returncode == 1
+    assert b"No space left" in err
+    assert b"Traceback" not in err
+    assert b"Exception ignored" not in err
+    assert lines(cyclr("usage", "status").out)[0]["resumable"] is True
+
+
+def test_a_folder_that_is_not_there_is_told_at_once(api: Api, cyclr: Run) -> None:
+    assert cyclr("usage", "collect", "--out", "no/such/usage.csv").code == 2
+    assert api.requests == []
+
+
 def test_refused_credentials_stop_the_run(api: Api, cyclr: Run) -> None:
     api.token_status = 400
     result = cyclr("usage", "collect")

@@ -185,3 +185,22 @@ def test_the_process_list_shows_no_secret(api: Api) -> None:
     finally:
         command.kill()
         command.wait()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"CYCLR_CLIENT_ID": "a"}, "CYCLR_CLIENT_SECRET"),
+        ({"CYCLR_CLIENT_SECRET": "canary"}, "CYCLR_CLIENT_ID"),
+        ({"CYCLR_USERNAME": "u", "CYCLR_PASSWORD": "canary"}, "CYCLR_CLIENT_ID"),
+    ],
+)
+def test_half_of_the_credentials_is_4(
+    cyclr: Run, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], named: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    result = cyclr("plans")
+    assert result.code == 4
+    assert f"set {named}, or" in result.err
+    assert "canary" not in result.err
