@@ -74,6 +74,19 @@ def _without_timers() -> Iterator[None]:
         setattr(pipeline, "asyncio", asyncio)  # noqa: B010
 
 
+@contextlib.contextmanager
+def _without_strictness() -> Iterator[None]:
+    from cyclr_async.resources import accounts  # noqa: PLC0415
+
+    name = "_USAGE"
+    strict = getattr(accounts, name)
+    setattr(accounts, name, lambda answer: json.loads(answer.body))
+    try:
+        yield
+    finally:
+        setattr(accounts, name, strict)
+
+
 @attrs.frozen
 class _Case:
     call: Callable[[str], Awaitable[object]]
@@ -108,15 +121,7 @@ async def _case(name: str, url: str) -> _Case:
             connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=old.headers
         )
         await old.close()
-    elif name == "strict":
-        usage_call = inner.accounts._usage_call
-
-        def loose(account: str) -> Awaitable[object]:
-            call = attrs.evolve(usage_call(account, None), decode=lambda answer: json.loads(answer.body))
-            return session.send(call, None)
-
-        return _Case(loose, session.close)
-    around = _without_timers if name == "deadline" else contextlib.nullcontext
+    around = {"deadline": _without_timers, "strict": _without_strictness}.get(name, contextlib.nullcontext)
     return _Case(session.accounts.usage, session.close, around)
 
 
