@@ -114,14 +114,9 @@ class TransportError(CyclrError, ConnectionError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-        sent: Sent = "maybe",
-    ) -> None:
+        self, message: str, *, status: int | None = None, request_id: str | None = None, attempts: int = 0, sent: Sent =
+        "maybe",
+    ) -> None:  # fmt: skip
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.status = status
 
@@ -175,15 +170,9 @@ class DeadlineExceededError(CyclrError, TimeoutError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        timeout: float | None = None,
-        last_error: str | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-        sent: Sent = "never",
-    ) -> None:
+        self, message: str, *, timeout: float | None = None, last_error: str | None = None, request_id: str | None =
+        None, attempts: int = 0, sent: Sent = "never",
+    ) -> None:  # fmt: skip
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.timeout = timeout
         self.last_error = last_error
@@ -200,17 +189,9 @@ class OutcomeUnknownError(CyclrError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        operation: str = "",
-        status: int | None = None,
-        advice: str = "",
-        marker: str | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-        sent: Sent = "maybe",
-    ) -> None:
+        self, message: str, *, operation: str = "", status: int | None = None, advice: str = "", marker: str | None =
+        None, request_id: str | None = None, attempts: int = 0, sent: Sent = "maybe",
+    ) -> None:  # fmt: skip
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.operation = operation
         self.status = status
@@ -228,16 +209,9 @@ class DecodeError(CyclrError, ValueError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        path: str = "$",
-        expected: str = "",
-        status: int | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-        sent: Sent = "yes",
-    ) -> None:
+        self, message: str, *, path: str = "$", expected: str = "", status: int | None = None, request_id: str | None =
+        None, attempts: int = 0, sent: Sent = "yes",
+    ) -> None:  # fmt: skip
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.path = path
         self.expected = expected
@@ -256,14 +230,9 @@ class AuthenticationError(CyclrError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        error: str | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-        sent: Sent = "yes",
-    ) -> None:
+        self, message: str, *, error: str | None = None, request_id: str | None = None, attempts: int = 0, sent: Sent =
+        "yes",
+    ) -> None:  # fmt: skip
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.error = error
 
@@ -279,17 +248,9 @@ class ResponseError(CyclrError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 0,
-        server_message: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: str = "",
-        request_id: str | None = None,
-        attempts: int = 0,
-        sent: Sent = "yes",
-    ) -> None:
+        self, message: str, *, status: int = 0, server_message: str | None = None, headers: Mapping[str, str] | None =
+        None, body: str = "", request_id: str | None = None, attempts: int = 0, sent: Sent = "yes",
+    ) -> None:  # fmt: skip
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.status = status
         self.server_message = server_message
@@ -366,15 +327,9 @@ class BulkInterruptedError(CyclrError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        reason: str = "interrupted",
-        resumable: bool = False,
-        request_id: str | None = None,
-        attempts: int = 0,
-        sent: Sent = "never",
-    ) -> None:
+        self, message: str, *, reason: str = "interrupted", resumable: bool = False, request_id: str | None = None,
+        attempts: int = 0, sent: Sent = "never",
+    ) -> None:  # fmt: skip
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.reason = reason
         self.resumable = resumable

@@ -1,0 +1,279 @@
+"""The house: which room may use which, how long a module may be, and what every module has."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import cyclr_async
+
+PACKAGE = Path(cyclr_async.__file__).parent
+PROJECT = Path(__file__).parent.parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST = 350
+
+BASE = frozenset({"errors", "secret", "_version"})
+WIRE = BASE | {"wire"}
+MODELS = WIRE | {"models"}
+HTTP = WIRE | {"http", "config", "auth"}
+RESOURCES = MODELS | {"resources", "config", "http.call", "http.clock", "http.retry"}
+USAGE = MODELS | {"usage", "config", "http.clock", "http.limiter", "http.retry", "http.watch"}
+
+ROOMS: dict[str, frozenset[str]] = {
+    # A room and the doors out of it. The longest name that fits a module is its room.
+    "_version": frozenset(),
+    "errors": frozenset(),
+    "secret": frozenset(),
+    "config": BASE,
+    "auth": BASE,
+    "environment": BASE | {"config", "auth"},
+    "wire": WIRE,
+    "models": MODELS,
+    "http": HTTP,
+    "http.call": WIRE,
+    "http.retry": BASE | {"config", "http.call"},
+    "http.limiter": BASE | {"http.clock"},
+    "resources": RESOURCES,
+    "session": MODELS | {"resources", "http", "config", "auth", "environment"},
+    "usage": USAGE,
+    "simulator": MODELS | {"simulator"},
+    "cli": MODELS | {"cli", "usage", "session", "config", "auth", "environment", "http.call", ""},
+    "": frozenset({"_version"}),
+}
+
+LAZY: dict[str, frozenset[str]] = {
+    # What a function may import besides, because most users of the module never need it.
+    "resources": frozenset({"usage"}),
+    "simulator": frozenset({""}),
+    "cli": frozenset({"simulator"}),
+}
+
+PURE = ("wire", "models", "http.retry", "http.limiter", "http.call", "errors", "config", "secret")
+IMPURE = {
+    "aiohttp",
+    "socket",
+    "ssl",
+    "time",
+    "random",
+    "sqlite3",
+    "subprocess",
+    "os",
+    "pathlib",
+    "threading",
+    "logging",
+}
+DEPENDENCIES = {"aiohttp", "attr", "attrs", "cattrs", "yarl"}
+EXTRAS = {
+    "cli": {"click", "rich", "platformdirs"},
+    "simulator": {"pytest"},
+    "wire": {"orjson"},
+    "usage": {"duckdb", "orjson"},
+}
+
+
+def name_of(path: Path) -> str:
+    """The name of a module below the package; ``""`` is the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = [name_of(path) for path in MODULES]
+
+
+def room_of(name: str) -> str:
+    parts = name.split(".")
+    candidates = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((candidate for candidate in candidates if candidate in ROOMS), "")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(nodes: list[ast.stmt], *, lazily: bool, inside: str = "") -> Iterator[str]:
+    """What is imported, by absolute name: on import of the module, or else when its functions run.
+
+    Args:
+        nodes: the statements of the module.
+        lazily: look into functions, and only there.
+        inside: the package that relative imports start from.
+    """
+    for node in nodes:
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.If(test=ast.Attribute(attr="TYPE_CHECKING")):
+                yield from imported(node.orelse, lazily=lazily, inside=inside)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                if lazily:
+                    yield from imported(node.body, lazily=False, inside=inside)
+                    yield from imported(node.body, lazily=True, inside=inside)
+            case ast.Import() if not lazily:
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom() if not lazily:
+                source = [*inside.split(".")[: 1 - node.level or None], *filter(None, [node.module])]
+                for alias in node.names:
+                    yield f"{'.'.join(source) if node.level else node.module}.{alias.name}"
+            case _:
+                for field in ("body", "orelse", "finalbody"):
+                    yield from imported(getattr(node, field, []), lazily=lazily, inside=inside)
+                for handler in [*getattr(node, "handlers", []), *getattr(node, "cases", [])]:
+                    yield from imported(handler.body, lazily=lazily, inside=inside)
+
+
+def imports_of(path: Path, *, lazily: bool) -> Iterator[str]:
+    inside = ".".join(["cyclr_async", *path.relative_to(PACKAGE).parent.parts])
+    return imported(tree_of(path).body, lazily=lazily, inside=inside)
+
+
+def modules_of(targets: Iterator[str]) -> set[str]:
+    """The modules of this package among the targets, by their names below it."""
+    found = set()
+    for target in targets:
+        parts = target.split(".")
+        if parts[0] == "cyclr_async":
+            inner = parts[1:]
+            while inner and ".".join(inner) not in NAMES:
+                inner.pop()
+            found.add(".".join(inner))
+    return found
+
+
+def allowed(module: str, doors: frozenset[str]) -> bool:
+    return any(module == door or (door and module.startswith(f"{door}.")) for door in doors)
+
+
+def foreign(targets: Iterator[str]) -> set[str]:
+    return {target.split(".")[0] for target in targets} - {"cyclr_async"} - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_import_goes_through_a_door(path: Path) -> None:
+    name = name_of(path)
+    room = room_of(name)
+    used = modules_of(imports_of(path, lazily=False)) - {name}
+    # A package may gather what is in its own room.
+    wrong = {module for module in used if not allowed(module, ROOMS[room]) and not module.startswith(f"{name}.")}
+    assert wrong - ({""} if room == "" else set()) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_function_imports_no_more_than_is_agreed(path: Path) -> None:
+    name = name_of(path)
+    room = room_of(name)
+    doors = ROOMS[room] | LAZY.get(room, frozenset()) | LAZY.get(name.split(".")[0], frozenset())
+    used = modules_of(imports_of(path, lazily=True)) - {name}
+    assert {module for module in used if not allowed(module, doors)} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_dependencies_stay_where_they_belong(path: Path) -> None:
+    name = name_of(path)
+    top = name.split(".")[0]
+    everything = DEPENDENCIES | EXTRAS.get(top, set())
+    for lazily in (False, True):
+        assert foreign(imports_of(path, lazily=lazily)) - everything == set()
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(name_of(path)) in PURE], ids=name_of)
+def test_pure_rooms_touch_nothing(path: Path) -> None:
+    for lazily in (False, True):
+        assert {target.split(".")[0] for target in imports_of(path, lazily=lazily)} & IMPURE == set()
+
+
+def test_the_simulator_knows_nothing_of_the_client() -> None:
+    wrong = {
+        (name_of(path), module)
+        for path in MODULES
+        if name_of(path).startswith("simulator")
+        for lazily in (False, True)
+        for module in modules_of(imports_of(path, lazily=lazily))
+        if module.split(".")[0] in {"session", "http", "resources", "auth", "usage", "cli"}
+    }
+    assert wrong == set()
+
+
+def test_the_rule_sees_a_wrong_import() -> None:
+    body = ast.parse(
+        "import aiohttp\nfrom cyclr_async.http.pool import Pool\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from cyclr_async import cli\n"
+        "try:\n    import orjson\nexcept ImportError:\n    from cyclr_async import usage\n"
+        "def late():\n    if 1:\n        from cyclr_async.session import AsyncPartnerSession\n"
+        "class A:\n    def b(self):\n        def c():\n            import rich\n"
+    ).body
+    assert modules_of(imported(body, lazily=False)) == {"http.pool", "usage"}
+    assert modules_of(imported(body, lazily=True)) == {"session"}
+    assert foreign(imported(body, lazily=False)) == {"aiohttp", "orjson"}
+    assert foreign(imported(body, lazily=True)) == {"rich"}
+    assert not allowed("http.pool", ROOMS["resources"])
+    assert allowed("http.call", ROOMS["resources"])
+    near = ast.parse("from . import usage\nfrom .state import World\nfrom ..session import x").body
+    assert modules_of(imported(near, lazily=False, inside="cyclr_async.simulator")) >= {"simulator.state", "session"}
+    assert not allowed("session", ROOMS["simulator"])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_is_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_says_what_it_is_and_what_it_offers(path: Path) -> None:
+    tree = tree_of(path)
+    assert ast.get_docstring(tree)
+    definitions = [
+        node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    ]
+    public = {node.name for node in definitions if not node.name.startswith("_")}
+    listed = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+    ]
+    if not listed:
+        assert public == set(), "public names need an __all__"
+        return
+    (value,) = listed
+    names = ast.literal_eval(value)
+    assert names == list(dict.fromkeys(names)), "a name comes twice"
+    documented = {node.name for node in definitions if ast.get_docstring(node)}
+    assert {node.name for node in definitions if node.name in names} - documented == set()
+
+
+def test_no_broad_except_passes_in_silence() -> None:
+    silent = []
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ExceptHandler):
+                broad = node.type is None or (
+                    isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}
+                )
+                if broad and all(isinstance(inner, ast.Pass) for inner in node.body):
+                    silent.append(f"{name_of(path)}:{node.lineno}")
+    assert silent == []
+
+
+def texts() -> list[Path]:
+    folders = [PROJECT / "cyclr_async", PROJECT / "tests", PROJECT / "docs", PROJECT / "benchmarks"]
+    found = [
+        path for folder in folders if folder.is_dir() for path in folder.rglob("*") if path.suffix in {".py", ".md"}
+    ]
+    return [*found, *PROJECT.glob("*.md")]
+
+
+def test_nothing_is_left_for_later() -> None:
+    # Put together here, so that this file is not one of the finds.
+    words = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
+    assert [str(path) for path in texts() if words.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.skipif(not (PROJECT / "CHANGELOG.md").is_file(), reason="only in a checkout")
+def test_the_version_is_the_newest_of_the_changelog() -> None:
+    entries = re.findall(r"^## \[?(\d[^\]\s]*)", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert entries[:1] == [cyclr_async.__version__]
