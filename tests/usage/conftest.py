@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from cyclr_async.usage.rows import RunScope
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from usage_make import account, bad, good
 
 from cyclr_async.errors import InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import COLUMNS, RunScope, UsageReader, UsageStore, export_usage, write_csv
 from cyclr_async.usage.export import formula_safe
+from tests.usage.usage_make import account, bad, good
 
 EVIL = ["=1+1", "\u202e\x1b[2Jname", 'quo"te, and\r\nline', "\uff1dcmd", "Größe 漢字"]
 

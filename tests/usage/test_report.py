@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from usage_make import NOVEMBER, account, bad, good
 
 from cyclr_async.errors import NotFoundError, StoreError
 from cyclr_async.usage import RunScope, UsageReader, UsageStore, bar, render, summarize, term
+from tests.usage.usage_make import NOVEMBER, account, bad, good
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,11 @@ from typing import Any
 
 import attrs
 import pytest
-from usage_make import SEEN, account, bad, good
 
 from cyclr_async.errors import ForbiddenError, InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import Counts, RunScope, UsageOutcome, UsageReader, UsageStore
 from cyclr_async.usage.writer import RunWriter
+from tests.usage.usage_make import SEEN, account, bad, good
 
 
 async def test_counts_follow_every_change_of_state(path: Path, scope: RunScope) -> None:
@@ -159,7 +159,7 @@ async def test_only_the_owner_can_read_it(path: Path, scope: RunScope) -> None:
 async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -> None:
     code = (
         "import asyncio,resource,signal,sys\n"
-        "from usage_make import good\n"
+        "from tests.usage.usage_make import good\n"
         "from cyclr_async.errors import StoreError\n"
         "from cyclr_async.usage import UsageStore\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -178,7 +178,7 @@ async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -
         "asyncio.run(main())"
     )
     await (await UsageStore.open(path, scope)).close()
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     result = subprocess.run(  # noqa: ASYNC221
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, env=env, check=True
     )
@@ -299,14 +299,14 @@ async def test_a_cancelled_open_leaves_no_lock(path: Path, scope: RunScope) -> N
 def test_a_forgotten_store_is_written_at_the_end_of_the_program(path: Path) -> None:
     code = (
         "import asyncio,sys\n"
-        "from usage_make import good\n"
+        "from tests.usage.usage_make import good\n"
         "from cyclr_async.usage import UsageStore, RunScope\n"
         "async def main():\n"
         "    store = await UsageStore.open(sys.argv[1], RunScope('https://x', 'p'))\n"
         "    await store.record(good('a'))\n"
         "asyncio.run(main())"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", code, str(path)], timeout=30, env=env, check=True)
     assert _committed(path) == (1, 1)
 

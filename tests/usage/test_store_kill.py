@@ -17,7 +17,7 @@ import pytest
 
 WORKER = """
 import asyncio, sys
-from usage_make import good
+from tests.usage.usage_make import good
 from cyclr_async.usage import RunScope, UsageStore
 
 async def main(path, total):
@@ -45,7 +45,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 def kill_and_resume(path: Path, kills: int, total: int, seed: int) -> dict[str, int]:
     """Kill a collecting process over and over, then let it end; return what was lost, doubled and read again."""
     rnd = random.Random(seed)
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     acknowledged: set[str] = set()
     killed, most_again, recorded, again = 0, 0, 0, 0
     done = False
