@@ -30,12 +30,12 @@ _logger: Final = logging.getLogger("cyclr_async.usage")
 
 Source = Iterable[str | Account] | AsyncIterable[str | Account]
 
-_LIST_AHEAD: Final = 20_000
+_LIST_AHEAD: Final = 5_000
 """Accounts of the list read ahead of the workers. Read more slowly than it is sent, it could be cut off."""
-_STORE_AHEAD: Final = 4_000
+_STORE_AHEAD: Final = 1_000
 """The same when a store takes what does not fit."""
 _BATCH: Final = 500
-_PAGE: Final = 2_000
+_PAGE: Final = 500
 _RELIST: Final = (1.0, 5.0, 20.0)
 """Seconds before the account list is asked for again after it broke off."""
 
