@@ -55,7 +55,7 @@ class Reader(Protocol[T_co]):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, eq=False)  # treated as frozen; see Answer for why it is not
 class Call(Generic[T]):
     """One request.
 

@@ -69,7 +69,7 @@ class GuardedConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._known: WeakKeyDictionary[ResponseHandler, Callable[[float], object] | None] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[ResponseHandler, Callable[[float], object]] = WeakKeyDictionary()
         self.created = 0
         self.reused = 0
         self.dropped = 0
@@ -82,15 +82,15 @@ class GuardedConnector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
-            if protocol is None or protocol not in self._known:
+            poll = self._known.get(protocol) if protocol is not None else None
+            if protocol is None or poll is None:
                 self.created += 1
                 if attempt is not None:
                     attempt.alive()
                 if protocol is not None and not self.force_close:
                     self._known[protocol] = _poll_of(protocol)
                 break
-            poll = self._known[protocol]
-            if not (protocol.should_close or (poll is not None and poll(0))):
+            if not (protocol.should_close or poll(0)):
                 self.reused += 1
                 break
             self.dropped += 1
@@ -100,14 +100,19 @@ class GuardedConnector(aiohttp.TCPConnector):
         return connection
 
 
-def _poll_of(protocol: ResponseHandler) -> Callable[[float], object] | None:
+def _poll_of(protocol: ResponseHandler) -> Callable[[float], object]:
     """Return a function that tells whether bytes have arrived that the event loop has not read yet.
 
     Asking the kernel costs about a microsecond per request.
     """
     sock = protocol.transport.get_extra_info("socket") if protocol.transport is not None else None
     if sock is None or not _HAS_POLL:
-        return None
+        return _silent
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
     return poll.poll
+
+
+def _silent(_: float) -> bool:
+    """Stand in for poll() where the platform has none."""
+    return False
