@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import os
 import random
 import time
-import tracemalloc
 
 import pytest
 
@@ -17,11 +15,10 @@ from cyclr_async import (
     Limits,
     OutcomeUnknownError,
     PasswordGrant,
-    ResponseTooLargeError,
     RetryPolicy,
     Timeouts,
 )
-from tests.faults.answers import ACCOUNT, account_id, good, http, json_http, task_count
+from tests.faults.answers import ACCOUNT, account_id, good, task_count
 from tests.faults.server import (
     FaultServer,
     Link,
@@ -33,10 +30,11 @@ from tests.faults.server import (
     read_request,
     rst,
     script,
+    stall,
     write,
 )
 from tests.faults.tokens import RotatingTokens
-from tests.support.canary import BEARER, PASSWORD, assert_no_canary
+from tests.support.canary import BEARER, PASSWORD
 
 PATIENT = Timeouts(connect=20, read=20, attempt=20, deadline=60, close=0.0)
 QUICK = RetryPolicy(attempts=4, base=0.01, throttled_base=0.01, cap=0.05)
@@ -55,7 +53,7 @@ def forever(seconds: float) -> Script:
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("seed", range(int(os.environ.get("CYCLR_STORM_SEEDS", "5"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CYCLR_STORM_SEEDS", "50"))))
 async def test_cancel_storm(seed: int) -> None:
     dice = random.Random(seed)
     async with FaultServer(forever(0.02), keep=False) as server:
@@ -168,17 +166,22 @@ async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> No
 async def test_ten_thousand_writes_are_executed_at_most_once() -> None:
     total = int(os.environ.get("CYCLR_POSTS", "10000"))
     dice = random.Random(2)
+    times = Timeouts(connect=20, read=1, attempt=20, deadline=120, close=0.0)
+    endings: list[Script] = [close(), rst(), stall()]
     faults = [
-        script(read_request(), commit(), close()),
-        script(read_request(), commit(), rst()),
-        script(read_request(), close()),
-        script(answer(good), delay(0.001), close()),
+        *(script(read_request(), commit(), ending) for ending in endings),
+        *(script(read_request(), ending) for ending in endings),
+        *(script(read_request(), commit(), write(lambda request: good(request)[:-5]), end) for end in endings),
+        *[script(answer(good), delay(0.001), close())] * 9,
     ]
     async with FaultServer(*(dice.choice(faults) for _ in range(total)), keep=False) as server:
-        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
+        async with AsyncPartnerSession(
+            BEARER, base_url=server.base_url, timeouts=times, limits=Limits(connections=500)
+        ) as session:
             outcomes = await asyncio.gather(
                 *(session.accounts.create(name="A") for _ in range(total)), return_exceptions=True
             )
+        assert server.request_count == total
         done = sum(isinstance(o, str) for o in outcomes)
         unknown = [o for o in outcomes if isinstance(o, OutcomeUnknownError)]
         assert done + len(unknown) == total
@@ -201,51 +204,3 @@ async def test_no_write_fails_on_a_server_that_closes_idle_connections() -> None
         async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
             await asyncio.gather(*(session.accounts.create(name="A") for _ in range(10_000)))
         assert server.request_count == 10_000
-
-
-@pytest.mark.stress
-async def test_an_outage_is_not_amplified() -> None:
-    async with FaultServer(script(read_request(), write(json_http({}, 503)), close()), keep=False) as server:
-        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT, retry=QUICK) as session:
-            await asyncio.gather(*(session.accounts.usage(ACCOUNT) for _ in range(1000)), return_exceptions=True)
-        assert server.request_count <= 1200
-
-
-async def test_a_pause_holds_the_whole_session() -> None:
-    throttled = script(read_request(), write(json_http({}, 429, {"Retry-After": "2"})), close())
-    async with FaultServer(throttled, forever(0)) as server:
-        async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
-            first = asyncio.create_task(session.accounts.usage(ACCOUNT))
-            while not session.stats().paused_for:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
-            began = time.monotonic()
-            await asyncio.gather(first, *(session.accounts.usage(ACCOUNT) for _ in range(50)))
-        assert server.request_count == 52
-        assert min(request.at for request in server.requests[1:]) - began >= 1.95
-
-
-async def test_queueing_is_never_a_timeout() -> None:
-    times = Timeouts(connect=1, read=1, attempt=0.5, deadline=60, close=0.0)
-    async with (
-        FaultServer(forever(0.01), keep=False) as server,
-        AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=times, limits=Limits(connections=5)) as session,
-    ):
-        await asyncio.gather(*(session.accounts.usage(ACCOUNT) for _ in range(1000)))
-        assert session.stats().attempts == 1000
-
-
-async def test_a_gzip_bomb_is_refused() -> None:
-    bomb = http(200, gzip.compress(bytes(300 * 1024 * 1024), 9), {"Content-Encoding": "gzip"})
-    async with (
-        FaultServer(script(read_request(), write(bomb), close())) as server,
-        AsyncPartnerSession(
-            BEARER, base_url=server.base_url, timeouts=PATIENT, retry=RetryPolicy(attempts=1)
-        ) as session,
-    ):
-        tracemalloc.start()
-        with pytest.raises(ResponseTooLargeError) as caught:
-            await session.accounts.usage(ACCOUNT)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 48 * 1024 * 1024  # the cap of 16 MiB, and the room in which it is joined
-    assert_no_canary(caught.value)
