@@ -61,6 +61,7 @@ def main() -> None:
     picture = console.export_svg(title="cyclr usage collect", unique_id="collect")
     # The picture must show without the network: no fonts from elsewhere, the viewer's own will do.
     picture = re.sub(r"@font-face \{[^}]*\}", "", picture).replace("Fira Code", "ui-monospace, Menlo, Consolas")
+    picture = picture.replace("<text ", '<text xml:space="preserve" ')
     TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text(re.sub(r"[ \t]+$", "", picture, flags=re.MULTILINE), encoding="utf-8")
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
-
 import click
 
 from cyclr_async._version import __version__
@@ -22,9 +18,12 @@ __all__ = ["app"]
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
+    import platform  # noqa: PLC0415 - help must start fast
+    from importlib import metadata  # noqa: PLC0415
+
     try:
-        aiohttp = version_of("aiohttp")
-    except PackageNotFoundError:
+        aiohttp = metadata.version("aiohttp")
+    except metadata.PackageNotFoundError:
         aiohttp = "missing"
     click.echo(f"cyclr {__version__} (Python {platform.python_version()}, aiohttp {aiohttp}, {platform.platform()})")
     ctx.exit()

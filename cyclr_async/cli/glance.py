@@ -111,7 +111,7 @@ def _table(title: str, columns: tuple[tuple[str, str], ...], *, unicode: bool) -
     from rich.text import Text  # noqa: PLC0415
 
     made = MadeTable(
-        title=Text(title), title_justify="left", title_style="bold", header_style="dim",
+        title=Text(title, style="bold"), title_justify="left", title_style="", header_style="dim",
         box=box.SIMPLE_HEAD if unicode else box.ASCII2,
     )  # fmt: skip
     for name, justify in columns:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cyclr_async.secret import Secret
+if TYPE_CHECKING:
+    from cyclr_async.secret import Secret
 
 __all__ = ["read_secret"]
 
@@ -39,6 +41,8 @@ def read_secret(what: str, file: str | None, stdin: bool) -> Secret | None:
 
 
 def _checked(text: str, what: str) -> Secret:
+    from cyclr_async.secret import Secret  # noqa: PLC0415 - help must start fast
+
     text = text.rstrip("\r\n")
     if not text.strip():
         raise click.UsageError(f"the secret for {what} is empty")

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from cli_api import SECRET, Api, Run, call, spawn
 
 from cyclr_async.cli.app import app
+from cyclr_async.cli.exits import Exit
+from cyclr_async.cli.options import Options
 
 ID = f"{3:032x}"
 
@@ -31,6 +34,18 @@ def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple
 
 LEAVES = list(leaves(app))
 
+
+def commands_of(command: click.Command) -> Iterator[click.Command]:
+    yield command
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            yield from commands_of(child)
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
+PROMPTS = re.findall(r"^\$ (cyclr .*)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+EXAMPLES = [example for command in commands_of(app) for example in getattr(command, "examples", ())]
+
 READS = [
     ("accounts", "list"), ("partner",), ("plans",), ("config", "show"), ("config", "check"), ("usage", "collect"),
     ("accounts", "create", "--name", "A"), ("accounts", "update", ID, "--name", "A"), ("token", "create", ID, "jo"),
@@ -44,6 +59,24 @@ def test_every_command_is_here() -> None:
         "token create", "usage collect", "usage resume", "usage export", "usage status", "simulate", "config show",
         "config check", "completion",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [*PROMPTS, *EXAMPLES])
+def test_examples_are_commands(line: str) -> None:
+    words = shlex.split(re.split(r" \| jq|[>)]", line[line.index("cyclr ") :])[0], comments=True)[1:]
+    command: click.Command = app
+    ctx: click.Context | None = None
+    while isinstance(command, click.Group):
+        name, *words = words
+        ctx = click.Context(command, parent=ctx, info_name=name, obj=Options(), **app.context_settings)
+        command = command.commands[name]
+    assert command.make_context(command.name, words, parent=ctx).args == []
+
+
+def test_the_document_lists_every_command() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert all(path[-1] in text and f"cyclr {path[0]}" in text for path in LEAVES)
+    assert all(f"| {code.value} |" in text for code in Exit)
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
