@@ -262,7 +262,7 @@ def _half_made(make: Callable[[], object]) -> ConfigurationError:
         lambda: StaticToken(f"{BEARER} {BEARER}"),
         lambda: AccessToken(f"{BEARER}\n"),
         lambda: AsyncPartnerSession(BEARER, region="MARS"),
-        lambda: AsyncPartnerSession(BEARER, base_url=f"http://example.com/?x={BEARER}"),
+        lambda: AsyncPartnerSession(BEARER, base_url="http://example.com/api/partner"),
         lambda: AsyncPartnerSession(BEARER, ca_file="/nowhere.pem"),
         lambda: AsyncPartnerSession(f"{BEARER} {BEARER}"),
         lambda: AsyncPartnerSession(ClientCredentials("id", CLIENT_SECRET), base_url="https://x.example"),
