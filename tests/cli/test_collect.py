@@ -281,6 +281,14 @@ def test_a_bar_on_a_terminal(api: Api) -> None:
     assert "/s" not in without
 
 
+def test_ctrl_c_leaves_the_terminal_as_it_was(api: Api) -> None:
+    api.delay = 1.0
+    code, seen = on_a_terminal("usage", "collect", "--concurrency", "1", env={"COLUMNS": "120"}, stop_at=b" of 12")
+    assert code == 75
+    assert "to go on: cyclr usage collect" in seen
+    assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
+
+
 def test_no_escape_sequence_where_nobody_looks(api: Api) -> None:
     result = call("usage", "collect", "-o", "table", env={"FORCE_COLOR": ""})
     assert "\x1b" not in result.err + result.out

@@ -8,6 +8,7 @@ import pty
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -290,8 +291,11 @@ def test_logs_go_to_standard_error_without_secrets(api: Api, cyclr: Run) -> None
     assert "canary" not in result.out + result.err
 
 
-def on_a_terminal(*args: str, env: dict[str, str] | None = None) -> tuple[int, str]:
-    """Run the command with both outputs on a pseudo-terminal; return its code and what arrived there."""
+def on_a_terminal(*args: str, env: dict[str, str] | None = None, stop_at: bytes | None = None) -> tuple[int, str]:
+    """Run the command with both outputs on a pseudo-terminal; return its code and what arrived there.
+
+    It gets a SIGINT when ``stop_at`` has been seen.
+    """
     ours, theirs = pty.openpty()
     command = spawn(*args, env={"TERM": "xterm-256color", **(env or {})}, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -304,6 +308,9 @@ def on_a_terminal(*args: str, env: dict[str, str] | None = None) -> tuple[int, s
         if not piece:
             break
         seen += piece
+        if stop_at is not None and stop_at in seen:
+            stop_at = None
+            command.send_signal(signal.SIGINT)
     os.close(ours)
     return command.wait(30), seen.decode("utf-8", "replace")
 
