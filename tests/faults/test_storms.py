@@ -104,6 +104,7 @@ async def test_the_callers_own_timeout_is_a_plain_timeout() -> None:
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(300)
 async def test_ten_thousand_401s_cost_one_refresh() -> None:
     tokens = RotatingTokens(latency=0.05)
     dice = random.Random(401)
@@ -127,6 +128,7 @@ async def test_ten_thousand_401s_cost_one_refresh() -> None:
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(300)
 async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> None:
     total = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
     dice = random.Random(total)
@@ -163,6 +165,7 @@ async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> No
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(300)
 async def test_ten_thousand_writes_are_executed_at_most_once() -> None:
     total = int(os.environ.get("CYCLR_POSTS", "10000"))
     dice = random.Random(2)
@@ -190,6 +193,7 @@ async def test_ten_thousand_writes_are_executed_at_most_once() -> None:
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(300)
 async def test_no_write_fails_on_a_server_that_closes_idle_connections() -> None:
     dice = random.Random(3)
 
