@@ -25,6 +25,9 @@ async def test_slots_are_taken_at_once_while_there_are_any() -> None:
     assert slots.try_acquire()
     await asyncio.wait_for(slots.acquire(), 1)
     assert slots.in_flight == 2
+    slots.release()
+    assert slots.try_acquire()
+    assert slots.in_flight == 2
     assert not slots.try_acquire()
     assert slots.in_flight == 2
     slots.release()
@@ -222,6 +225,10 @@ def test_the_rate_is_exact(rate: float) -> None:
     assert sent[0] == 5000.0
     assert (len(sent) - 1) / (sent[-1] - sent[0]) == pytest.approx(rate, rel=1e-6)
     assert min(later - earlier for earlier, later in itertools.pairwise(sent)) >= 0.999 / rate
+
+
+def test_the_first_request_leaves_at_once_also_right_after_the_machine_was_started() -> None:
+    assert Gcra(10.0).reserve(0.0) == 0.0
 
 
 def test_time_not_used_is_not_saved_up() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -277,6 +279,27 @@ def test_retry_after_is_read_strictly(value: str | None, seconds: float | None) 
 def test_a_date_is_measured_against_the_clock_of_the_server(date: str) -> None:
     assert parse_retry_after("Wed, 21 Oct 2015 06:28:45 GMT", wall=WALL, date=date) == 45.0
     assert parse_retry_after("Wed, 21 Oct 2015 06:27:00 GMT", wall=WALL, date=date) == 0.0
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if not hasattr(time, "tzset"):
+        pytest.skip("the time zone of the process cannot be set here")
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+@pytest.mark.parametrize(
+    "text",
+    ["Wed, 21 Oct 2015 07:28:45 GMT", "Wednesday, 21-Oct-15 07:28:45 GMT", "Wed Oct 21 07:28:45 2015",
+     "Wed, 21 Oct 2015 07:28:45 -0000", "Wed, 21 Oct 2015 05:28:45 -0200"],
+)  # fmt: skip
+def test_a_date_means_the_same_in_every_time_zone(text: str) -> None:
+    assert parse_retry_after(text, wall=WALL) == 45.0
 
 
 def test_without_a_usable_date_the_own_clock_serves() -> None:
