@@ -19,11 +19,11 @@ from tests.faults.server import (
     Script,
     answer,
     delay,
-    each_request,
     read_request,
     script,
     write,
 )
+from tests.faults.soak import serving
 
 __all__ = ["CASES", "measure"]
 
@@ -75,10 +75,12 @@ async def measure(case: str, *, reuse: bool) -> tuple[int, int]:
 
 
 async def speed(*, reuse: bool, calls: int = 4000, workers: int = 20) -> float:
-    """Return usage calls per second over plain loopback, client and server sharing one process."""
+    """Return usage calls per second over plain loopback; the server has a process of its own."""
     async with (
-        FaultServer(each_request(write(good)), keep=False) as server,
-        AsyncPartnerSession("benchmark", base_url=server.base_url, limits=Limits(reuse_connections=reuse)) as session,
+        serving(0.0, 1) as (port, _),
+        AsyncPartnerSession(
+            "benchmark", base_url=f"http://127.0.0.1:{port}/api/partner", limits=Limits(reuse_connections=reuse)
+        ) as session,
     ):
         left = iter(range(calls))
 

@@ -17,7 +17,7 @@ from tests.faults.answers import account_id
 from tests.faults.soakserver import created_id, usage_of
 from tests.support.leaks import open_sockets
 
-__all__ = ["Report", "resident", "run"]
+__all__ = ["Report", "resident", "run", "serving"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WRITES = 20
@@ -113,7 +113,7 @@ async def run(total: int, *, share: float = 0.05, workers: int = 50, seed: int =
     began = time.monotonic()
     book = _Book(total, report, began + seconds)
     sockets, tasks = open_sockets(), len(asyncio.all_tasks())
-    async with _server(share, seed) as (port, finish):
+    async with serving(share, seed) as (port, finish):
         policy = RetryPolicy(attempts=8, base=0.01, throttled_base=0.01, cap=0.2, budget=0)
         times = Timeouts(connect=5, read=10, attempt=20, deadline=120)
         root = f"http://127.0.0.1:{port}/api/partner"
@@ -155,7 +155,8 @@ async def _work(session: AsyncPartnerSession, numbers: Iterator[int], book: _Boo
 
 
 @contextlib.asynccontextmanager
-async def _server(share: float, seed: int) -> AsyncIterator[tuple[int, Any]]:
+async def serving(share: float, seed: int) -> AsyncIterator[tuple[int, Any]]:
+    """Run the server in its own process; yield its port and what to await for its report."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.faults.soakserver", str(share), str(seed),
