@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import date
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -16,22 +15,18 @@ from cyclr_async.errors import (
     AuthenticationError,
     BulkInterruptedError,
     ConfigurationError,
-    CyclrError,
     ForbiddenError,
     InvalidArgumentError,
     NotFoundError,
-    RateLimitedError,
     StoreError,
 )
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
-from cyclr_async.http.retry import backoff
-from cyclr_async.usage.breaker import Breaker, is_service_fault
+from cyclr_async.usage.asking import Asker
+from cyclr_async.usage.breaker import Breaker
 from cyclr_async.usage.feed import Again, Feed, Item, Lister, Source
-from cyclr_async.usage.guard import SystemicGuard, ends_the_run
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
-from cyclr_async.usage.reader import UsageReader
 from cyclr_async.usage.results import Results
 from cyclr_async.usage.rows import FinalStatus, RunScope
 from cyclr_async.usage.store import UsageStore
@@ -43,8 +38,6 @@ __all__ = ["Collection"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
-_TRIES: Final = 5
-"""Attempts for one account in one pass."""
 _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
@@ -72,18 +65,20 @@ class Collection:
         max_outage: float,
         passes: int,
     ) -> None:
-        self._fetch = fetch
         self._source = source
         self._clock = clock
         self._concurrency = concurrency
-        self._adaptive = AdaptiveLimit(_START, concurrency)
+        self._asker = Asker(
+            fetch,
+            clock,
+            AdaptiveLimit(_START, concurrency),
+            Breaker(clock, max_outage, self._outage),
+            self._release_idle,
+        )
         self._given_store = store
         self._scope = scope
         self._on_progress = on_progress
         self._passes = passes
-        self._may_defer = passes > 0
-        self._breaker = Breaker(clock, max_outage, self._outage)
-        self._guard = SystemicGuard()
         self._store: UsageStore | None = None
         self._feed: Feed
         self._deferred: deque[Item] = deque()
@@ -91,9 +86,7 @@ class Collection:
         self._idle_workers: deque[asyncio.Future[None]] = deque()
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
-        self._known_good: str | None = None
         self._before = 0
-        self._in_flight = 0
         self._started = self._ended_at = 0.0
         self._told_at = float("-inf")
 
@@ -123,6 +116,7 @@ class Collection:
                 await self._store.close()  # nobody else will: the block was not entered
             raise
         self._counts["ok"] = self._before = counts.ok
+        self._asker.store = self._store if counts.ok else None
         return counts.asked
 
     def __aiter__(self) -> AsyncIterator[UsageOutcome]:
@@ -166,7 +160,7 @@ class Collection:
         left = self._feed.asked - self._before - settled
         known = self._feed.listing_complete
         return Progress(
-            asked=self._feed.asked, **counts, in_flight=self._in_flight, paused=self._breaker.is_open,
+            asked=self._feed.asked, **counts, in_flight=self._asker.in_flight, paused=self._asker.breaker.is_open,
             elapsed=elapsed, rate=rate, eta=left / rate if known and rate else None, listing_complete=known,
         )  # fmt: skip
 
@@ -178,16 +172,15 @@ class Collection:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.fill())
                 for index in range(self._concurrency):
-                    group.create_task(self._work(index, self._feed))
+                    group.create_task(self._work(index, self._feed, later_pass=self._passes > 0))
             for number in range(self._passes):
                 again, self._deferred = self._deferred, deque()
                 if not again:
                     break
-                self._may_defer = number < self._passes - 1
                 async with asyncio.TaskGroup() as group:
                     for index in range(min(self._concurrency, len(again))):
-                        group.create_task(self._work(index, Again(again)))
-            self._guard.at_end(self._counts["ok"])
+                        group.create_task(self._work(index, Again(again), later_pass=number < self._passes - 1))
+            self._asker.guard.at_end(self._counts["ok"])
             self._feed.at_end()
             counts = self._counts
             settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
@@ -224,9 +217,9 @@ class Collection:
             )
         return failure
 
-    async def _work(self, index: int, items: Feed | Again) -> None:
+    async def _work(self, index: int, items: Feed | Again, *, later_pass: bool) -> None:
         while True:
-            while index >= self._adaptive.limit:
+            while index >= self._asker.adaptive.limit:
                 if items.exhausted:
                     return
                 await self._until_needed()
@@ -234,8 +227,10 @@ class Collection:
             if item is None:
                 self._release_idle()
                 return
-            outcome = await self._settle(item)
-            if outcome is not None:
+            outcome = await self._asker.settle(item, may_defer=later_pass)
+            if outcome is None:
+                self._deferred.append(item)
+            else:
                 await self._deliver(item, outcome)
 
     async def _until_needed(self) -> None:
@@ -247,100 +242,12 @@ class Collection:
         while self._idle_workers:
             _wake(self._idle_workers.popleft())
 
-    async def _settle(self, item: Item) -> UsageOutcome | None:
-        """Ask for one account until it is settled; None when it is put off to a later pass."""
-        if item.refused is not None:
-            return UsageOutcome(account_id=item.account_id, error=item.refused)
-        while True:
-            answer, counted = await self._ask(item)
-            if not isinstance(answer, CyclrError):
-                return UsageOutcome(
-                    account_id=item.account_id, usage=answer, account=item.account, attempts=item.attempts
-                )
-            item.tries += counted
-            if counted and item.tries < _TRIES:
-                wait = backoff(max(1, int(item.tries)), base=0.5, cap=20.0, random=self._clock.random())
-                await self._clock.sleep(wait)
-            elif counted and self._may_defer:
-                item.tries = 0
-                self._deferred.append(item)
-                return None
-            elif not self._breaker.is_open or isinstance(answer, InvalidArgumentError):
-                return UsageOutcome(
-                    account_id=item.account_id, error=answer, account=item.account, attempts=item.attempts
-                )
-
-    async def _ask(self, item: Item) -> tuple[AccountUsage | CyclrError, float]:
-        """Make one attempt. Returns the usage or the error, and how much a failure counts against the account.
-
-        0 with an error is final, unless an outage began, which counts against nobody.
-        """
-        probe = await self._breaker.enter()
-        while probe and (witness := await self._witness()) is not None:
-            answer = await self._call(witness, probe=True)
-            if isinstance(answer, CyclrError) and ends_the_run(answer):
-                raise answer
-            probe = await self._breaker.enter()
-        answer = await self._call(item.account_id, probe=probe)
-        if not isinstance(answer, InvalidArgumentError):  # otherwise nothing was sent
-            item.attempts += 1
-        if not isinstance(answer, CyclrError):
-            self._known_good = item.account_id
-            self._guard.ok()
-            limit = self._adaptive.limit
-            self._adaptive.succeeded()
-            if self._adaptive.limit > limit:
-                self._release_idle()
-            return answer, 0
-        if ends_the_run(answer):
-            raise answer
-        if isinstance(answer, RateLimitedError):
-            # The session pauses by itself. Being told to slow down is hardly the fault of the account.
-            return answer, 0.25
-        if is_service_fault(answer):
-            return answer, 0 if self._breaker.is_open else 1
-        self._guard.denied(answer)
-        return answer, 0
-
-    async def _call(self, account_id: str, *, probe: bool) -> AccountUsage | CyclrError:
-        """Ask once, and tell the breaker and the adaptive limit how it went."""
-        self._in_flight += 1
-        answer: AccountUsage | CyclrError
-        try:
-            answer = await self._fetch(account_id)
-        except CyclrError as caught:
-            answer = caught
-        except BaseException:
-            self._breaker.abandon(probe=probe)
-            raise
-        finally:
-            self._in_flight -= 1
-        if isinstance(answer, CyclrError) and is_service_fault(answer):
-            self._breaker.fault(probe=probe)
-            if isinstance(answer, TimeoutError) or getattr(answer, "status", None) == 503:
-                self._adaptive.overloaded(self._clock.now())
-        elif isinstance(answer, RateLimitedError):
-            self._breaker.abandon(probe=probe)
-            self._adaptive.overloaded(self._clock.now())
-        elif isinstance(answer, InvalidArgumentError) or (isinstance(answer, CyclrError) and ends_the_run(answer)):
-            self._breaker.abandon(probe=probe)
-        else:
-            self._breaker.ok(probe=probe)
-        return answer
-
-    async def _witness(self) -> str | None:
-        """Return an account that answered before: if it fails now, then it is the service and not the account."""
-        if self._known_good is None and self._before and self._store is not None:
-            store = self._store
-            self._known_good = await asyncio.to_thread(_collected, store.path, store.run_id)
-        return self._known_good
-
     def _outage(self, begins: bool) -> None:
         if begins:
             _logger.warning("the service is out: the collection pauses and asks now and then whether it is back")
         else:
             _logger.warning("the service is back: the collection goes on")
-            self._adaptive.restart()
+            self._asker.adaptive.restart()
         self._tell(always=True)
 
     async def _deliver(self, item: Item, outcome: UsageOutcome) -> None:
@@ -368,11 +275,6 @@ class Collection:
                 self._on_progress(self.progress)
             except Exception:
                 _logger.exception("on_progress raised; the collection goes on")
-
-
-def _collected(path: Path, run_id: int) -> str | None:
-    with UsageReader(path) as reader:
-        return next((row.account_id for row in reader.rows(run_id) if row.state == "ok"), None)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
