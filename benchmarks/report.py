@@ -83,7 +83,7 @@ def _ladder(results: dict[str, Any], plots: Path) -> list[str]:
         parts.append(_table(head, [_ladder_row(row) for row in taken]))
     middle = 50 if 50 in concurrencies else concurrencies[-1]
     data = [(_plain(_title(row["name"])), row["ratio"]["median"]) for row in rows if row["concurrency"] == middle]
-    title = f"CPU per request, bare aiohttp = 1, {middle} at a time"
+    title = f"CPU per request, bare aiohttp = 1, {middle} at a time (logarithmic)"
     parts.append(_plot(plots, "contenders.svg", bars(title, data, unit=" x", mark=1.0), title))
     if len(concurrencies) > 1:
         series = {

@@ -18,6 +18,7 @@ _COLOURS: Final = (
     "#a44a3f",
     "#5c7cfa",
     "#7f7f7f",
+    "#e377c2",
 )
 _FONT: Final = 'font-family="system-ui, sans-serif" font-size="12" fill="#222"'
 _WIDTH: Final = 760
