@@ -25,6 +25,9 @@ _REMEMBER: Final = 5.0
 """Seconds for which a failed fetch is remembered, so that the token endpoint is not hammered."""
 _REMEMBER_REFUSAL: Final = 30.0
 """The same when the endpoint refused the credentials."""
+_LEAST_USE: Final = 1.0
+"""Seconds for which a new token is used however short its life: else one that lives shorter than its request takes
+would be fetched again and again and never be used."""
 
 
 def refresh_margin(lifetime: float, random: float) -> float:
@@ -184,8 +187,8 @@ class TokenKeeper:
         else:
             # On both clocks: the monotonic one may stop while a machine sleeps.
             margin = refresh_margin(token.expires_in, self._clock.random())
-            self._expires_at = begun + token.expires_in
-            self._expires_wall = begun_wall + token.expires_in
+            self._expires_at = max(begun + token.expires_in, self._clock.now() + _LEAST_USE)
+            self._expires_wall = max(begun_wall + token.expires_in, self._clock.wall() + _LEAST_USE)
             self._refresh_at = self._expires_at - margin
         if self._on_event is not None:
             notify(self._on_event, TokenEvent(action="refreshed"))

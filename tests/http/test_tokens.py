@@ -236,6 +236,28 @@ async def test_life_is_counted_from_before_the_request() -> None:
     assert keeping.keeper.current() is None
 
 
+async def test_a_token_that_lives_shorter_than_its_request_takes_is_used_for_a_second_all_the_same() -> None:
+    gate = asyncio.Event()
+    keeping = Keeping(AccessToken("brief", expires_in=0.5), gate=gate)
+    waiting = asyncio.create_task(keeping.keeper.get())
+    await settle()
+    keeping.clock.shift(2.0)
+    gate.set()
+    token = await waiting
+    assert keeping.keeper.current() is token
+    keeping.clock.time += 0.5
+    assert keeping.keeper.current() is token
+    await settle()
+    assert keeping.fetches == 1
+    keeping.clock.wall_time += 0.5
+    assert keeping.keeper.current() is token
+    keeping.clock.wall_time += 0.5
+    assert keeping.keeper.current() is None
+    keeping.clock.wall_time -= 0.5
+    keeping.clock.time += 0.5
+    assert keeping.keeper.current() is None
+
+
 async def test_on_the_wall_clock_it_is_counted_from_before_the_request_too() -> None:
     gate = asyncio.Event()
     keeping = Keeping(gate=gate)
