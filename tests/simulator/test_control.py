@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,7 +38,8 @@ async def test_faults(client: Any, sim: Simulator) -> None:
 async def test_requests_hold_no_secret(client: Any, sim: Simulator) -> None:
     account_id = sim.account_ids(1)[0]
     body = {
-        "AccountId": account_id, "ConnectorName": "CRM", "InstalledName": "n", "Username": "u-canary", "Password": "canary",
+        "AccountId": account_id, "ConnectorName": "CRM", "InstalledName": "n", "Username": "u-canary",
+        "Password": "canary",
     }  # fmt: skip
     await client.post("/installconnector", body)
     await client.get("/account/signinwithtoken?token=canary")
@@ -70,7 +70,9 @@ async def test_the_log_is_bounded(client: Any, sim: Simulator) -> None:
 
 async def test_clock_rate_tokens_usage_reset(client: Any, sim: Simulator) -> None:
     assert (await client.post("/_simulator/clock", {"advance": 60})).json == {"now": "2026-11-24T09:01:00+00:00"}
-    assert (await client.post("/_simulator/clock", {"set": "2027-01-01T00:00:00Z"})).json["now"].startswith("2027-01-01")
+    assert (
+        (await client.post("/_simulator/clock", {"set": "2027-01-01T00:00:00Z"})).json["now"].startswith("2027-01-01")
+    )
     assert (await client.post("/_simulator/rate", {"requests_per_second": 3})).json == {"requests_per_second": 3}
     assert sim.rate_limit == 3
     account_id = sim.account_ids(1)[0]
@@ -125,7 +127,9 @@ async def test_pages_of_other_origins_control_nothing(client: Any, sim: Simulato
     assert (await client.post("/_simulator/reset", None, headers={"Origin": sim.url})).status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", "127.0.0.1", "", "127.0.0.1.nip.io:{port}"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", "127.0.0.1", "", "127.0.0.1.nip.io:{port}"]
+)
 async def test_other_host_names_get_nothing(client: Any, sim: Simulator, host: str) -> None:
     port = urlsplit(sim.url).port
     for path in ("/details", "/_simulator/state", "/oauth/token", "/openapi.json"):
@@ -149,7 +153,7 @@ async def test_unsafe_listen_takes_any_host_name() -> None:
 
 
 @pytest.fixture
-async def wire(sim: Simulator) -> AsyncIterator[Any]:
+def wire(sim: Simulator) -> Any:
     place = urlsplit(sim.url)
 
     async def exchange(raw: bytes) -> bytes:
@@ -162,7 +166,7 @@ async def wire(sim: Simulator) -> AsyncIterator[Any]:
             writer.close()
             await writer.wait_closed()
 
-    yield exchange
+    return exchange
 
 
 @pytest.mark.parametrize(
@@ -243,7 +247,7 @@ async def test_lifecycle() -> None:
         await sim.start()
     port = urlsplit(sim.url).port
     with pytest.raises(OSError, match=r"\d"):
-        await Simulator(port=port).start()
+        await Simulator(port=port or 0).start()
     await sim.stop()
     await sim.stop()
     await sim.start()

@@ -103,7 +103,9 @@ class Partner(RuleBasedStateMachine):
 
     @rule(account=accounts, bad=st.sampled_from([{"Name": ""}, {"PricePlanId": 9}, {"Timezone": "x/y"}]))
     def update_badly(self, account: str, bad: dict[str, Any]) -> None:
-        assert self.ask("PUT", f"accounts/{account}", {**bad, "Description": "never"})[0] == (400 if self.valid() else 401)
+        assert self.ask("PUT", f"accounts/{account}", {**bad, "Description": "never"})[0] == (
+            400 if self.valid() else 401
+        )
 
     @rule(account=accounts, name=st.sampled_from(["one", "One", "two"]))
     def install(self, account: str, name: str) -> None:
@@ -173,5 +175,5 @@ class Partner(RuleBasedStateMachine):
 
 TestPartner = Partner.TestCase
 TestPartner.settings = settings(
-    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -31,7 +31,9 @@ async def test_several_tokens_live_side_by_side(stranger: Any) -> None:
         assert (await stranger.get("/details", headers={"Authorization": f"bearer {token}"})).status == 200
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Bearer nonsense", "Basic c2ltdWxhdG9yOng=", "Bearer \u00e4"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Bearer nonsense", "Basic c2ltdWxhdG9yOng=", "Bearer \u00e4"]
+)
 async def test_without_a_valid_token(stranger: Any, sim: Simulator, header: str) -> None:
     path = f"/accounts/{sim.account_ids(1)[0]}"
     for method, where in (("GET", "/accounts"), ("GET", "/details"), ("PUT", path), ("POST", "/createaccount")):

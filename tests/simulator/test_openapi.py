@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -26,7 +28,7 @@ def place() -> object:
     max_examples=40, deadline=None, phases=[Phase.generate], derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )  # fmt: skip
-def test_description(case: schemathesis.Case, place: tuple[Simulator, str]) -> None:
+def test_description(case: schemathesis.Case[Any], place: tuple[Simulator, str]) -> None:
     sim, token = place
     headers = {} if case.operation.path == "/oauth/token" else {"Authorization": f"Bearer {token}"}
     # 400 also answers what no schema can tell: a plan that does not exist, a user name that is wrong.

@@ -292,7 +292,12 @@ async def test_usage_can_be_set(client: Any, sim: Simulator) -> None:
 
 
 async def test_bill_date_far_away(client: Any) -> None:
-    for date in ("9999-12-31T23:59:59", "0001-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "2026-11-18T10:50:45.6509216Z"):
+    for date in (
+        "9999-12-31T23:59:59",
+        "0001-01-01T00:00:00",
+        "0001-01-01T00:00:00+14:00",
+        "2026-11-18T10:50:45.6509216Z",
+    ):
         account_id = (await client.post("/createaccount", {"Name": "x", "NextBillDate": date})).json["Id"]
         assert (await client.get(f"/accounts/{account_id}/billing")).status in (200, 400)
         assert DATE.fullmatch((await row(client, account_id))["NextBillDate"])

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-
 OURS = ("-p", "cyclr_async.simulator.pytest_plugin")
 SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 
@@ -19,15 +18,24 @@ def run(folder: Path, source: str, *options: str, autoload: bool = False) -> str
     """Run a test file. Other people's plugins are left out, since they cost seconds, unless ``autoload``."""
     (folder / "test_it.py").write_text(textwrap.dedent(source), encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-W",
+        "error",
+        "--strict-markers",
+        "-p",
+        "no:cacheprovider",
+        *options,
+    ]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     if autoload:
         del environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
     else:
         command += OURS
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False, env=environment
-    )
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False, env=environment)
     return done.stdout + done.stderr
 
 

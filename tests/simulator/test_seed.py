@@ -17,7 +17,9 @@ from cyclr_async.simulator.billing import Schedule, months_between, period_end, 
 from cyclr_async.simulator.clock import START, SimulatedClock, add_months
 from cyclr_async.simulator.population import Population
 
-MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+MOMENTS = st.datetimes(
+    datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01"), timezones=st.just(UTC)
+)
 
 
 @given(st.integers(-(1 << 63), 1 << 63), st.integers(0, (1 << 64) - 1))
@@ -154,19 +156,21 @@ def test_the_clock_moves_as_told() -> None:
     clock = SimulatedClock(frozen=True)
     assert clock.advance(1.5) == START + timedelta(seconds=1.5) == clock.now()
     assert clock.advance(timedelta(days=1)) == clock.now()
-    assert clock.set(datetime(2027, 1, 1)) == datetime(2027, 1, 1, tzinfo=UTC) == clock.now()
+    assert clock.set(datetime.fromisoformat("2027-01-01")) == datetime(2027, 1, 1, tzinfo=UTC) == clock.now()
     for bad in (-1, float("nan"), float("inf"), timedelta(days=-1), 1e12, 300_000_000_000):
         with pytest.raises(ValueError, match=r"clock advances|simulated year"):
             clock.advance(bad)
     with pytest.raises(ValueError, match="simulated year"):
-        clock.set(datetime(9999, 1, 1))
+        clock.set(datetime(9999, 1, 1, tzinfo=UTC))
     ticking = SimulatedClock()
     first = ticking.now()
     time.sleep(0.01)
     assert ticking.now() - first >= timedelta(seconds=0.01)
 
 
-@pytest.mark.parametrize("settings", [{"accounts": -1}, {"accounts": True}, {"accounts": 1.5}, {"log_size": -1}, {"token_lifetime": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"accounts": -1}, {"accounts": True}, {"accounts": 1.5}, {"log_size": -1}, {"token_lifetime": 0}]
+)
 def test_bad_settings(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be a whole number"):
         Simulator(**settings)

@@ -40,7 +40,9 @@ def test_standalone_until_interrupted() -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(6)]
         try:
-            found = re.search(r"^export CYCLR_BASE_URL=(http://127\.0\.0\.1:\d+)/api/partner$", "".join(lines), re.M)
+            found = re.search(
+                r"^export CYCLR_BASE_URL=(http://127\.0\.0\.1:\d+)/api/partner$", "".join(lines), re.MULTILINE
+            )
             assert found is not None
             assert len(accounts(found[1])) == 5
             with urllib.request.urlopen(f"{found[1]}/_simulator/state", timeout=5) as answer:
