@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cyclr_async import CyclrError, DeadlineExceededError, OutcomeUnknownError, Timeouts
-from tests.faults.answers import good
+from cyclr_async import CyclrError, DeadlineExceededError, Limits, OutcomeUnknownError, ResponseTooLargeError, Timeouts
+from tests.faults.answers import good, http
 from tests.faults.matrix import OPERATIONS, POLICY, WRITES, after, failure, partner
 from tests.faults.rows import HARMLESS, LASTING, Row
-from tests.faults.server import FaultServer, answer, stall
+from tests.faults.server import FaultServer, answer, close, stall, write
 
 
 def _end(error: CyclrError) -> tuple[type[CyclrError], str, int, int | None]:
@@ -45,6 +45,16 @@ async def test_an_odd_answer_that_is_right_is_taken(name: str, operation: str) -
         await OPERATIONS[operation](session)
         assert server.request_count == 1
         assert session.stats().retries == 0
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_too_large_an_answer_is_not_asked_for_again(operation: str) -> None:
+    """For a write it proves that something was done, not what."""
+    async with FaultServer(after(write(http(200, b" " * 2**21)), close())) as server:
+        error = await failure(operation, server.base_url, limits=Limits(response_bytes=2**20))
+        kind = OutcomeUnknownError if operation in WRITES else ResponseTooLargeError
+        assert _end(error) == (kind, "yes", 1, 200)
+        assert server.request_count == 1
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -37,6 +37,7 @@ from tests.faults.tokens import RotatingTokens
 from tests.support.canary import BEARER, PASSWORD
 
 PATIENT = Timeouts(connect=20, read=20, attempt=20, deadline=60, close=0.0)
+MUTATIONS = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
 QUICK = RetryPolicy(attempts=4, base=0.01, throttled_base=0.01, cap=0.05)
 
 
@@ -128,9 +129,9 @@ async def test_ten_thousand_401s_cost_one_refresh() -> None:
 
 
 @pytest.mark.stress
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + MUTATIONS // 50)
 async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> None:
-    total = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
+    total = MUTATIONS
     dice = random.Random(total)
 
     def mutate(data: bytes) -> bytes:
