@@ -22,18 +22,18 @@ from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, s
 
 
 async def test_every_account_is_in_the_store_once_with_what_the_list_says(path: Path) -> None:
-    ids = account_ids(6000)
+    ids = account_ids(2500)
     async with PartnerServer(ids) as server, server.session() as session:
         run = session.accounts.collect_usage(store=path)
         outcomes = await all_of(run)
     assert Counter(one.account_id for one in outcomes) == Counter(ids)
-    assert server.requests == 6000
+    assert server.requests == 2500
     assert all(one.account is not None for one in outcomes)
     assert stored(path) == set(ids)
     with UsageReader(path) as reader:
         (info,) = reader.runs()
         rows = list(reader.rows())
-    assert (info.status, info.counts.asked, info.counts.ok, info.listing_complete) == ("complete", 6000, 6000, True)
+    assert (info.status, info.counts.asked, info.counts.ok, info.listing_complete) == ("complete", 2500, 2500, True)
     assert [row.account_id for row in rows] == ids
     assert {row.account_name for row in rows} == {f"Account {one[-6:]}" for one in ids}
 
@@ -202,10 +202,10 @@ async def test_leaving_early_tells_of_a_store_that_could_not_keep_what_was_seen(
 @pytest.mark.stress
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_five_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    tally = kill_and_resume(4000, 5, tmp_path, seed=3)
+    tally = kill_and_resume(2500, 5, tmp_path, seed=3)
     assert tally.kills == 5
     assert (tally.lost, tally.doubled, tally.damaged) == (0, 0, "")
     # A batch, what was under way, and the account list.
     assert tally.asked_again_at_most <= 500 + 32 + 1
     with closing(sqlite3.connect(tmp_path / "usage.sqlite")) as store:
-        assert store.execute("SELECT status, asked, ok FROM run").fetchall() == [("complete", 4000, 4000)]
+        assert store.execute("SELECT status, asked, ok FROM run").fetchall() == [("complete", 2500, 2500)]

@@ -70,9 +70,9 @@ class Outage:
 
 @pytest.mark.parametrize("answer", [FAILED, DROP, HTML, http(503)], ids=["500", "closed", "html", "503"])
 @pytest.mark.parametrize("delay", [0.0, 0.004])
-@pytest.mark.parametrize("after", [0, 700])
+@pytest.mark.parametrize("after", [0, 500])
 async def test_an_outage_of_ten_minutes_is_waited_for(answer: bytes, delay: float, after: int) -> None:
-    ids = account_ids(1500)
+    ids = account_ids(900)
     outage = Outage(after, 600.0, answer)
     told: list[Progress] = []
     async with virtual(outage, delay=delay) as (_, session, outage.clock):
@@ -115,7 +115,7 @@ async def test_without_a_store_such_an_end_is_not_resumable() -> None:
 
 
 async def test_every_account_is_collected_through_5_percent_of_mixed_faults() -> None:
-    ids = account_ids(3000)
+    ids = account_ids(1500)
     dice = random.Random(3)
     faults = [FAILED, DROP, HTML, http(502), http(503, {}, "Retry-After: 1"), BUSY, http(504)]
     injected: Counter[bytes] = Counter()
@@ -133,7 +133,7 @@ async def test_every_account_is_collected_through_5_percent_of_mixed_faults() ->
     assert sorted(one.account_id for one in outcomes if one.ok) == ids
     assert all(one.usage and one.usage.task_count == usage_of(one.account_id) for one in outcomes)
     assert len(injected) == len(faults)
-    assert sum(one.attempts for one in outcomes) == server.requests == 3000 + injected.total()
+    assert sum(one.attempts for one in outcomes) == server.requests == 1500 + injected.total()
 
 
 async def test_being_told_to_slow_down_pauses_everybody_and_loses_nothing() -> None:
@@ -197,7 +197,7 @@ async def test_accounts_that_fail_alone_are_put_off_and_fail_at_the_end(passes: 
 
 
 async def test_many_accounts_that_fail_are_not_taken_for_an_outage_also_when_only_they_are_left(path: Path) -> None:
-    ids = account_ids(400)
+    ids = account_ids(120)
     bad = set(ids[::4])
     async with virtual(lambda one, _: FAILED if one in bad else None) as (_, session, clock):
         first = session.accounts.collect_usage(ids, store=path)
@@ -206,7 +206,7 @@ async def test_many_accounts_that_fail_are_not_taken_for_an_outage_also_when_onl
         again = session.accounts.collect_usage(ids, store=path)
         outcomes = await all_of(again)
         assert {one.account_id for one in outcomes} == bad
-        assert (again.progress.ok, again.progress.failed, again.progress.pending) == (300, 100, 0)
+        assert (again.progress.ok, again.progress.failed, again.progress.pending) == (90, 30, 0)
         assert clock.now() < 1000 + 1800, "taken for an outage"
 
 
@@ -222,7 +222,7 @@ async def test_a_later_pass_ends_when_fewer_workers_are_wanted_than_accounts_are
 
 @pytest.mark.parametrize("answer", [NOT_FOUND, FORBIDDEN], ids=["404", "403"])
 async def test_denied_everywhere_stops_the_run_instead_of_writing_everybody_off(answer: bytes, path: Path) -> None:
-    ids = account_ids(5000)
+    ids = account_ids(1000)
     outcomes: list[UsageOutcome] = []
     async with virtual(lambda _account, _nth: answer) as (server, session, _):
         with pytest.raises(BulkInterruptedError, match="in a row were refused") as caught:

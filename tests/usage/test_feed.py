@@ -56,7 +56,7 @@ async def test_a_list_is_held_back_without_a_store() -> None:
 
     async def lister(*, on_bad_record: BadRecordHook) -> AsyncIterator[Account]:
         nonlocal listed
-        for one in account_ids(30_000):
+        for one in account_ids(12_000):
             listed += 1
             yield account(one)
 
@@ -70,11 +70,11 @@ async def test_a_list_is_held_back_without_a_store() -> None:
     while await feed.next() is not None:
         rest += 1
     await filling
-    assert (rest, listed, feed.asked, feed.listing_complete) == (29_999, 30_000, 30_000, True)
+    assert (rest, listed, feed.asked, feed.listing_complete) == (11_999, 12_000, 12_000, True)
 
 
 async def test_a_list_is_read_at_its_own_speed_into_a_store(path: Path, scope: RunScope) -> None:
-    ids = account_ids(8_000)
+    ids = account_ids(4_000)
 
     async def lister(*, on_bad_record: BadRecordHook) -> AsyncIterator[Account]:
         for one in ids:
@@ -86,7 +86,7 @@ async def test_a_list_is_read_at_its_own_speed_into_a_store(path: Path, scope: R
         async with asyncio.timeout(20):
             while not feed.listing_complete:  # noqa: ASYNC110  nobody takes anything meanwhile
                 await asyncio.sleep(0.01)
-        assert (await store.counts()).asked == feed.asked == 8_000
+        assert (await store.counts()).asked == feed.asked == 4_000
         assert len(feed._ready) <= 2_000, "memory does not grow with the list"
         taken = []
         while (item := await feed.next()) is not None:
