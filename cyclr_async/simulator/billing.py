@@ -13,7 +13,6 @@ __all__ = [
     "Schedule",
     "Work",
     "cycles_between",
-    "months_between",
     "naive",
     "period_end",
     "tasks_until",
@@ -30,12 +29,6 @@ _BEFORE: Final = tuple(sum(_WEEK[:day]) * _DAY for day in range(7))
 def naive(moment: datetime) -> str:
     """Return the moment as the API writes dates of its database: whole seconds of UTC, without a zone."""
     return moment.isoformat(timespec="seconds")[:19]
-
-
-def months_between(start: datetime, end: datetime) -> int:
-    """Return how many whole months lie between two moments, ``end`` not before ``start``."""
-    months = (end.year - start.year) * 12 + end.month - start.month
-    return months - 1 if add_months(start, months) > end else months
 
 
 def period_end(start: datetime) -> datetime:
@@ -64,8 +57,9 @@ class Schedule:
         """Return the last and the next bill date as seen at that moment."""
         if self.next is None or not self.repeats or now < self.next:
             return self.last, self.next
-        months = months_between(self.next, now)
-        return add_months(self.next, months), add_months(self.next, months + 1)
+        months = (now.year - self.next.year) * 12 + now.month - self.next.month
+        bill = add_months(self.next, months)
+        return (add_months(self.next, months - 1), bill) if bill > now else (bill, add_months(self.next, months + 1))
 
 
 def _work(seconds: int) -> int:

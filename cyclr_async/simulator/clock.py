@@ -24,10 +24,12 @@ def add_months(moment: datetime, months: int) -> datetime:
     Raises:
         ValueError: the year would leave 1 to 9999.
     """
-    month = moment.month - 1 + months
-    year, month = moment.year + month // 12, month % 12
-    leap = month == 1 and (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, _DAYS[month] + leap))
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    day = moment.day
+    if day > 28:
+        leap = month == 1 and (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
+        day = min(day, _DAYS[month] + leap)
+    return moment.replace(year, month + 1, day)
 
 
 class SimulatedClock:

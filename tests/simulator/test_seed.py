@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyclr_async.simulator import Simulator
-from cyclr_async.simulator.billing import Schedule, months_between, period_end, tasks_until
+from cyclr_async.simulator.billing import Schedule, period_end, tasks_until
 from cyclr_async.simulator.clock import START, SimulatedClock, add_months
 from cyclr_async.simulator.population import Population
 
@@ -102,8 +102,11 @@ async def test_a_long_list_is_whole(client: Any) -> None:
 @given(MOMENTS, st.integers(0, 600))
 def test_months_are_counted_as_they_are_added(start: datetime, months: int) -> None:
     later = add_months(start, months)
-    assert months_between(start, later) == months
-    assert months_between(start, later + timedelta(days=27)) == months
+    schedule = Schedule(start, start, start)
+    assert schedule.at(later) == (later, add_months(start, months + 1))
+    assert schedule.at(later + timedelta(days=27)) == (later, add_months(start, months + 1))
+    if months:
+        assert schedule.at(later - timedelta(microseconds=1)) == (add_months(start, months - 1), later)
 
 
 @given(MOMENTS, st.integers(0, 10_000), st.integers(0, 400), st.integers(0, 400))
