@@ -302,13 +302,13 @@ class AsyncPartnerSession:
     def _check(self) -> None:
         if self._closed:
             raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
-        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
-            raise WrongEventLoopError(
-                "the session belongs to another event loop: make one AsyncPartnerSession per asyncio.run()"
-            )
         if os.getpid() != self._pid:
             raise WrongEventLoopError(
                 "the session belongs to the process before fork(): make an AsyncPartnerSession in each process"
+            )
+        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoopError(
+                "the session belongs to another event loop: make one AsyncPartnerSession per asyncio.run()"
             )
 
     async def close(self) -> None:

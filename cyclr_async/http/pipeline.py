@@ -100,7 +100,8 @@ class Pipeline:
             effort: how hard to try, or None for the session's way.
 
         Raises:
-            CyclrError: what went wrong; never anything else but cancellation.
+            CyclrError: what went wrong. Besides cancellation nothing else comes from here, except what a token provider
+                or an ``on_token`` of the user raises.
         """
         return await self._loop(call, self._transport.exchange, timeout, effort or self.effort)
 

@@ -90,7 +90,7 @@ class Transport:
             failed = self._unusable(error, call, attempt)
         except DecodeError as error:
             error.status = status
-            raise
+            failed = error.with_traceback(None)  # the frames of a decoder hold the body
         raise failed
 
     async def open_stream(

@@ -75,8 +75,8 @@ class Watch:
             self._arm(min(self._buckets))
 
     def close(self) -> None:
-        """Forget the timer, so that nothing is left in the event loop."""
-        if self._timer is not None:
+        """Forget the timer, so that nothing is left in the event loop, unless somebody still waits under a limit."""
+        if self._timer is not None and not any(self._buckets.values()):
             self._timer.cancel()
             self._timer = None
 

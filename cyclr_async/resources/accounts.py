@@ -247,7 +247,7 @@ class Accounts(Resource):
 
         Args:
             account_ids: ids or accounts, pulled lazily; every account of the partner when None, read from the account
-                list as it streams in.
+                list as it streams in. An id that comes twice is asked for twice, with a store once.
             from_date: as for :meth:`usage`.
             concurrency: the most calls under way, 1 or more; fewer while the server shows overload. 32, or
                 ``Limits.connections`` if that is less, when None.

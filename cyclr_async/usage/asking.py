@@ -12,8 +12,8 @@ from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.http.retry import backoff
 from cyclr_async.usage.breaker import Breaker, is_service_fault
-from cyclr_async.usage.feed import Item
 from cyclr_async.usage.guard import SystemicGuard, ends_the_run
+from cyclr_async.usage.items import Item
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.reader import UsageReader
 from cyclr_async.usage.store import UsageStore

@@ -24,7 +24,8 @@ from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.usage.asking import Asker
 from cyclr_async.usage.breaker import Breaker
-from cyclr_async.usage.feed import Again, Feed, Item, Lister, Source
+from cyclr_async.usage.feed import Feed, Lister, Source
+from cyclr_async.usage.items import Again, Item
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
 from cyclr_async.usage.results import Results

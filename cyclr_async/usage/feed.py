@@ -8,23 +8,21 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import Final, Protocol
 
-import attrs
-
 from cyclr_async.errors import (
     BulkInterruptedError,
     CyclrError,
     DecodeError,
-    InvalidArgumentError,
     RateLimitedError,
     ServerError,
     TransportError,
 )
 from cyclr_async.http.clock import Clock
 from cyclr_async.models import Account
+from cyclr_async.usage.items import Item, item_of, refusal_of
 from cyclr_async.usage.rows import key
 from cyclr_async.usage.store import UsageStore
 
-__all__ = ["Again", "Feed", "Item", "Lister", "Source"]
+__all__ = ["Feed", "Lister", "Source"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
@@ -56,57 +54,9 @@ class Lister(Protocol):
         ...
 
 
-@attrs.define
-class Item:
-    """An account to ask for.
-
-    Attributes:
-        account_id: its id.
-        account: the account as listed, when known.
-        attempts: HTTP attempts made so far.
-        tries: attempts of this pass that count against the account; being told to slow down counts a quarter.
-        refused: why it cannot be an account at all, or None.
-    """
-
-    account_id: str
-    account: Account | None = None
-    attempts: int = 0
-    tries: float = 0
-    refused: InvalidArgumentError | None = None
-
-
-def _item(entry: str | Account) -> Item:
-    return Item(entry.id, entry) if isinstance(entry, Account) else Item(entry)
-
-
-def _refused(entry: object) -> InvalidArgumentError | None:
-    """Return what is wrong with something that no store could keep as an id; other bad ids are refused when asked."""
-    if isinstance(entry, Account):
-        entry = entry.id
-    if isinstance(entry, str):
-        return None if entry else InvalidArgumentError("an account id must not be empty")
-    return InvalidArgumentError(f"an account id must be a str or an Account, not {type(entry).__name__}")
-
-
 def _passes(error: CyclrError) -> bool:
     passing = (TransportError, ServerError, RateLimitedError, TimeoutError, DecodeError)
     return isinstance(error, passing)
-
-
-class Again:
-    """Hands out the items of a later pass."""
-
-    def __init__(self, items: deque[Item]) -> None:
-        self._items = items
-
-    @property
-    def exhausted(self) -> bool:
-        """True when there is nothing left to hand out."""
-        return not self._items
-
-    async def next(self) -> Item | None:
-        """Return the next item; None when there are no more."""
-        return self._items.popleft() if self._items else None
 
 
 class Feed:
@@ -203,7 +153,8 @@ class Feed:
                 await self._pull(self._source)
             if self._broken is None and not self._problems:
                 self.listing_complete = True
-                if store is not None:
+                if store is not None and self._listing:
+                    # Not so for ids of the caller: a later run over every account must still read the list.
                     await store.finish_listing()
             if store is not None and self._left_in_store:
                 await self._read_store(store)
@@ -290,12 +241,12 @@ class Feed:
             await self._drained.wait()
 
     async def _take(self, batch: list[str | Account]) -> None:
-        good = [entry for entry in batch if _refused(entry) is None]
+        good = [entry for entry in batch if refusal_of(entry) is None]
         if len(good) < len(batch):
             bad = [
                 Item("" if isinstance(entry, Account) else str(entry), refused=error)
                 for entry in batch
-                if (error := _refused(entry)) is not None
+                if (error := refusal_of(entry)) is not None
             ]
             self.asked += len(bad)
             self._hand_out(bad)
@@ -309,7 +260,7 @@ class Feed:
                 self._left_in_store = True
                 return
             await self._until_low()
-        self._hand_out([_item(entry) for entry in good])
+        self._hand_out([item_of(entry) for entry in good])
 
     async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> bool:
         """Register accounts; True when some were known, which of them only the store can tell."""

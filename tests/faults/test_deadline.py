@@ -19,7 +19,7 @@ SLACK = 0.05
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_no_call_outlives_its_deadline(seed: int) -> None:
-    """Fifty calls at a time; at most one may be late by more than 50 ms, which a busy machine can cause by itself."""
+    """Fifty calls at a time; at most one may be late by more than 50 ms beyond what the loop itself was late."""
     dice = random.Random(seed)
     endings = [close(), rst(), stall(), drip(good, every=0.01), write(json_http({}, 503)), write(json_http({}, 429))]
     scripts = [script(read_request(), delay(dice.random() * 0.2), dice.choice(endings), stall()) for _ in range(400)]
@@ -33,6 +33,15 @@ async def test_no_call_outlives_its_deadline(seed: int) -> None:
             await session.accounts.usage(ACCOUNT, timeout=budget)
         late.append(time.monotonic() - started - budget)
 
+    lags = [0.0]
+
+    async def watch_the_loop() -> None:
+        while True:
+            started = time.monotonic()
+            await asyncio.sleep(0.005)
+            lags.append(time.monotonic() - started - 0.005)
+
+    watching = asyncio.create_task(watch_the_loop())
     async with (
         FaultServer(*scripts) as server,
         AsyncPartnerSession(
@@ -41,5 +50,7 @@ async def test_no_call_outlives_its_deadline(seed: int) -> None:
     ):
         await asyncio.gather(*(one(session, dice.uniform(0.05, 0.6)) for _ in range(50)))
         assert session.stats().active == 0
-    assert sorted(late)[-2] <= SLACK
-    assert max(late) <= 4 * SLACK
+    watching.cancel()
+    await asyncio.wait([watching])
+    assert sorted(late)[-2] <= SLACK + max(lags)
+    assert max(late) <= 4 * SLACK + max(lags)

@@ -11,7 +11,8 @@ import pytest
 
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.models import Account
-from cyclr_async.usage.feed import Again, BadRecordHook, Feed, Item
+from cyclr_async.usage.feed import BadRecordHook, Feed
+from cyclr_async.usage.items import Again, Item
 from cyclr_async.usage.rows import RunScope
 from cyclr_async.usage.store import UsageStore
 from tests.usage.usage_make import account, good
