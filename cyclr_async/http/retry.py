@@ -22,6 +22,7 @@ _RETRY_COST: Final = 14
 _THROTTLED_COST: Final = 5
 _NOT_EXECUTED: Final = frozenset({425, 429})
 _TRANSIENT: Final = frozenset({408, 500, 502, 503, 504})
+_REFUSED: Final = frozenset({501, 505, 511})
 _DELTA_SECONDS: Final = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
 _HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2,8},? [0-9A-Za-z :-]{15,40}")
 
@@ -115,7 +116,11 @@ def backoff(attempt: int, *, base: float, cap: float, random: float) -> float:
 
 def _may_repeat(failure: Failure, safety: Safety, *, attempt: int, elapsed: float, policy: RetryPolicy) -> Verdict:
     if failure.kind == "status" and failure.status not in _TRANSIENT:
-        return Verdict.RETRY if failure.status in _NOT_EXECUTED else Verdict.FINAL
+        if failure.status in _NOT_EXECUTED:
+            return Verdict.RETRY
+        # A gateway has codes of its own for "the server did not answer me": the write may have been carried out.
+        own_5xx = (failure.status or 0) >= 500 and failure.status not in _REFUSED
+        return Verdict.UNKNOWN if own_5xx and safety is Safety.UNSAFE else Verdict.FINAL
     if safety is Safety.UNSAFE and failure.sent != "never":
         return Verdict.UNKNOWN
     if failure.at_most is not None and attempt >= failure.at_most:

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cyclr_async.cli import main
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cli_api import Api, Result, Run
+from tests.cli.cli_api import Api, Result, Run
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_api import Api, Run, call, spawn
-from test_conventions import on_a_terminal
 
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.progress import progress_line, showing
 from cyclr_async.usage.progress import Progress
 from cyclr_async.usage.rows import COLUMNS
+from tests.cli.cli_api import Api, Run, call, spawn
+from tests.cli.test_conventions import on_a_terminal
 
 
 def lines(text: str) -> list[dict[str, Any]]:

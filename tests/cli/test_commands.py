@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_api import Api, Run
+
+from tests.cli.cli_api import Api, Run
 
 ID = f"{3:032x}"
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import click
 import pytest
-from cli_api import SECRET, Api, Run, call, spawn
 
 from cyclr_async.cli.app import app
 from cyclr_async.cli.exits import Exit
 from cyclr_async.cli.options import Options
+from tests.cli.cli_api import SECRET, Api, Run, call, spawn
 
 ID = f"{3:032x}"
 

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_api import SECRET, Api, Result, Run, spawn
+
+from tests.cli.cli_api import SECRET, Api, Result, Run, spawn
 
 CONFIG = """
 default_profile = "live"

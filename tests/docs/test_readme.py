@@ -27,9 +27,11 @@ def test_example_runs_as_it_stands() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert re.search(
-        r"^redirect the browser to http://127\.0\.0\.1:\d+/account/signinwithtoken\?token=\*\*\*$", done.stdout, re.M
+        r"^redirect the browser to http://127\.0\.0\.1:\d+/account/signinwithtoken\?token=\*\*\*$",
+        done.stdout,
+        re.MULTILINE,
     )
-    assert len(re.findall(r"^.+ \d+ tasks$", done.stdout, re.M)) == 4  # three of the partner's and the new one
+    assert len(re.findall(r"^.+ \d+ tasks$", done.stdout, re.MULTILINE)) == 4  # three of the partner's and the new one
 
 
 def test_the_one_line_that_changes() -> None:

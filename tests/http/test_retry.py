@@ -32,7 +32,8 @@ R, F, U, X = Verdict.RETRY, Verdict.FINAL, Verdict.UNKNOWN, Verdict.EXHAUSTED
 NOT_EXECUTED = (425, 429)
 TRANSIENT = (408, 500, 502, 503, 504)
 FINAL = (300, 301, 302, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406, 409, 410, 411, 412, 413, 415, 418, 422, 423)
-FINAL_TOO = (424, 426, 428, 431, 451, 499, 501, 505, 506, 507, 508, 510, 511, 599)
+FINAL_TOO = (424, 426, 428, 431, 451, 499, 501, 505, 511)
+UNKNOWN_TO_WRITES = (506, 507, 508, 510, 520, 524, 529, 599)
 
 TABLE: list[tuple[FailureKind, Sent, int | None, tuple[Verdict, Verdict, Verdict]]] = [
     ("connect", "never", None, (R, R, R)),
@@ -46,6 +47,7 @@ TABLE: list[tuple[FailureKind, Sent, int | None, tuple[Verdict, Verdict, Verdict
     *(("status", "yes", status, (R, R, R)) for status in NOT_EXECUTED),
     *(("status", "yes", status, (R, R, U)) for status in TRANSIENT),
     *(("status", "yes", status, (F, F, F)) for status in FINAL + FINAL_TOO),
+    *(("status", "yes", status, (F, F, U)) for status in UNKNOWN_TO_WRITES),
 ]
 
 
