@@ -202,10 +202,10 @@ async def test_leaving_early_tells_of_a_store_that_could_not_keep_what_was_seen(
 @pytest.mark.stress
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_five_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    tally = kill_and_resume(2500, 5, tmp_path, seed=3)
+    tally = kill_and_resume(12_000, 5, tmp_path, seed=3, longest=0.4)
     assert tally.kills == 5
     assert (tally.lost, tally.doubled, tally.damaged) == (0, 0, "")
     # A batch, what was under way, and the account list.
     assert tally.asked_again_at_most <= 500 + 32 + 1
     with closing(sqlite3.connect(tmp_path / "usage.sqlite")) as store:
-        assert store.execute("SELECT status, asked, ok FROM run").fetchall() == [("complete", 2500, 2500)]
+        assert store.execute("SELECT status, asked, ok FROM run").fetchall() == [("complete", 12_000, 12_000)]
