@@ -34,17 +34,17 @@ _PUT_ACCOUNT: Final = """
     VALUES (?, ?, 'pending', 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _SET_ACCOUNT: Final = """
-    UPDATE item SET account_name = ?3, account_plan_id = ?4, account_audit_info = ?5, account = ?6
-    WHERE run_id = ?1 AND account_id = ?2 AND account IS NOT ?6 AND ?6 IS NOT NULL
+    UPDATE item SET account_name = ?, account_plan_id = ?, account_audit_info = ?, account = ?
+    WHERE run_id = ? AND account_id = ? AND account IS NOT ? AND ? IS NOT NULL
 """
 _SET_OK: Final = """
-    UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?3, updated_at = ?4, period_from = ?5,
-        observed_at = ?4, error = NULL, reason = NULL
-    WHERE run_id = ?1 AND account_id = ?2 AND (observed_at IS NULL OR observed_at <= ?4)
+    UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?, updated_at = ?, period_from = ?,
+        observed_at = ?, error = NULL, reason = NULL
+    WHERE run_id = ? AND account_id = ? AND (observed_at IS NULL OR observed_at <= ?)
 """
 _SET_FAILURE: Final = """
-    UPDATE item SET state = ?5, attempts = attempts + ?3, updated_at = ?4, error = ?6, reason = ?7
-    WHERE run_id = ?1 AND account_id = ?2 AND state <> 'ok'
+    UPDATE item SET state = ?, attempts = attempts + ?, updated_at = ?, error = ?, reason = ?
+    WHERE run_id = ? AND account_id = ? AND state <> 'ok'
 """
 # Told which index to use: left to itself SQLite walks the primary key, past every account that is done.
 _DUE: Final = """
@@ -89,7 +89,7 @@ class RunWriter:
         rows = [(self._run_id, *account) for account in accounts]
         new = max(0, self._connection.executemany(_PUT_ACCOUNT, rows).rowcount)
         if new < len(rows):
-            self._connection.executemany(_SET_ACCOUNT, rows)
+            self._connection.executemany(_SET_ACCOUNT, [_known(self._run_id, *account) for account in accounts])
         self._counts["asked"] += new
         return new
 
@@ -106,13 +106,14 @@ class RunWriter:
         if found is None:
             self.add([(row.account_id, *(row.account or (None, None, None, None)))])
         elif row.account is not None:
-            execute(_SET_ACCOUNT, (*where, *row.account))
+            execute(_SET_ACCOUNT, _known(*where, *row.account))
         before = "pending" if found is None else found[0]
         if row.observation is not None:
             execute(_PUT_OBSERVATION, row.observation)
-            execute(_SET_OK, (*where, row.attempts, row.updated_at, row.observation[1]))
+            at = row.updated_at
+            execute(_SET_OK, (row.attempts, at, row.observation[1], at, *where, at))
         elif before != "ok":
-            execute(_SET_FAILURE, (*where, row.attempts, row.updated_at, row.state, row.error, row.reason))
+            execute(_SET_FAILURE, (row.state, row.attempts, row.updated_at, row.error, row.reason, *where))
         else:
             return  # a usage is never given up for a later failure
         if before != "pending":
@@ -138,6 +139,11 @@ class RunWriter:
         """Return id, account JSON and attempts of accounts still to ask, ordered by id."""
         # No id is empty, so that the first page is the one after the empty id.
         return self._connection.execute(_DUE, (self._run_id, after or "", limit)).fetchall()
+
+
+def _known(run_id: object, account_id: object, *account: object) -> tuple[object, ...]:
+    """Return the parameters of ``_SET_ACCOUNT``."""
+    return (*account, run_id, account_id, account[-1], account[-1])
 
 
 @attrs.frozen
