@@ -30,7 +30,7 @@ Source = Iterable[str | Account] | AsyncIterable[str | Account]
 
 _LIST_AHEAD: Final = 5_000
 """Accounts of the list read ahead of the workers. Read more slowly than it is sent, it could be cut off."""
-_STORE_AHEAD: Final = 1_000
+_STORE_AHEAD: Final = 500
 """The same when a store takes what does not fit."""
 _BATCH: Final = 500
 _PAGE: Final = 500

@@ -146,7 +146,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         _log.warning("the file system of the store offers no shared memory; using a rollback journal instead of WAL")
         connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -1000")
+    connection.execute("PRAGMA cache_size = -500")
     connection.execute("PRAGMA journal_size_limit = 16777216")
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
     if fresh:
