@@ -7,7 +7,7 @@ survive pickle, copy and deepcopy, and hold no secret, no request and no aiohttp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Literal
 
 __all__ = [
     "AuthenticationError",
@@ -83,11 +83,6 @@ class CyclrError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         state = {name: value for name, value in self.__dict__.items() if name != "__notes__"}
         return _rebuild, (type(self), self.args, state)
-
-    def _about(self, *, request_id: str, attempts: int) -> Self:
-        self.request_id = request_id
-        self.attempts = attempts
-        return self
 
 
 class ConfigurationError(CyclrError, ValueError):
