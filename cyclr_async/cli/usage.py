@@ -82,7 +82,9 @@ def collect(
     if store is None and not simulated(options):
         store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
     words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
-    given = {"--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
+    place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
+    place |= {"--base-url": options.base_url, "--token-url": options.token_url}
+    given = {**place, "--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
     for name, value in given.items():
         words += [] if value is None else [name, str(value)]
     job = Job(store, from_date, _ids(accounts), limit, concurrency, None, shlex.join(words))
