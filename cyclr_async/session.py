@@ -7,7 +7,7 @@ import itertools
 import os
 import secrets
 import warnings
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
@@ -123,8 +123,9 @@ class AsyncPartnerSession:
         )  # fmt: skip
         secure = "https" in {self._root.scheme, self._token_url.scheme if self._token_url else "http"}
         self._pool = Pool(
-            needs_tls=secure, network=network, timeouts=self._timeouts, limits=limits, borrowed=client_session
-        )
+            origin=self._root, needs_tls=secure, network=network, timeouts=self._timeouts, limits=limits,
+            borrowed=client_session,
+        )  # fmt: skip
         self._watch = Watch()
         prefix = f"{secrets.token_hex(8)}-"
         numbers = itertools.count(1)
@@ -260,14 +261,17 @@ class AsyncPartnerSession:
         """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
         return stats_of(self._pipeline, self._pool, self._tokens)
 
-    async def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> T:
+    def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> Coroutine[Any, Any, T]:
         """Carry out a call; resources and the bulk collection use it."""
         if timeout is not None:
             timeout = check_timeout(timeout)
         if self._loop is None or not self._pool.is_open:
-            await self._ready()
-        else:
-            self._check()
+            return self._send_first(call, timeout, effort)
+        self._check()
+        return self._pipeline.run(call, timeout=timeout, effort=effort)
+
+    async def _send_first(self, call: Call[T], timeout: float | None, effort: Effort | None) -> T:
+        await self._ready()
         return await self._pipeline.run(call, timeout=timeout, effort=effort)
 
     @asynccontextmanager
@@ -277,10 +281,6 @@ class AsyncPartnerSession:
         await self._ready()
         async with self._pipeline.stream(call, timeout=timeout) as stream:
             yield stream
-
-    def effort(self, policy: RetryPolicy) -> Effort:
-        """Return another way of trying, without a retry budget, for bulk work."""
-        return Effort(policy, None)
 
     async def _exchange(self, form: Mapping[str, str], repeatable: bool) -> AccessToken:
         if self._token_url is None:

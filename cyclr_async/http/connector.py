@@ -6,9 +6,10 @@ import select
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 import aiohttp
+
+from cyclr_async.http.watch import Scope, Watch
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -16,27 +17,26 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-    from cyclr_async.http.watch import Scope
-
 __all__ = ["Attempt", "GuardedConnector", "SecondSend", "current_attempt"]
 
 _HAS_POLL: Final = hasattr(select, "poll")
 
 
-class Attempt:
-    """What is known of one HTTP attempt while it runs, and how long it may stay silent.
+class Attempt(Scope):
+    """The time limit of one HTTP attempt, and what is known of it while it runs.
 
     Args:
-        scope: the time limit of the attempt.
+        watch: the time limits in force.
+        seconds: until the first sign of life.
         read: seconds between two signs of life.
         ends: when the attempt ends at the latest, on the clock of ``now``.
         now: monotonic seconds.
     """
 
-    __slots__ = ("_ends", "_now", "_read", "_scope", "connected", "status")
+    __slots__ = ("_ends", "_now", "_read", "connected", "status")
 
-    def __init__(self, scope: Scope, *, read: float, ends: float, now: Callable[[], float]) -> None:
-        self._scope = scope
+    def __init__(self, watch: Watch, seconds: float, *, read: float, ends: float, now: Callable[[], float]) -> None:
+        super().__init__(watch, seconds)
         self._read = read
         self._ends = ends
         self._now = now
@@ -48,7 +48,7 @@ class Attempt:
     def alive(self) -> None:
         """Note a sign of life: from here the server may be silent for the read limit again."""
         left = self._ends - self._now()
-        self._scope.extend(min(self._read, left) if left > 0 else 0.0)
+        self.extend(min(self._read, left) if left > 0 else 0.0)
 
 
 current_attempt: Final[ContextVar[Attempt | None]] = ContextVar("cyclr_async_attempt", default=None)
@@ -69,25 +69,35 @@ class GuardedConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._known: WeakKeyDictionary[ResponseHandler, Callable[[float], object]] = WeakKeyDictionary()
+        self._known: dict[ResponseHandler, Callable[[float], object]] = {}
         self.created = 0
         self.reused = 0
         self.dropped = 0
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
         """Return a connection that is new, or idle and silent since its last answer."""
-        attempt = current_attempt.get()
+        return await self.acquire(req, timeout, current_attempt.get(), traces)
+
+    async def acquire(
+        self,
+        req: ClientRequest,
+        timeout: aiohttp.ClientTimeout,
+        attempt: Attempt | None,
+        traces: list[Trace] | None = None,
+    ) -> Connection:
+        """Do what :meth:`connect` does, for an attempt that is named."""
         if attempt is not None and attempt.connected:
             raise SecondSend
         while True:
-            connection = await super().connect(req, traces, timeout)
+            connection = await super().connect(req, traces or [], timeout)
             protocol = connection.protocol
-            poll = self._known.get(protocol) if protocol is not None else None
+            poll = None if protocol is None else self._known.get(protocol)
             if protocol is None or poll is None:
                 self.created += 1
                 if attempt is not None:
                     attempt.alive()
                 if protocol is not None and not self.force_close:
+                    self._forget_closed()
                     self._known[protocol] = _poll_of(protocol)
                 break
             if not (protocol.should_close or poll(0)):
@@ -98,6 +108,11 @@ class GuardedConnector(aiohttp.TCPConnector):
         if attempt is not None:
             attempt.connected = True
         return connection
+
+    def _forget_closed(self) -> None:
+        """Forget the connections that are gone. Looked for when one is made, which is rare."""
+        for protocol in [protocol for protocol in self._known if protocol.transport is None]:
+            del self._known[protocol]
 
 
 def _poll_of(protocol: ResponseHandler) -> Callable[[float], object]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from yarl import URL
 
@@ -84,14 +84,16 @@ class Pipeline:
         self._timeouts = timeouts
         self._next_id = next_id
         self._on_event = on_event
-        self._place = (origin.scheme, origin.raw_host, origin.port)
+        self._place = (origin.scheme, origin.raw_authority)
         self.effort = effort
         self.limiter = limiter
         self.tokens: TokenKeeper
         self.counters = Counters()
         self._idle: asyncio.Event | None = None
 
-    async def run(self, call: Call[T], *, timeout: float | None = None, effort: Effort | None = None) -> T:
+    def run(
+        self, call: Call[T], *, timeout: float | None = None, effort: Effort | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Carry out a call.
 
         Args:
@@ -103,7 +105,7 @@ class Pipeline:
             CyclrError: what went wrong. Besides cancellation nothing else comes from here, except what a token provider
                 or an ``on_token`` of the user raises.
         """
-        return await self._loop(call, self._transport.exchange, timeout, effort or self.effort)
+        return self._loop(call, self._transport.exchange, timeout, effort or self.effort)
 
     @asynccontextmanager
     async def stream(self, call: Call[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
@@ -178,18 +180,20 @@ class Pipeline:
         begun = self._clock.now()
         timeouts = self._timeouts
         ends = min(progress.deadline, begun + timeouts.attempt)
-        scope = self._watch.limit(max(min(ends - begun, max(timeouts.connect, timeouts.read)), 0.0))
-        state = Attempt(scope, read=timeouts.read, ends=ends, now=self._clock.now)
+        silence = max(timeouts.connect, timeouts.read)
+        state = Attempt(
+            self._watch, max(min(ends - begun, silence), 0.0), read=timeouts.read, ends=ends, now=self._clock.now
+        )
         outcome: R | CyclrError
         progress.attempts += 1
         self.counters.attempts += 1
         try:
-            with scope:
+            with state:
                 outcome = await attempt(call, progress.header, progress.request_id, state)
         except CyclrError as error:
             outcome = error
         except TimeoutError:
-            if not scope.expired:
+            if not state.expired:
                 raise
             outcome = self._timed_out(call, progress, state)
         except asyncio.CancelledError:
@@ -212,7 +216,7 @@ class Pipeline:
         """Take a slot and a token if both are at hand, which is the usual case."""
         if not call.authorized:
             return True
-        if (call.url.scheme, call.url.raw_host, call.url.port) != self._place:
+        if (call.url.scheme, call.url.raw_authority) != self._place:
             raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the API's")
         if not self.limiter.try_acquire():
             return False

@@ -17,6 +17,7 @@ from cyclr_async._version import __version__
 from cyclr_async.config import Limits, Timeouts
 from cyclr_async.errors import ConfigurationError, SessionClosedError
 from cyclr_async.http.connector import GuardedConnector
+from cyclr_async.http.fastpath import FastPath
 from cyclr_async.secret import SecretUrl
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Pool:
     On a new connection the question does not arise.
 
     Args:
+        origin: scheme, host and port of the API.
         needs_tls: False when every URL is plain http on a loopback host: then no TLS context is built.
         network: proxy, certificates, trace configurations.
         timeouts: for connecting and reading.
@@ -94,9 +96,10 @@ class Pool:
     """
 
     def __init__(
-        self, *, needs_tls: bool, network: Network, timeouts: Timeouts, limits: Limits,
+        self, *, origin: URL, needs_tls: bool, network: Network, timeouts: Timeouts, limits: Limits,
         borrowed: aiohttp.ClientSession | None,
     ) -> None:  # fmt: skip
+        self._origin = origin
         self._needs_tls = needs_tls
         self._network = network
         self._limits = limits
@@ -108,6 +111,8 @@ class Pool:
         self.proxy = URL(network.proxy.reveal()) if network.proxy is not None else None
         self.reads: aiohttp.ClientSession | None = borrowed
         self.writes: aiohttp.ClientSession | None = borrowed
+        self.fast: FastPath | None = None
+        """For reads, where nothing needs the layers of a session: no proxy, no tracing, no session of the caller."""
         self._connectors: list[GuardedConnector] = []
 
     @property
@@ -166,8 +171,12 @@ class Pool:
             {"keepalive_timeout": self._limits.keepalive} if self._limits.reuse_connections else {"force_close": True}
         )
         # The limiter bounds the connections; a second bound in the pool would only make calls queue twice.
-        self.reads = self._session(GuardedConnector(limit=0, **reuse, **secure))
+        connector = GuardedConnector(limit=0, **reuse, **secure)
+        self.reads = self._session(connector)
         self.writes = self._session(GuardedConnector(limit=0, force_close=True, **secure))
+        # Asked of the session, because instrumentation adds trace configurations behind everybody's back.
+        if self.proxy is None and not self.reads.trace_configs:
+            self.fast = FastPath(self.reads, connector, self._origin, HEADERS, self.timeout)
 
     def _session(self, connector: GuardedConnector) -> aiohttp.ClientSession:
         self._connectors.append(connector)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import aiohttp
 
@@ -20,6 +20,7 @@ from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.connector import Attempt, SecondSend, current_attempt
 from cyclr_async.http.failures import error_from_response
+from cyclr_async.http.fastpath import REQUEST_ID, Response
 from cyclr_async.http.mapping import FOREIGN, translate
 from cyclr_async.http.pool import HEADERS, Pool
 from cyclr_async.http.watch import Scope, Watch
@@ -29,7 +30,6 @@ __all__ = ["REQUEST_ID", "Transport"]
 
 T = TypeVar("T")
 
-REQUEST_ID: Final = "X-Request-Id"
 _USUAL_TYPES: Final = frozenset({"application/json", "application/json; charset=utf-8"})
 _ERROR_BODY: Final = 64 * 1024
 
@@ -80,6 +80,7 @@ class Transport:
                         reader.feed(chunk)
                     return reader.close()
                 else:
+                    # The body stays out of this frame, which is part of the traceback of an error.
                     return call.decode(Answer(status, response.headers, await self._body(call, response, attempt)))
             finally:
                 # After the last byte this does nothing: the connection is back in the pool already.
@@ -120,9 +121,17 @@ class Transport:
             failed = self._unusable(error, call, attempt)
         raise failed
 
-    async def _send(
+    def _send(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> aiohttp.ClientResponse:  # fmt: skip
+    ) -> Coroutine[Any, Any, Response]:  # fmt: skip
+        pool = self._pool
+        if pool.fast is not None and call.method == "GET" and not pool.closed and pool.fast.leads_to(call.url):
+            return pool.fast.get(call.url, request_id, authorization, attempt)
+        return self._through_session(call, authorization, request_id, attempt)
+
+    async def _through_session(
+        self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
+    ) -> Response:  # fmt: skip
         pool = self._pool
         session = pool.writes if call.safety is Safety.UNSAFE else pool.reads
         if session is None or pool.closed:
@@ -148,7 +157,7 @@ class Transport:
         finally:
             current_attempt.reset(token)
 
-    def _check(self, call: Call[T], response: aiohttp.ClientResponse, request_id: str) -> None:
+    def _check(self, call: Call[T], response: Response, request_id: str) -> None:
         status = response.status
         if not 200 <= status <= 599:
             raise ProtocolError(f"{call.name}: the server answered with the status {status}", sent="yes", status=status)
@@ -160,7 +169,7 @@ class Transport:
         if status < 300 and call.reader is not None:
             self._check_type(call, response)
 
-    def _check_type(self, call: Call[T], response: aiohttp.ClientResponse) -> None:
+    def _check_type(self, call: Call[T], response: Response) -> None:
         if not call.json:
             return
         given = response.headers.get("Content-Type")
@@ -172,28 +181,26 @@ class Transport:
                 f"{call.name}: the answer is not JSON: its content type says otherwise", expected="application/json"
             )
 
-    async def _body(self, call: Call[T], response: aiohttp.ClientResponse, attempt: Attempt) -> bytes:
-        limit = self._body_limit
+    async def _body(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
         content = response.content
-        body = await content.readany()
-        if not content.at_eof() or len(body) > limit:
+        # A short answer arrives whole, as a rule.
+        body = content.read_nowait() if content.is_eof() else await content.readany()
+        if not content.at_eof() or len(body) > self._body_limit:
             pieces = bytearray(body)
-            while len(pieces) <= limit and (chunk := await content.readany()):
+            while len(pieces) <= self._body_limit and (chunk := await content.readany()):
                 attempt.alive()
                 pieces += chunk
-            if len(pieces) > limit:
+            if len(pieces) > self._body_limit:
                 raise ResponseTooLargeError(
-                        f"{call.name}: the answer is larger than Limits.response_bytes ({limit} bytes)",
-                        sent="yes", status=response.status,
-                    )  # fmt: skip
+                    f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
+                    sent="yes", status=response.status,
+                )  # fmt: skip
             body = bytes(pieces)
         if body:
             self._check_type(call, response)
         return body
 
-    async def _refusal(
-        self, call: Call[T], response: aiohttp.ClientResponse, authorization: HiddenStr | None
-    ) -> CyclrError:
+    async def _refusal(self, call: Call[T], response: Response, authorization: HiddenStr | None) -> CyclrError:
         body = await self._error_body(response)
         hidden = [secret.reveal() for secret in call.secrets]
         if authorization is not None:
@@ -203,7 +210,7 @@ class Transport:
             quote=call.authorized,
         )  # fmt: skip
 
-    async def _error_body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _error_body(self, response: Response) -> bytes:
         pieces = bytearray()
         async for chunk in response.content.iter_any():
             pieces += chunk
@@ -248,7 +255,7 @@ class Stream:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: Response,
         translated: Callable[[BaseException], CyclrError],
         limit: Callable[[], Scope],
     ) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import CyclrError, DecodeError, InvalidArgumentError, OutcomeUnknownError
 from cyclr_async.http.call import Answer, Call, Safety
+from cyclr_async.http.retry import Effort
 from cyclr_async.models import Account, AccountUsage
 from cyclr_async.resources.base import ListReader, Resource, body_of, id_of, text
 from cyclr_async.resources.base import model as model_of
@@ -31,7 +32,7 @@ __all__ = ["Accounts"]
 
 BadRecordHook = Callable[[int, DecodeError], object]
 _USAGE = model_of(AccountUsage)
-_ONE_ATTEMPT = RetryPolicy(attempts=1, retry_after_cap=900.0)
+_ONE_ATTEMPT = Effort(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
 """A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
 _BULK_TIMEOUT = 3600.0
 """Seconds for one account, pauses and queueing included; an attempt is bounded by ``Timeouts.attempt``."""
@@ -274,10 +275,9 @@ class Accounts(Resource):
             raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {passes!r}")
         if account_ids is not None:
             collector.check_ids(account_ids)
-        effort = self._sender.effort(_ONE_ATTEMPT)
 
-        async def fetch(account_id: str) -> AccountUsage:
-            return await self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, effort)
+        def fetch(account_id: str) -> Awaitable[AccountUsage]:
+            return self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, _ONE_ATTEMPT)
 
         return collector.Collection(
             fetch, self.iter if account_ids is None else account_ids, clock=self._sender.clock,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 from yarl import URL
 
-from cyclr_async.config import Limits, RetryPolicy
+from cyclr_async.config import Limits
 from cyclr_async.errors import DecodeError, InvalidArgumentError
 from cyclr_async.http.call import Answer, Call
 from cyclr_async.http.clock import Clock
@@ -56,11 +56,7 @@ class Sender(Protocol):
         """How widely the API may be used."""
         ...
 
-    def effort(self, policy: RetryPolicy) -> Effort:
-        """Return another way of trying."""
-        ...
-
-    async def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> T:
+    def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> Coroutine[Any, Any, T]:
         """Carry out a call."""
         ...
 

@@ -38,7 +38,7 @@ async def client(**options: bool) -> AsyncIterator[tuple[aiohttp.ClientSession, 
 
 def fresh() -> Attempt:
     """An attempt with more time than any test needs."""
-    return Attempt(Watch().limit(60.0), read=60.0, ends=time.monotonic() + 60.0, now=time.monotonic)
+    return Attempt(Watch(), 60.0, read=60.0, ends=time.monotonic() + 60.0, now=time.monotonic)
 
 
 async def get(session: aiohttp.ClientSession, url: str, attempt: Attempt | None = None) -> str:
