@@ -160,14 +160,16 @@ class AdaptiveLimit:
         self._decreased_at = float("-inf")
         self.limit = max(1, min(start, ceiling))
 
-    def succeeded(self) -> None:
-        """Count one success."""
+    def succeeded(self) -> bool:
+        """Count one success; True when the limit has grown."""
         if self.limit >= self._ceiling:
-            return
+            return False
         self._successes += 1
-        if self._successes >= self.limit:
-            self._successes = 0
-            self.limit = min(self._ceiling, self.limit * 2 if self._slow_start else self.limit + 1)
+        if self._successes < self.limit:
+            return False
+        self._successes = 0
+        self.limit = min(self._ceiling, self.limit * 2 if self._slow_start else self.limit + 1)
+        return True
 
     def overloaded(self, now: float) -> None:
         """Count one sign of overload: a 429 or 503, or a time-out."""

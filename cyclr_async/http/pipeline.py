@@ -82,6 +82,7 @@ class Pipeline:
         self._clock = clock
         self._watch = watch
         self._timeouts = timeouts
+        self._silence = max(timeouts.connect, timeouts.read)
         self._next_id = next_id
         self._on_event = on_event
         self._place = (origin.scheme, origin.raw_authority)
@@ -178,12 +179,9 @@ class Pipeline:
         if not self._entered(call, progress):
             await self._enter(call, progress)
         begun = self._clock.now()
-        timeouts = self._timeouts
-        ends = min(progress.deadline, begun + timeouts.attempt)
-        silence = max(timeouts.connect, timeouts.read)
-        state = Attempt(
-            self._watch, max(min(ends - begun, silence), 0.0), read=timeouts.read, ends=ends, now=self._clock.now
-        )
+        ends = min(progress.deadline, begun + self._timeouts.attempt)
+        limit = max(min(ends - begun, self._silence), 0.0)
+        state = Attempt(self._watch, limit, read=self._timeouts.read, ends=ends, now=self._clock.now)
         outcome: R | CyclrError
         progress.attempts += 1
         self.counters.attempts += 1

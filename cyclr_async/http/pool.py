@@ -192,6 +192,7 @@ class Pool:
     async def close(self) -> None:
         """Close what this pool opened; a borrowed session stays open. May be called again."""
         self._closed = True
+        self.fast = None
         if self._opening is not None:
             await asyncio.wait([self._opening])
         if self.borrowed is None:

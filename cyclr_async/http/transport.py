@@ -124,9 +124,9 @@ class Transport:
     def _send(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> Coroutine[Any, Any, Response]:  # fmt: skip
-        pool = self._pool
-        if pool.fast is not None and call.method == "GET" and not pool.closed and pool.fast.leads_to(call.url):
-            return pool.fast.get(call.url, request_id, authorization, attempt)
+        fast = self._pool.fast
+        if fast is not None and call.method == "GET" and fast.leads_to(call.url):
+            return fast.get(call.url, request_id, authorization, attempt)
         return self._through_session(call, authorization, request_id, attempt)
 
     async def _through_session(

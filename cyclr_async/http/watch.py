@@ -32,15 +32,12 @@ class Watch:
         """Return a context manager that raises TimeoutError when its body takes longer than this."""
         return Scope(self, seconds)
 
-    def bucket(self, seconds: float) -> int:
-        """Return the bucket of a moment so many seconds from now."""
+    def add(self, scope: Scope, seconds: float) -> int:
+        """Put a limit in force, so many seconds from now, and return its bucket."""
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
-        return int((loop.time() + seconds) * _TICKS) + 1
-
-    def add(self, scope: Scope, bucket: int) -> None:
-        """Put a limit in force."""
+        bucket = int((loop.time() + seconds) * _TICKS) + 1
         members = self._buckets.get(bucket)
         if members is None:
             self._buckets[bucket] = {scope}
@@ -48,6 +45,7 @@ class Watch:
                 self._arm(bucket)
         else:
             members.add(scope)
+        return bucket
 
     def discard(self, scope: Scope, bucket: int) -> None:
         """Take a limit out of force."""
@@ -98,17 +96,14 @@ class Scope:
             raise RuntimeError("a time limit needs a task")
         self._task = task
         self._cancelling = task.cancelling()
-        self._bucket = self._watch.bucket(self._seconds)
-        self._watch.add(self, self._bucket)
+        self._bucket = self._watch.add(self, self._seconds)
         return self
 
     def extend(self, seconds: float) -> None:
         """Begin the limit anew, from now."""
-        bucket = self._watch.bucket(seconds)
-        if bucket != self._bucket and not self.expired:
+        if not self.expired:
             self._watch.discard(self, self._bucket)
-            self._bucket = bucket
-            self._watch.add(self, bucket)
+            self._bucket = self._watch.add(self, seconds)
 
     def expire(self) -> None:
         """Interrupt the body."""

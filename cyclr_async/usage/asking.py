@@ -69,11 +69,16 @@ class Asker:
         if item.refused is not None:
             return UsageOutcome(account_id=item.account_id, error=item.refused)
         while True:
-            answer, counted = await self._ask(item)
+            probe = await self._probe() if self.breaker.is_open else False
+            answer = await self._call(item.account_id, probe=probe)
+            if not isinstance(answer, InvalidArgumentError):  # otherwise nothing was sent
+                item.attempts += 1
             if not isinstance(answer, CyclrError):
+                self._collected(item)
                 return UsageOutcome(
                     account_id=item.account_id, usage=answer, account=item.account, attempts=item.attempts
                 )
+            counted = self._counted(answer)
             item.tries += counted
             if counted and item.tries < _TRIES:
                 wait = backoff(max(1, int(item.tries)), base=0.5, cap=20.0, random=self._clock.random())
@@ -86,37 +91,37 @@ class Asker:
                     account_id=item.account_id, error=answer, account=item.account, attempts=item.attempts
                 )
 
-    async def _ask(self, item: Item) -> tuple[AccountUsage | CyclrError, float]:
-        """Make one attempt. Returns the usage or the error, and how much a failure counts against the account.
-
-        0 with an error is final, unless an outage began, which counts against nobody.
-        """
+    async def _probe(self) -> bool:
+        """Wait out an outage; True when the next request is to show whether it is over."""
         probe = await self.breaker.enter()
         while probe and (witness := await self._witness()) is not None:
             answer = await self._call(witness, probe=True)
             if isinstance(answer, CyclrError) and ends_the_run(answer):
                 raise answer
             probe = await self.breaker.enter()
-        answer = await self._call(item.account_id, probe=probe)
-        if not isinstance(answer, InvalidArgumentError):  # otherwise nothing was sent
-            item.attempts += 1
-        if not isinstance(answer, CyclrError):
-            self._known_good = item.account_id
-            self.guard.ok()
-            limit = self.adaptive.limit
-            self.adaptive.succeeded()
-            if self.adaptive.limit > limit:
-                self._may_do_more()
-            return answer, 0
-        if ends_the_run(answer):
-            raise answer
-        if isinstance(answer, RateLimitedError):
+        return probe
+
+    def _collected(self, item: Item) -> None:
+        self._known_good = item.account_id
+        self.guard.ok()
+        if self.adaptive.succeeded():
+            self._may_do_more()
+
+    def _counted(self, error: CyclrError) -> float:
+        """Return how much a failure counts against the account. 0 is final, unless an outage has begun.
+
+        Raises:
+            CyclrError: it concerns the whole run.
+        """
+        if ends_the_run(error):
+            raise error
+        if isinstance(error, RateLimitedError):
             # The session pauses by itself. Being told to slow down is hardly the fault of the account.
-            return answer, 0.25
-        if is_service_fault(answer):
-            return answer, 0 if self.breaker.is_open else 1
-        self.guard.denied(answer)
-        return answer, 0
+            return 0.25
+        if is_service_fault(error):
+            return 0 if self.breaker.is_open else 1
+        self.guard.denied(error)
+        return 0
 
     async def _call(self, account_id: str, *, probe: bool) -> AccountUsage | CyclrError:
         """Ask once, and tell the breaker and the adaptive limit how it went."""
@@ -131,26 +136,32 @@ class Asker:
             raise
         finally:
             self.in_flight -= 1
-        if isinstance(answer, CyclrError) and is_service_fault(answer):
+        if not isinstance(answer, CyclrError):
+            self.breaker.ok(probe=probe)
+        else:
+            self._failed(answer, probe=probe)
+        return answer
+
+    def _failed(self, error: CyclrError, *, probe: bool) -> None:
+        if is_service_fault(error):
             self.breaker.fault(probe=probe)
-            if isinstance(answer, TimeoutError) or getattr(answer, "status", None) == 503:
+            if isinstance(error, TimeoutError) or getattr(error, "status", None) == 503:
                 self.adaptive.overloaded(self._clock.now())
-        elif isinstance(answer, RateLimitedError):
+        elif isinstance(error, RateLimitedError):
             self.breaker.abandon(probe=probe)
             self.adaptive.overloaded(self._clock.now())
-        elif isinstance(answer, InvalidArgumentError) or (isinstance(answer, CyclrError) and ends_the_run(answer)):
+        elif isinstance(error, InvalidArgumentError) or ends_the_run(error):
             self.breaker.abandon(probe=probe)
         else:
             self.breaker.ok(probe=probe)
-        return answer
 
     async def _witness(self) -> str | None:
         """Return an account that answered before: if it fails now, then it is the service and not the account."""
         if self._known_good is None and self.store is not None:
-            self._known_good = await asyncio.to_thread(_collected, self.store.path, self.store.run_id)
+            self._known_good = await asyncio.to_thread(_first_collected, self.store.path, self.store.run_id)
         return self._known_good
 
 
-def _collected(path: Path, run_id: int) -> str | None:
+def _first_collected(path: Path, run_id: int) -> str | None:
     with UsageReader(path) as reader:
         return next((row.account_id for row in reader.rows(run_id) if row.state == "ok"), None)

@@ -126,7 +126,7 @@ class Collection:
     async def __anext__(self) -> UsageOutcome:
         if self._main is None:
             raise ConfigurationError("a collection runs inside its block: async with ... as run, then async for")
-        outcome = await self._results.take()
+        outcome = self._results.poll() or await self._results.take()
         if outcome is None:
             raise StopAsyncIteration
         return outcome
@@ -224,15 +224,20 @@ class Collection:
                 if items.exhausted:
                     return
                 await self._until_needed()
-            item = await items.next()
+            item = items.poll() or await items.next()
             if item is None:
                 self._release_idle()
                 return
             outcome = await self._asker.settle(item, may_defer=later_pass)
             if outcome is None:
                 self._deferred.append(item)
-            else:
-                await self._deliver(item, outcome)
+                continue
+            if self._store is not None and item.refused is None:
+                await self._store.record(outcome)
+            self._count(item, outcome)
+            self._results.add(outcome)
+            if self._results.full:
+                await self._results.until_room()
 
     async def _until_needed(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -251,9 +256,7 @@ class Collection:
             self._asker.adaptive.restart()
         self._tell(always=True)
 
-    async def _deliver(self, item: Item, outcome: UsageOutcome) -> None:
-        if self._store is not None and item.refused is None:
-            await self._store.record(outcome)
+    def _count(self, item: Item, outcome: UsageOutcome) -> None:
         if outcome.ok:
             self._counts["ok"] += 1
             self._feed.collected(item)
@@ -264,7 +267,6 @@ class Collection:
         else:
             self._counts["failed"] += 1
         self._tell()
-        await self._results.put(outcome)
 
     def _tell(self, *, always: bool = False) -> None:
         if self._on_progress is None:

@@ -203,6 +203,24 @@ class Feed:
         self._problem = self._problem or error
 
     async def _pull(self, source: Source) -> None:
+        await (self._follow(source) if isinstance(source, AsyncIterable) else self._read_plain(source))
+
+    async def _read_plain(self, source: Iterable[str | Account]) -> None:
+        batch: list[str | Account] = []
+        try:
+            for entry in source:
+                batch.append(entry)
+                if len(batch) >= self._batch:
+                    full, batch = batch, []
+                    await self._take(full)
+        except Exception:
+            if batch:  # what the source gave before it raised is asked for
+                await self._take(batch)
+            raise
+        if batch:
+            await self._take(batch)
+
+    async def _follow(self, source: AsyncIterable[str | Account]) -> None:
         """Register what arrives in batches of what is there, so that nothing waits for a batch to fill."""
         reader = asyncio.get_running_loop().create_task(self._read(source), name="cyclr-async-source")
         reader.add_done_callback(lambda _: self._arrived.set())
@@ -221,14 +239,10 @@ class Feed:
                 reader.cancel()
                 await asyncio.wait([reader])
 
-    async def _read(self, source: Source) -> None:
+    async def _read(self, source: AsyncIterable[str | Account]) -> None:
         try:
-            if isinstance(source, AsyncIterable):
-                async for entry in source:
-                    await self._arrive(entry)
-            else:
-                for entry in source:
-                    await self._arrive(entry)
+            async for entry in source:
+                await self._arrive(entry)
         finally:
             if isinstance(source, AsyncGenerator):
                 await source.aclose()

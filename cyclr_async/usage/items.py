@@ -56,6 +56,10 @@ class Again:
         """True when there is nothing left to hand out."""
         return not self._items
 
+    def poll(self) -> Item | None:
+        """Return the next item if one is at hand."""
+        return self._items.popleft() if self._items else None
+
     async def next(self) -> Item | None:
         """Return the next item; None when there are no more."""
-        return self._items.popleft() if self._items else None
+        return self.poll()

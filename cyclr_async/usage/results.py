@@ -17,24 +17,40 @@ class Results:
         room: how many may wait for the consumer before the workers do.
     """
 
-    __slots__ = ("_arrived", "_outcomes", "_producers", "_room", "ended", "failure")
+    __slots__ = ("_consumers", "_outcomes", "_producers", "_room", "ended", "failure")
 
     def __init__(self, room: int) -> None:
         self._room = room
         self._outcomes: deque[UsageOutcome] = deque()
         self._producers: deque[asyncio.Future[None]] = deque()
-        self._arrived = asyncio.Event()
+        self._consumers: deque[asyncio.Future[None]] = deque()
         self.ended = False
         self.failure: BaseException | None = None
 
-    async def put(self, outcome: UsageOutcome) -> None:
-        """Add an outcome, then wait until the consumer has caught up. A cancelled call has added it all the same."""
+    @property
+    def full(self) -> bool:
+        """Whether producers should wait for the consumer."""
+        return len(self._outcomes) >= self._room
+
+    def add(self, outcome: UsageOutcome) -> None:
+        """Add an outcome; then wait with :meth:`until_room` if the line is full."""
         self._outcomes.append(outcome)
-        self._arrived.set()
-        while len(self._outcomes) >= self._room:
-            producer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._producers.append(producer)
-            await producer
+        if self._consumers:
+            _wake_one(self._consumers)
+
+    async def until_room(self) -> None:
+        """Wait until the consumer has caught up."""
+        while self.full:
+            await _wait_in(self._producers)
+
+    def poll(self) -> UsageOutcome | None:
+        """Return the next outcome if one is at hand."""
+        if not self._outcomes:
+            return None
+        outcome = self._outcomes.popleft()
+        if self._producers and not self.full:
+            _wake_one(self._producers)
+        return outcome
 
     async def take(self) -> UsageOutcome | None:
         """Return the next outcome, waiting for it; None at the end.
@@ -48,24 +64,37 @@ class Results:
                     failure, self.failure = self.failure, None
                     raise failure
                 return None
-            self._arrived.clear()
-            await self._arrived.wait()
-        outcome = self._outcomes.popleft()
-        while self._producers and len(self._outcomes) < self._room:
-            producer = self._producers.popleft()
-            if not producer.done():
-                producer.set_result(None)
-                break
-        return outcome
+            await _wait_in(self._consumers)
+        return self.poll()
 
     def end(self, failure: BaseException | None) -> None:
         """Tell the consumer that nothing more will come, and why if it should not be so."""
         self.failure = failure
         self.ended = True
-        self._arrived.set()
+        while self._consumers:
+            _wake_one(self._consumers)
 
     def drain(self) -> list[UsageOutcome]:
         """Return the outcomes that are left, and forget them."""
         outcomes = list(self._outcomes)
         self._outcomes.clear()
         return outcomes
+
+
+async def _wait_in(line: deque[asyncio.Future[None]]) -> None:
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    line.append(waiter)
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        if waiter.done() and not waiter.cancelled():
+            _wake_one(line)  # the turn of somebody who left is that of the next
+        raise
+
+
+def _wake_one(line: deque[asyncio.Future[None]]) -> None:
+    while line:
+        waiter = line.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
+            return
