@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 from yarl import URL
 
+from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.connector import Attempt, GuardedConnector
 from cyclr_async.secret import HiddenBytes, HiddenStr
 
@@ -108,12 +109,12 @@ class FastPath:
             attempt: told when a connection is handed over.
 
         Raises:
-            ValueError: the URL has characters that cannot stand in a request line; nothing was sent.
+            InvalidArgumentError: the URL has characters that cannot stand in a request line; nothing was sent.
             aiohttp.ClientError: no connection, or no answer that is HTTP.
         """
         target = url.raw_path_qs
         if not (target.isascii() and target.isprintable()) or " " in target:
-            raise ValueError("the URL is not percent-encoded")
+            raise InvalidArgumentError("the URL is not percent-encoded, so it cannot stand in a request line")
         connection = await self._connector.acquire(self._request, self._timeout, attempt)
         received = False
         try:

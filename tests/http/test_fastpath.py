@@ -1,0 +1,266 @@
+"""The fast path over real sockets: it sends what a session would send, and ends as a session would end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from cyclr_async import AsyncPartnerSession, CyclrError, InvalidArgumentError, Limits, ProtocolError, RetryPolicy
+from cyclr_async.http.connector import Attempt, GuardedConnector
+from cyclr_async.http.fastpath import FastPath
+from cyclr_async.http.watch import Watch
+from tests.faults.answers import ACCOUNT, account_id, good, json_http, task_count
+from tests.faults.matrix import after, partner
+from tests.faults.rows import HARMLESS, LASTING
+from tests.faults.server import FaultServer, Link, Request, Script, answer, script, write
+from tests.resources.recorder import Recorder, reply
+from tests.support.canary import BEARER
+
+_USAGE = '{"TaskCount":1,"CycleCount":1,"FromDate":"2016-12-09T16:23:08","ToDate":"2017-01-08T16:23:08"}'
+
+
+def through_session() -> dict[str, Any]:
+    """The option that takes reads off the fast path: somebody listens to aiohttp."""
+    return {"trace_configs": [aiohttp.TraceConfig()]}
+
+
+WAYS: list[Any] = [pytest.param({}, id="fast"), pytest.param(through_session(), id="session")]
+
+
+async def _heard(**options: Any) -> tuple[str, dict[str, str]]:
+    async with Recorder(reply(_USAGE)) as server, partner(server.base_url, **options) as session:
+        await session.accounts.usage(ACCOUNT)
+        assert (session._pool.fast is None) is ("trace_configs" in options)
+        (heard,) = server.heard
+        return heard.line, {**heard.headers, "x-request-id": "", "host": heard.headers["host"].partition(":")[0]}
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(reuse_connections=False)], ids=["reuse", "safe"])
+async def test_it_sends_what_a_session_sends(limits: Limits) -> None:
+    line, headers = await _heard(limits=limits)
+    assert (line, headers) == await _heard(limits=limits, **through_session())
+    assert headers["authorization"] == f"Bearer {BEARER}"
+    assert headers["host"] == "127.0.0.1"
+    assert headers.get("connection") == (None if limits.reuse_connections else "close")
+
+
+async def _ending(fault: Script, options: dict[str, Any]) -> tuple[object, ...]:
+    async with FaultServer(fault) as server, partner(server.base_url, **options) as session:
+        try:
+            usage = await session.accounts.usage(ACCOUNT)
+        except CyclrError as error:
+            return type(error), error.sent, error.attempts, getattr(error, "status", None), server.request_count
+        return usage, server.request_count
+
+
+@pytest.mark.parametrize("row", LASTING, ids=lambda row: row.name)
+async def test_a_fault_ends_as_it_ends_through_a_session(row: Any) -> None:
+    fast, slow = await asyncio.gather(_ending(row.fault, {}), _ending(row.fault, through_session()))
+    assert fast == slow
+    assert fast[0] is row.error
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+async def test_an_odd_answer_is_read_as_through_a_session(name: str) -> None:
+    fast, slow = await asyncio.gather(_ending(HARMLESS[name], {}), _ending(HARMLESS[name], through_session()))
+    assert fast == slow
+
+
+@pytest.mark.parametrize("options", WAYS)
+async def test_interim_answers_are_passed_over(options: dict[str, Any]) -> None:
+    async def interim(link: Link) -> None:
+        request = await link.read_request()
+        assert request is not None
+        await link.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+        await asyncio.sleep(0.01)
+        await link.write(b"HTTP/1.1 102 Processing\r\n\r\n" + good(request))
+
+    async with FaultServer(interim) as server, partner(server.base_url, **options) as session:
+        assert (await session.accounts.usage(ACCOUNT)).task_count == task_count(ACCOUNT)
+
+
+@pytest.mark.parametrize("options", WAYS)
+async def test_a_change_of_protocol_is_refused_and_the_connection_dropped(options: dict[str, Any]) -> None:
+    switch = after(write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"))
+    async with (
+        FaultServer(switch, answer(good)) as server,
+        partner(server.base_url, retry=RetryPolicy(attempts=1), **options) as session,
+    ):
+        with pytest.raises(ProtocolError):
+            await session.accounts.usage(ACCOUNT)
+        await session.accounts.usage(ACCOUNT)
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize("where", ["headers", "body"])
+async def test_a_cancelled_request_gives_its_connection_up(options: dict[str, Any], where: str) -> None:
+    closed = asyncio.Event()
+
+    async def half(link: Link) -> None:
+        request = await link.read_request()
+        assert request is not None
+        whole = good(request)
+        await link.write(whole[: 20 if where == "headers" else -5])
+        await link.until_closed()
+        closed.set()
+
+    async with FaultServer(half, answer(good)) as server, partner(server.base_url, **options) as session:
+        task = asyncio.create_task(session.accounts.usage(ACCOUNT))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(closed.wait(), 1.0)
+        assert (await session.accounts.usage(account_id(9))).task_count == task_count(account_id(9))
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("options", WAYS)
+async def test_a_list_that_is_left_early_gives_its_connection_up(options: dict[str, Any]) -> None:
+    rows = [{"Id": account_id(number), "Name": "x" * 200} for number in range(20_000)]
+    closed = asyncio.Event()
+
+    async def endless(link: Link) -> None:
+        await link.read_request()
+        try:
+            await link.write(json_http(rows))
+            await link.until_closed()
+        finally:
+            closed.set()
+
+    async with FaultServer(endless) as server, partner(server.base_url, **options) as session:
+        async with aclosing(session.accounts.iter()) as accounts:
+            async for account in accounts:
+                assert account.id == account_id(0)
+                break
+        await asyncio.wait_for(closed.wait(), 1.0)
+
+
+async def test_one_connection_serves_many_requests_with_bodies_of_every_kind() -> None:
+    def chunked(request: Request) -> bytes:
+        body = good(request).partition(b"\r\n\r\n")[2]
+        return (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"".join(b"%x\r\n%b\r\n" % (len(body[at : at + 7]), body[at : at + 7]) for at in range(0, len(body), 7))
+            + b"0\r\n\r\n"
+        )
+
+    async def varied(link: Link) -> None:
+        while (request := await link.read_request()) is not None:
+            whole = chunked(request) if link.handled % 2 else good(request)
+            middle = len(whole) // 2
+            await link.write(whole[:middle])
+            if link.handled % 3:
+                await asyncio.sleep(0.001)
+            await link.write(whole[middle:])
+
+    async with FaultServer(varied) as server, partner(server.base_url) as session:
+        for number in range(1, 31):
+            assert (await session.accounts.usage(account_id(number))).task_count == task_count(account_id(number))
+        assert server.connections == 1
+        stats = session.stats()
+        assert (stats.connections_created, stats.connections_reused, stats.retries) == (1, 29, 0)
+
+
+async def test_who_listens_to_aiohttp_hears_every_read() -> None:
+    heard: list[str] = []
+
+    async def began(_session: object, _context: object, params: aiohttp.TraceRequestStartParams) -> None:
+        heard.append(f"{params.method} {params.url.path}")
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(began)
+    async with (
+        Recorder(reply(_USAGE)) as server,
+        partner(server.base_url, trace_configs=[tracing]) as session,
+    ):
+        await session.accounts.usage(ACCOUNT)
+    assert heard == [f"GET /api/partner/accounts/{ACCOUNT}/billing"]
+
+
+async def test_instrumentation_that_is_put_into_every_session_hears_every_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the instrumentation of OpenTelemetry does it."""
+    heard: list[str] = []
+
+    async def began(_session: object, _context: object, params: aiohttp.TraceRequestStartParams) -> None:
+        heard.append(params.method)
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(began)
+    plain = aiohttp.ClientSession.__init__
+
+    def instrumented(self: aiohttp.ClientSession, *args: Any, **options: Any) -> None:
+        plain(self, *args, **{**options, "trace_configs": [*(options.get("trace_configs") or []), tracing]})
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", instrumented)
+    async with Recorder(reply(_USAGE)) as server, partner(server.base_url) as session:
+        await session.accounts.usage(ACCOUNT)
+    assert heard == ["GET"]
+
+
+async def test_a_session_of_the_caller_and_a_proxy_are_used() -> None:
+    async with Recorder(reply(_USAGE)) as server:
+        async with (
+            aiohttp.ClientSession(headers={"X-Mine": "1"}) as mine,
+            partner(server.base_url, client_session=mine) as session,
+        ):
+            await session.accounts.usage(ACCOUNT)
+        assert server.heard[-1].headers["x-mine"] == "1"
+        async with partner("http://127.0.0.1:9/api/partner", proxy=server.origin) as session:
+            await session.accounts.usage(ACCOUNT)
+        assert server.heard[-1].target == f"http://127.0.0.1:9/api/partner/accounts/{ACCOUNT}/billing"
+
+
+@asynccontextmanager
+async def _path(origin: str) -> AsyncIterator[FastPath]:
+    connector = GuardedConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield FastPath(session, connector, URL(origin), {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a\r\nX-Evil: 1", "/a\tb", "/ä", "/a\x7f"])
+async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
+    async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
+        attempt = Attempt(Watch(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
+        with pytest.raises(InvalidArgumentError):
+            await fast.get(URL(server.origin).with_path(path, encoded=True), "id", None, attempt)
+        assert not attempt.connected
+        assert server.connections == 0
+
+
+async def test_it_leads_to_one_origin_only() -> None:
+    async with _path("http://127.0.0.1:8080/api/partner") as fast:
+        assert fast.leads_to(URL("http://127.0.0.1:8080/x"))
+        for other in (
+            "https://127.0.0.1:8080/x",
+            "http://127.0.0.1:8081/x",
+            "http://127.0.0.1/x",
+            "http://u@127.0.0.1:8080/x",
+        ):
+            assert not fast.leads_to(URL(other))
+
+
+async def test_an_answer_of_an_empty_kind_leaves_the_connection_in_order() -> None:
+    empty = script(write(b"HTTP/1.1 204 No Content\r\n\r\n"))
+
+    async def both(link: Link) -> None:
+        await link.read_request()
+        await empty(link)
+        await answer(good)(link)
+
+    async with FaultServer(both) as server, partner(server.base_url) as session:
+        assert (await session.request("GET", "details")).status == 204
+        await session.accounts.usage(ACCOUNT)
+        assert server.connections == 1
+
+
+def test_a_session_is_needed_for_nothing_else() -> None:
+    assert AsyncPartnerSession("token")._pool.fast is None  # made with the pool, on first use
