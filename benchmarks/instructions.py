@@ -4,7 +4,8 @@
 2 % dearer; ``--record`` writes the file. Each client runs two sizes in processes of their own and the difference is
 divided by the extra calls, so that start-up cancels out. Nothing enters the kernel's network: see ``fakeloop``.
 
-Counts of other versions of Python or aiohttp cannot be compared. Then the ratio to bare aiohttp in the same run is.
+Counts of other versions of Python or aiohttp cannot be compared. Then the ratio to bare aiohttp in the same run is,
+with 10 % of room, because other versions move bare aiohttp too.
 """
 
 import argparse
@@ -30,6 +31,8 @@ __all__ = ["count", "main", "measure", "verdict"]
 RECORD: Final = Path(__file__).with_suffix(".json")
 CLIENTS: Final = ("bare", "cyclr", "cyclr_bulk")
 TOLERANCE: Final = 1.02
+ELSEWHERE: Final = 1.10
+"""The same with other versions than the record's."""
 _SMALL: Final = 300
 _LARGE: Final = 1300
 _WORKERS: Final = 10
@@ -110,6 +113,7 @@ def environment() -> dict[str, str]:
 def verdict(now: dict[str, Any], recorded: dict[str, Any]) -> tuple[bool, list[str]]:
     """Compare two measurements: whether the new one passes, and what to say about it."""
     same = now["environment"] == recorded["environment"]
+    bound = TOLERANCE if same else ELSEWHERE
     lines = []
     passed = True
     if not same:
@@ -124,9 +128,9 @@ def verdict(now: dict[str, Any], recorded: dict[str, Any]) -> tuple[bool, list[s
         change = counted / before if same else ratio / (before / recorded["instructions"]["bare"])
         lines.append(f"{text}, {change - 1:+.2%} against the record")
         # Bare aiohttp is the base, not ours to keep in bounds.
-        if name != "bare" and change > TOLERANCE:
+        if name != "bare" and change > bound:
             passed = False
-            lines.append(f"{name} became more than {TOLERANCE - 1:.0%} dearer: find out why, or --record it on purpose")
+            lines.append(f"{name} became more than {bound - 1:.0%} dearer: find out why, or --record it on purpose")
     return passed, lines
 
 

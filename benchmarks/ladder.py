@@ -71,7 +71,9 @@ def _cell(
                     continue
                 count = entry.count(concurrency, seconds)
                 if delay:
-                    count = max(min(count, int(seconds * concurrency / delay)), 2 * concurrency)
+                    # Whole turns of all callers: in a last turn of a few the others would have nothing to do.
+                    turns = max(min(count / concurrency, seconds / delay), 2)
+                    count = int(turns) * concurrency
                 server.figures()
                 try:
                     result = workers[entry.name].ask(requests=count)

@@ -124,7 +124,11 @@ def _latency(results: dict[str, Any], plots: Path) -> list[str]:
         for name in dict.fromkeys(row["name"] for row in taken):
             cells = {row["concurrency"]: row for row in taken if row["name"] == name}
             table.append([_title(name), *(_share(cells.get(concurrency)) for concurrency in concurrencies)])
-        head = (f"server adds {delay * 1000:g} ms: req/s (share of the bound)", *(f"c={c}" for c in concurrencies))
+        busiest = max(row["server_share"] for row in taken)
+        head = (
+            f"server adds {delay * 1000:g} ms: req/s (share of the bound); server core {busiest:.0%} at most",
+            *(f"c={c}" for c in concurrencies),
+        )
         parts.append(_table(head, table))
         series = {
             name: [(row["concurrency"], row["rate"]["median"]) for row in taken if row["name"] == name]
