@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from benchmarks.pinning import server_core
 
-__all__ = ["ROOT", "Child", "ChildError", "Server", "run_module"]
+__all__ = ["ROOT", "Child", "ChildError", "Server", "environment", "run_module"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env=_environment(),
+            env=environment(),
         )
         self.hello = self._read()
 
@@ -112,7 +112,7 @@ def run_module(module: str, *arguments: str, timeout: float = 900.0) -> dict[str
         capture_output=True,
         timeout=timeout,
         check=False,
-        env=_environment(),
+        env=environment(),
     )
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines()
@@ -121,9 +121,12 @@ def run_module(module: str, *arguments: str, timeout: float = 900.0) -> dict[str
     return answer
 
 
-def _environment() -> dict[str, str]:
-    # A proxy or a debug mode of the caller's shell must not change what is measured.
-    drop = {"PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS", "PYTHONPROFILEIMPORTTIME"}
+def environment() -> dict[str, str]:
+    """The environment of every process that is measured."""
+    # A proxy or a debug mode of the caller's shell must not change what is measured. Nor may imports compile each time.
+    drop = {
+        "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS", "PYTHONPROFILEIMPORTTIME", "PYTHONDONTWRITEBYTECODE",
+    }  # fmt: skip
     return {
         name: value for name, value in os.environ.items() if name not in drop and not name.lower().endswith("_proxy")
     }

@@ -19,7 +19,7 @@ import attrs
 from benchmarks.bodies import TOKEN, account_id
 from benchmarks.measure import spread
 from benchmarks.pinning import client_core, pin
-from benchmarks.processes import ROOT, Server, run_module
+from benchmarks.processes import ROOT, Server, environment, run_module
 
 __all__ = ["main", "startup_report"]
 
@@ -37,7 +37,9 @@ _IMPORTS: Final = {
 
 def _import_ms(statement: str) -> float:
     code = f"import time; t = time.perf_counter(); {statement}; print((time.perf_counter() - t) * 1000)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=60, env=environment()
+    )
     return float(done.stdout)
 
 
