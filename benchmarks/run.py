@@ -47,7 +47,7 @@ def _ladder(say: Say, quick: bool) -> Any:
 def _latency(say: Say, quick: bool) -> Any:
     if quick:
         return ladder(say, concurrencies=(10, 100), rounds=1, seconds=0.1, delay=0.02, names=("raw", "bare", "cyclr"))
-    return [row for delay in _DELAYS for row in ladder(say, rounds=3, seconds=1.0, delay=delay, names=_LATENCY_NAMES)]
+    return [row for delay in _DELAYS for row in ladder(say, rounds=5, seconds=0.7, delay=delay, names=_LATENCY_NAMES)]
 
 
 def _decode(say: Say, quick: bool) -> Any:
