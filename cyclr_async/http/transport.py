@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 _USUAL_TYPES: Final = frozenset({"application/json", "application/json; charset=utf-8"})
 _ERROR_BODY: Final = 64 * 1024
+_UNPACKED: Final = 16 * 1024 * 1024
+"""Unpacked bytes of a compressed list that may wait to be decoded; for a moment twice as many."""
 _PIECE: Final = 64 * 1024
 """Bytes of a list that are decoded in one turn of the event loop: about 300 accounts, a millisecond."""
 
@@ -78,7 +80,7 @@ class Transport:
                     failed: CyclrError = await self._refusal(call, response, authorization)
                 elif call.reader is not None:
                     reader = call.reader()
-                    async for piece in response.content.iter_chunked(_PIECE):
+                    while piece := await _next_piece(response):
                         attempt.alive()
                         reader.feed(piece)
                         await asyncio.sleep(0)  # a long list does not keep the event loop to itself
@@ -87,7 +89,7 @@ class Transport:
                     # The body stays out of this frame, which is part of the traceback of an error.
                     return call.decode(Answer(status, response.headers, await self._body(call, response, attempt)))
             finally:
-                # After the last byte this does nothing: the connection is back in the pool already.
+                # After the last byte this gives the connection back, if it is not back already; before, it drops it.
                 response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, status)
@@ -129,7 +131,8 @@ class Transport:
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> Coroutine[Any, Any, Response]:  # fmt: skip
         fast = self._pool.fast
-        if fast is not None and call.method == "GET" and fast.leads_to(call.url):
+        plain = call.method == "GET" and call.body is None and call.safety is not Safety.UNSAFE
+        if fast is not None and plain and fast.leads_to(call.url):
             return fast.get(call.url, request_id, authorization, attempt)
         return self._through_session(call, authorization, request_id, attempt)
 
@@ -276,7 +279,7 @@ class Stream:
     async def _next(self) -> bytes:
         try:
             with self._limit():
-                return await self._response.content.read(_PIECE)
+                return await _next_piece(self._response)
         except FOREIGN as error:
             failed = self._translated(error)
         raise failed
@@ -284,6 +287,20 @@ class Stream:
     def close(self) -> None:
         """Drop the connection, unless the body was read to its end."""
         self._response.close()
+
+
+async def _next_piece(response: Response) -> bytes:
+    """Return the next piece of a list, nothing at its end."""
+    content = response.content
+    if "Content-Encoding" in response.headers:
+        # A parser that is paused while it unpacks forgets the rest when a TLS connection ends; so it is not paused.
+        content.set_read_chunk_size(_UNPACKED)
+    try:
+        return await content.read(_PIECE)
+    except RuntimeError:
+        pass
+    # What aiohttp raises when the connection was lost in the meantime; its error would hold nothing else.
+    raise aiohttp.ClientPayloadError("the connection was lost")
 
 
 def _once(

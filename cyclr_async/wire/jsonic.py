@@ -56,7 +56,9 @@ def _decode_text(text: str) -> Any:
         value, end = _decoder.raw_decode(text)
     except json.JSONDecodeError:
         end = -1
-    return value if end == len(text) else _decoder.decode(text)
+    if end < 0 or (end < len(text) and text[end:].strip(" \t\n\r")):
+        return _decoder.decode(text)
+    return value
 
 
 def loads(body: bytes | bytearray | str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -19,9 +20,9 @@ from cyclr_async.http.watch import Watch
 from tests.faults.answers import ACCOUNT, account_id, good, json_http, task_count
 from tests.faults.matrix import after, partner
 from tests.faults.rows import HARMLESS, LASTING
-from tests.faults.server import FaultServer, Link, Request, Script, answer, script, write
+from tests.faults.server import FaultServer, Link, Request, Script, answer, script, stall, write
 from tests.resources.recorder import Recorder, reply
-from tests.support.canary import BEARER
+from tests.support.canary import BEARER, sightings
 
 _USAGE = '{"TaskCount":1,"CycleCount":1,"FromDate":"2016-12-09T16:23:08","ToDate":"2017-01-08T16:23:08"}'
 
@@ -234,6 +235,61 @@ async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
             await fast.get(URL(server.origin).with_path(path, encoded=True), "id", None, attempt)
         assert not attempt.connected
         assert server.connections == 0
+
+
+async def test_a_body_is_sent_with_a_get_too() -> None:
+    async with Recorder(reply("{}")) as server, partner(server.base_url) as session:
+        await session.request("GET", "search", json={"q": 1})
+        (heard,) = server.heard
+        assert heard.body == b'{"q":1}'
+        assert heard.headers["content-type"] == "application/json"
+
+
+async def test_a_get_that_must_not_be_repeated_has_a_connection_of_its_own() -> None:
+    async def once(link: Link) -> None:
+        await answer(good)(link)
+        if await link.read_request() is not None:
+            link.rst()
+
+    async with FaultServer(once) as server, partner(server.base_url) as session:
+        for number in range(1, 4):
+            await session.request("GET", f"accounts/{account_id(number)}/billing", repeatable=False)
+        assert server.connections == 3
+
+
+@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize("status", [b"000", b"050", b"099"])
+async def test_no_status_below_100_is_an_interim_answer(status: bytes, options: dict[str, Any]) -> None:
+    odd = b"HTTP/1.1 " + status + b" Odd\r\nContent-Length: 0\r\n\r\n"
+
+    async def twice(link: Link) -> None:
+        request = await link.read_request()
+        assert request is not None
+        await link.write(odd + good(request))
+        await link.until_closed()
+
+    async with (
+        FaultServer(twice) as server,
+        partner(server.base_url, retry=RetryPolicy(attempts=1), **options) as session,
+    ):
+        with pytest.raises(ProtocolError):
+            await session.accounts.usage(ACCOUNT)
+
+
+@pytest.mark.parametrize("options", WAYS)
+async def test_a_cancelled_or_overdue_call_shows_no_token_in_its_frames(options: dict[str, Any]) -> None:
+    async with FaultServer(after(stall())) as server, partner(server.base_url, **options) as session:
+        task = asyncio.create_task(session.accounts.usage(ACCOUNT))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+        assert sightings(cancelled.value) == []
+        with pytest.raises(TimeoutError) as overdue:
+            await asyncio.wait_for(session.accounts.usage(ACCOUNT), 0.05)
+        assert sightings(overdue.value) == []
+        names = [frame.name for frame in traceback.extract_tb(cancelled.value.__traceback__)]
+        assert "exchange" in names  # the frames in question were looked at
 
 
 async def test_it_leads_to_one_origin_only() -> None:

@@ -1,0 +1,141 @@
+"""The account list when it is long: compressed, over TLS, cut off, and closed while somebody reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import random
+from typing import Any
+
+import aiohttp
+import pytest
+
+from cyclr_async import CyclrError, Limits, SessionClosedError, TruncatedResponseError
+from tests.faults.answers import account_id, http
+from tests.faults.matrix import after, partner
+from tests.faults.server import FaultServer, Link, stall, write
+from tests.faults.tls import TlsWorld
+
+_DICE = random.Random(5)
+ROWS = [
+    {"Id": f"{_DICE.getrandbits(128):032x}", "Name": f"Customer {number}", "Description": "Made by the portal" * 4}
+    for number in range(12_000)
+]
+PLAIN = json.dumps(ROWS).encode()
+PACKED = gzip.compress(PLAIN, 6)
+
+WAYS: list[Any] = [
+    pytest.param({}, id="fast"),
+    pytest.param({"trace_configs": [aiohttp.TraceConfig()]}, id="session"),
+]
+
+
+def listing(*, packed: bool, close: bool) -> bytes:
+    headers = {"Connection": "close"} if close else {}
+    return http(200, PACKED, {**headers, "Content-Encoding": "gzip"}) if packed else http(200, PLAIN, headers)
+
+
+@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize("slow", [False, True], ids=["quick", "slow"])
+@pytest.mark.parametrize("close", [False, True], ids=["keep", "close"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+async def test_a_long_list_over_tls_arrives_whole(
+    tls_world: TlsWorld, packed: bool, close: bool, slow: bool, options: dict[str, Any]
+) -> None:
+    """aiohttp forgets what it had not unpacked yet when a TLS connection ends while its parser is paused."""
+
+    async def serve(link: Link) -> None:
+        while await link.read_request() is not None:
+            await link.write(listing(packed=packed, close=close))
+            if close:
+                link.fin()
+                return
+
+    async with (
+        FaultServer(serve, serve, ssl=tls_world.good) as server,
+        partner(
+            server.base_url, ca_file=tls_world.authority_file, limits=Limits(reuse_connections=not close), **options
+        ) as session,
+    ):
+        assert len(await session.accounts.list()) == len(ROWS)
+        seen = 0
+        async for account in session.accounts.iter():
+            assert account.id == ROWS[seen]["Id"]
+            seen += 1
+            if slow and seen % 1000 == 0:
+                await asyncio.sleep(0.003)
+        assert seen == len(ROWS)
+        assert session.stats().retries == 0
+
+
+@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+async def test_a_list_that_is_cut_off_is_an_error_after_what_had_arrived(
+    packed: bool, share: float, options: dict[str, Any]
+) -> None:
+    whole = listing(packed=packed, close=True)
+
+    async def cut(link: Link) -> None:
+        await link.read_request()
+        await link.write(whole[: int(share * len(whole))])
+        link.fin()
+
+    async with FaultServer(cut) as server, partner(server.base_url, **options) as session:
+        seen: list[str] = []
+
+        async def read() -> None:
+            async for account in session.accounts.iter():
+                seen.append(account.id)
+
+        with pytest.raises(TruncatedResponseError) as caught:
+            await read()
+        assert caught.value.sent == "yes"
+        assert seen == [row["Id"] for row in ROWS[: len(seen)]]
+        assert seen or packed  # what is unpacked in one go may be cut as a whole
+        assert len(seen) < len(ROWS)
+
+
+@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize("way", ["list", "iter"])
+async def test_closing_the_session_while_a_list_is_read_is_said_as_such(way: str, options: dict[str, Any]) -> None:
+    async def endless(link: Link) -> None:
+        await link.read_request()
+        await link.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n[")
+        while not link.writer.is_closing():
+            try:
+                await link.write(json.dumps({"Id": account_id(1), "Name": "x" * 300}).encode() + b",")
+            except ConnectionError:
+                return
+            await asyncio.sleep(0)
+
+    for turns in range(3, 60, 3):
+        async with FaultServer(endless) as server:
+            session = partner(server.base_url, **options)
+
+            async def read(session: Any = session) -> None:
+                if way == "list":
+                    await session.accounts.list()
+                else:
+                    async for _ in session.accounts.iter():
+                        pass
+
+            task = asyncio.create_task(read())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await session.close()
+            with pytest.raises(SessionClosedError):
+                await task
+
+
+@pytest.mark.parametrize("options", WAYS)
+async def test_a_list_that_stalls_is_an_error_of_the_package(options: dict[str, Any]) -> None:
+    start = http(200, PLAIN)[:300_000]
+    async with (
+        FaultServer(after(write(start), stall())) as server,
+        partner(server.base_url, **options) as session,
+    ):
+        with pytest.raises(CyclrError):
+            async for _ in session.accounts.iter():
+                pass
