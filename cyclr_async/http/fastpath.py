@@ -138,9 +138,7 @@ class FastPath:
         # No local variable holds the token in clear: this and the frames above may be in a traceback with locals.
         return HiddenBytes(
             (
-                f"GET {target} HTTP/1.1\r\n{self._fixed}{REQUEST_ID}: {request_id}\r\n\r\n"
-                if authorization is None
-                else f"GET {target} HTTP/1.1\r\n{self._fixed}{REQUEST_ID}: {request_id}\r\n"
-                f"Authorization: {authorization}\r\n\r\n"
+                f"GET {target} HTTP/1.1\r\n{self._fixed}{REQUEST_ID}: {request_id}\r\n"
+                + ("\r\n" if authorization is None else f"Authorization: {authorization}\r\n\r\n")
             ).encode("ascii")
         )

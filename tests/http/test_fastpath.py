@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from cyclr_async import AsyncPartnerSession, CyclrError, InvalidArgumentError, Limits, ProtocolError, RetryPolicy
+from cyclr_async import CyclrError, InvalidArgumentError, Limits, ProtocolError, RetryPolicy
 from cyclr_async.http.connector import Attempt, GuardedConnector
 from cyclr_async.http.fastpath import FastPath
 from cyclr_async.http.watch import Watch
@@ -316,7 +316,3 @@ async def test_an_answer_of_an_empty_kind_leaves_the_connection_in_order() -> No
         assert (await session.request("GET", "details")).status == 204
         await session.accounts.usage(ACCOUNT)
         assert server.connections == 1
-
-
-def test_a_session_is_needed_for_nothing_else() -> None:
-    assert AsyncPartnerSession("token")._pool.fast is None  # made with the pool, on first use
