@@ -87,17 +87,28 @@ GOALS: Final = (
     Goal("`accounts.usage`, instructions against bare", "x", 1.10, 0.95, lambda r: _instructions(r, "cyclr")),
     Goal("`collect_usage`, instructions against bare", "x", 1.10, 0.95, lambda r: _instructions(r, "cyclr_bulk")),
     Goal(
-        "less CPU than httpx2 + pydantic, c=50", "x", 5, 6, at_least=True,
+        "less CPU than httpx2 + pydantic, c=50",
+        "x",
+        5,
+        6,
+        at_least=True,
         read=lambda r: _cpu(r, "httpx2_pydantic") / _cpu(r, "cyclr"),
     ),
     Goal(
-        "less CPU than the Stainless core, c=50", "x", 8, 9, at_least=True,
+        "less CPU than the Stainless core, c=50",
+        "x",
+        8,
+        9,
+        at_least=True,
         read=lambda r: _cpu(r, "stainless") / _cpu(r, "cyclr"),
     ),
     Goal("share of the latency bound, 30 ms, c=100", "%", 90, 94, at_least=True, read=_bound_share),
     Goal("bulk: memory added from 10,000 to 1,000,000 accounts", " MiB", 8, 3, _bulk_growth),
     Goal(
-        "list iterated as it arrives, CPU against read + `json.loads`", "x", 2.2, 1.2,
+        "list iterated as it arrives, CPU against read + `json.loads`",
+        "x",
+        2.2,
+        1.2,
         lambda r: _network(r, "iter", "ratio"),
     ),
     Goal("… first account", " ms", 10, 2, lambda r: _network(r, "iter", "first_s") * 1000),
@@ -107,7 +118,7 @@ GOALS: Final = (
     Goal("latency added to bare aiohttp at p50, one caller", " µs", 60, 30, _added_p50),
     Goal("event loop blocked by a list, at most", " ms", 50, 10, lambda r: _network(r, "list", "blocked_s") * 1000),
     Goal("import beyond `import aiohttp`", " ms", 100, 40, _imports),
-)  # fmt: skip
+)
 
 
 def goal_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:

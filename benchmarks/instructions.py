@@ -61,14 +61,24 @@ def _total(name: str, calls: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder, "callgrind.out")
         done = subprocess.run(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", sys.executable, "-m",
-             "benchmarks.instructions", "--run", name, "--calls", str(calls)],
+            [
+                "valgrind",
+                "--tool=callgrind",
+                f"--callgrind-out-file={profile}",
+                sys.executable,
+                "-m",
+                "benchmarks.instructions",
+                "--run",
+                name,
+                "--calls",
+                str(calls),
+            ],
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             timeout=600,
             check=False,
-        )  # fmt: skip
+        )
         if done.returncode:
             raise SystemExit(f"callgrind of {name} failed:\n{done.stderr.decode(errors='replace')[-2000:]}")
         for line in profile.read_text().splitlines():

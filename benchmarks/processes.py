@@ -125,8 +125,12 @@ def environment() -> dict[str, str]:
     """The environment of every process that is measured."""
     # A proxy or a debug mode of the caller's shell must not change what is measured. Nor may imports compile each time.
     drop = {
-        "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS", "PYTHONPROFILEIMPORTTIME", "PYTHONDONTWRITEBYTECODE",
-    }  # fmt: skip
+        "PYTHONASYNCIODEBUG",
+        "PYTHONDEVMODE",
+        "PYTHONWARNINGS",
+        "PYTHONPROFILEIMPORTTIME",
+        "PYTHONDONTWRITEBYTECODE",
+    }
     return {
         name: value for name, value in os.environ.items() if name not in drop and not name.lower().endswith("_proxy")
     }

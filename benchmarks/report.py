@@ -77,9 +77,14 @@ def _ladder(results: dict[str, Any], plots: Path) -> list[str]:
             (row for row in rows if row["concurrency"] == concurrency), key=lambda row: row["ratio"]["median"]
         )
         head = (
-            f"{concurrency} at a time", "req/s", "CPU s per 1,000", "against bare [95 %]", "added p50 / p99 ms",
-            "peak MiB", "server req/s, core",
-        )  # fmt: skip
+            f"{concurrency} at a time",
+            "req/s",
+            "CPU s per 1,000",
+            "against bare [95 %]",
+            "added p50 / p99 ms",
+            "peak MiB",
+            "server req/s, core",
+        )
         parts.append(_table(head, [_ladder_row(row) for row in taken]))
     middle = 50 if 50 in concurrencies else concurrencies[-1]
     data = [(_plain(_title(row["name"])), row["ratio"]["median"]) for row in rows if row["concurrency"] == middle]
@@ -154,28 +159,42 @@ def _decode(results: dict[str, Any], _plots: Path) -> list[str]:
         return []
     memory = [
         (
-            row["title"], f"{row['wall_s']:.3f}", f"{row['ratio']['median']:.2f}x", f"{row['peak_mib']:.0f}",
+            row["title"],
+            f"{row['wall_s']:.3f}",
+            f"{row['ratio']['median']:.2f}x",
+            f"{row['peak_mib']:.0f}",
             f"{row['live_bytes']:,.0f}",
         )
         for row in found["memory"]
-    ]  # fmt: skip
+    ]
     network = [
         (
-            row["title"], f"{row['cpu_s']:.3f}", f"{row['ratio']['median']:.2f}x", f"{row['first_s'] * 1000:.1f}",
-            f"{row['peak_mib']:.1f}", f"{row['live_bytes']:,.0f}" if row["live_bytes"] else _NONE,
+            row["title"],
+            f"{row['cpu_s']:.3f}",
+            f"{row['ratio']['median']:.2f}x",
+            f"{row['first_s'] * 1000:.1f}",
+            f"{row['peak_mib']:.1f}",
+            f"{row['live_bytes']:,.0f}" if row["live_bytes"] else _NONE,
             f"{row['blocked_s'] * 1000:.0f}",
         )
         for row in found["network"]
-    ]  # fmt: skip
+    ]
     return [
         f"## {found['accounts']:,} accounts",
         _table(("decoded from memory", "seconds", "CPU against `json.loads`", "peak MiB", "bytes per account"), memory),
         _table(
-            ("read over HTTP", "CPU s", "against read + `json.loads`", "first account ms", "peak MiB",
-             "bytes per account", "loop blocked ms"),
+            (
+                "read over HTTP",
+                "CPU s",
+                "against read + `json.loads`",
+                "first account ms",
+                "peak MiB",
+                "bytes per account",
+                "loop blocked ms",
+            ),
             network,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _startup(results: dict[str, Any], _plots: Path) -> list[str]:
@@ -214,11 +233,15 @@ def _scale(results: dict[str, Any], plots: Path) -> list[str]:
         return []
     table = [
         (
-            row["title"], f"{row['accounts']:,}", f"{row['cpu_us']:.0f}", f"{row['rate']:,.0f}",
-            f"{row['grown_mib']:.1f}", f"{row['server_share']:.0%}",
+            row["title"],
+            f"{row['accounts']:,}",
+            f"{row['cpu_us']:.0f}",
+            f"{row['rate']:,.0f}",
+            f"{row['grown_mib']:.1f}",
+            f"{row['server_share']:.0%}",
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     names = dict.fromkeys(row["name"] for row in rows)
     parts = [
         "## Scale",

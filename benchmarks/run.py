@@ -30,9 +30,19 @@ from benchmarks.startup import startup_report
 __all__ = ["main"]
 
 _PACKAGES: Final = (
-    "cyclr-async", "aiohttp", "attrs", "cattrs", "yarl", "orjson", "msgspec", "pydantic", "httpx", "httpx2", "openai",
+    "cyclr-async",
+    "aiohttp",
+    "attrs",
+    "cattrs",
+    "yarl",
+    "orjson",
+    "msgspec",
+    "pydantic",
+    "httpx",
+    "httpx2",
+    "openai",
     "requests",
-)  # fmt: skip
+)
 _DELAYS: Final = (0.02, 0.03, 0.05)
 #: The slow ones take most of the time and say little about latency.
 _LATENCY_NAMES: Final = ("raw", "bare", "cyclr", "cyclr_bulk", "httpx2_pydantic", "stainless")

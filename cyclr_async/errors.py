@@ -109,9 +109,14 @@ class TransportError(CyclrError, ConnectionError):
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, request_id: str | None = None, attempts: int = 0, sent: Sent =
-        "maybe",
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "maybe",
+    ) -> None:
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.status = status
 
@@ -165,9 +170,15 @@ class DeadlineExceededError(CyclrError, TimeoutError):
     """
 
     def __init__(
-        self, message: str, *, timeout: float | None = None, last_error: str | None = None, request_id: str | None =
-        None, attempts: int = 0, sent: Sent = "never",
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        timeout: float | None = None,
+        last_error: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "never",
+    ) -> None:
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.timeout = timeout
         self.last_error = last_error
@@ -184,9 +195,17 @@ class OutcomeUnknownError(CyclrError):
     """
 
     def __init__(
-        self, message: str, *, operation: str = "", status: int | None = None, advice: str = "", marker: str | None =
-        None, request_id: str | None = None, attempts: int = 0, sent: Sent = "maybe",
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        operation: str = "",
+        status: int | None = None,
+        advice: str = "",
+        marker: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "maybe",
+    ) -> None:
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.operation = operation
         self.status = status
@@ -204,9 +223,16 @@ class DecodeError(CyclrError, ValueError):
     """
 
     def __init__(
-        self, message: str, *, path: str = "$", expected: str = "", status: int | None = None, request_id: str | None =
-        None, attempts: int = 0, sent: Sent = "yes",
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        path: str = "$",
+        expected: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "yes",
+    ) -> None:
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.path = path
         self.expected = expected
@@ -225,9 +251,14 @@ class AuthenticationError(CyclrError):
     """
 
     def __init__(
-        self, message: str, *, error: str | None = None, request_id: str | None = None, attempts: int = 0, sent: Sent =
-        "yes",
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        error: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "yes",
+    ) -> None:
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.error = error
 
@@ -243,9 +274,17 @@ class ResponseError(CyclrError):
     """
 
     def __init__(
-        self, message: str, *, status: int = 0, server_message: str | None = None, headers: Mapping[str, str] | None =
-        None, body: str = "", request_id: str | None = None, attempts: int = 0, sent: Sent = "yes",
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        server_message: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "yes",
+    ) -> None:
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.status = status
         self.server_message = server_message
@@ -322,9 +361,15 @@ class BulkInterruptedError(CyclrError):
     """
 
     def __init__(
-        self, message: str, *, reason: str = "interrupted", resumable: bool = False, request_id: str | None = None,
-        attempts: int = 0, sent: Sent = "never",
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        reason: str = "interrupted",
+        resumable: bool = False,
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "never",
+    ) -> None:
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.reason = reason
         self.resumable = resumable

@@ -117,15 +117,21 @@ class AsyncPartnerSession:
         clock = clock or SystemClock()
         self._token_url = self._token_endpoint(provider, region, base_url, token_url)
         network = Network(
-            ca_file=ca_file, client_certificate=client_certificate, ssl_context=ssl_context,
+            ca_file=ca_file,
+            client_certificate=client_certificate,
+            ssl_context=ssl_context,
             proxy=None if proxy is None else SecretUrl(proxy.reveal() if isinstance(proxy, SecretUrl) else str(proxy)),
             trace_configs=tuple(trace_configs),
-        )  # fmt: skip
+        )
         secure = "https" in {self._root.scheme, self._token_url.scheme if self._token_url else "http"}
         self._pool = Pool(
-            origin=self._root, needs_tls=secure, network=network, timeouts=self._timeouts, limits=limits,
+            origin=self._root,
+            needs_tls=secure,
+            network=network,
+            timeouts=self._timeouts,
+            limits=limits,
             borrowed=client_session,
-        )  # fmt: skip
+        )
         self._watch = Watch()
         prefix = f"{secrets.token_hex(8)}-"
         numbers = itertools.count(1)
@@ -344,6 +350,8 @@ class AsyncPartnerSession:
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self._pool.is_open and self._pool.borrowed is None:
             warnings.warn(
-                f"{self!r} was not closed: use 'async with' or await session.close()", ResourceWarning, source=self,
+                f"{self!r} was not closed: use 'async with' or await session.close()",
+                ResourceWarning,
+                source=self,
                 stacklevel=1,
-            )  # fmt: skip
+            )

@@ -54,9 +54,15 @@ async def draw(console: Console) -> None:
 def main() -> None:
     """Write the picture."""
     console = Console(
-        record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False,
-        markup=False, emoji=False,
-    )  # fmt: skip
+        record=True,
+        width=100,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
     asyncio.run(draw(console))
     picture = console.export_svg(title="cyclr usage collect", unique_id="collect")
     # The picture must show without the network: no fonts from elsewhere, the viewer's own will do.

@@ -44,8 +44,11 @@ def test_a_goal_is_missed_met_or_a_moonshot_and_never_judged_without_a_figure() 
     low = Goal("low", "x", 2.0, 1.0, lambda _: 0.0)
     high = Goal("high", "x", 5.0, 6.0, lambda _: 0.0, at_least=True)
     assert (low.reached(2.0, 2.0), low.reached(2.01, 2.0), high.reached(5.0, 5.0), high.reached(4.99, 5.0)) == (
-        True, False, True, False,
-    )  # fmt: skip
+        True,
+        False,
+        True,
+        False,
+    )
     assert {row[1] for row in goal_rows({})} == {"not measured"}
 
 

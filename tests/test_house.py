@@ -16,7 +16,7 @@ import cyclr_async
 PACKAGE = Path(cyclr_async.__file__).parent
 PROJECT = Path(__file__).parent.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LONGEST = 350
+LONGEST = 600  # lines; a longer module is hardly about one thing
 
 BASE = frozenset({"errors", "secret", "_version"})
 WIRE = BASE | {"wire"}

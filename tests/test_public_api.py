@@ -112,8 +112,9 @@ def test_the_package_itself_imports_nothing() -> None:
     bare = loaded_by("")
     extra = loaded_by("import cyclr_async") - bare
     assert {name for name in extra if name.split(".")[0] not in sys.stdlib_module_names} == {
-        "cyclr_async", "cyclr_async._version",
-    }  # fmt: skip
+        "cyclr_async",
+        "cyclr_async._version",
+    }
     assert len(extra) < 30
 
 

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["accounts"]
 
 _COLUMNS: Final = (
-    "id", "name", "description", "price_plan_id", "last_bill_date", "next_bill_date", "audit_info",
-)  # fmt: skip
+    "id",
+    "name",
+    "description",
+    "price_plan_id",
+    "last_bill_date",
+    "next_bill_date",
+    "audit_info",
+)
 _TABLE: Final = ("id", "name", "price_plan_id", "next_bill_date", "audit_info")
 _CLEARABLE: Final = ("description", "timezone", "price_plan_id", "next_bill_date", "audit_info")
 

@@ -28,15 +28,21 @@ def show(ctx: click.Context) -> None:
     settings = resolve(options)
     with Output(options, ("setting", "value", "source")) as output:
         where = "" if settings.profile.path.exists() else " (not there)"
-        output.write({"setting": "config_file", "value": f"{settings.profile.path}{where}", "source": "default"
-                      if "CYCLR_CONFIG" not in _environ() else "environment (CYCLR_CONFIG)"})  # fmt: skip
+        output.write(
+            {
+                "setting": "config_file",
+                "value": f"{settings.profile.path}{where}",
+                "source": "default" if "CYCLR_CONFIG" not in _environ() else "environment (CYCLR_CONFIG)",
+            }
+        )
         output.write({"setting": "profile", "value": settings.profile.name, "source": _profile_source(options)})
         for name in KEYS:
             found = settings.found.get(name)
             if found is None:
                 place_given = name == "region" and "base_url" in settings.found
-                output.write({"setting": name, "value": None if place_given else _DEFAULTS.get(name),
-                              "source": "default"})  # fmt: skip
+                output.write(
+                    {"setting": name, "value": None if place_given else _DEFAULTS.get(name), "source": "default"}
+                )
                 continue
             value = "***" if name in SECRET_KEYS else found.value.reveal()
             output.write({"setting": name, "value": value, "source": found.source})

@@ -17,9 +17,22 @@ from cyclr_async.usage import COLUMNS, UsageReader, export_usage, write_csv
 __all__ = ["export_store", "list_runs"]
 
 _RUN_COLUMNS: Final = (
-    "run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending", "created_at",
-    "updated_at", "finished_at", "listing_complete", "resumable", "base_url",
-)  # fmt: skip
+    "run_id",
+    "status",
+    "from_date",
+    "asked",
+    "ok",
+    "missing",
+    "forbidden",
+    "failed",
+    "pending",
+    "created_at",
+    "updated_at",
+    "finished_at",
+    "listing_complete",
+    "resumable",
+    "base_url",
+)
 _RUN_TABLE: Final = ("run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending")
 _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle_count", "period_from", "period_to")
 
@@ -35,9 +48,14 @@ def export_store(
     with UsageReader(store) as reader:
         if options.out is not None and form in {"csv", "jsonl", "parquet"} and options.fields is None:
             written = export_usage(
-                reader, options.out, format=form, run_id=run_id,  # type: ignore[arg-type]
-                all_observations=all_observations, raw=raw, excel=excel,
-            )  # fmt: skip
+                reader,
+                options.out,
+                format=form,  # type: ignore[arg-type]
+                run_id=run_id,
+                all_observations=all_observations,
+                raw=raw,
+                excel=excel,
+            )
             say(options, f"{written.rows:,} rows in {written.path}")
             return
         rows = reader.rows(run_id, all_observations=all_observations)

@@ -70,10 +70,13 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
     whole = "bold green" if counts.ok == counts.asked else "bold yellow"
     parts: list[RenderableType] = [
         Text.assemble(
-            "\n", (f"{summary.task_count:,} tasks", "bold"), " in ",
-            (f"{counts.ok:,} of {counts.asked:,} accounts", whole), _change(summary),
+            "\n",
+            (f"{summary.task_count:,} tasks", "bold"),
+            " in ",
+            (f"{counts.ok:,} of {counts.asked:,} accounts", whole),
+            _change(summary),
         )
-    ]  # fmt: skip
+    ]
     if summary.period_from_min is not None:
         provisional = (
             f"; {summary.provisional:,} provisional: the figures may still rise" if summary.provisional else ""
@@ -111,9 +114,12 @@ def _table(title: str, columns: tuple[tuple[str, str], ...], *, unicode: bool) -
     from rich.text import Text  # noqa: PLC0415
 
     made = MadeTable(
-        title=Text(title, style="bold"), title_justify="left", title_style="", header_style="dim",
+        title=Text(title, style="bold"),
+        title_justify="left",
+        title_style="",
+        header_style="dim",
         box=box.SIMPLE_HEAD if unicode else box.ASCII2,
-    )  # fmt: skip
+    )
     for name, justify in columns:
         made.add_column(Text(name), justify=justify, overflow="ellipsis" if unicode else "crop", no_wrap=True)  # type: ignore[arg-type]
     return made
@@ -169,9 +175,11 @@ def _failures(summary: Summary, *, unicode: bool) -> RenderableType:
     for group in summary.failures:
         examples = ", ".join(group.examples[:3])
         table.add_row(
-            Text(f"{group.accounts:,}", style="red"), Text(group.state), Text(term(group.reason or group.error)),
+            Text(f"{group.accounts:,}", style="red"),
+            Text(group.state),
+            Text(term(group.reason or group.error)),
             Text(term(examples)),
-        )  # fmt: skip
+        )
     return table
 
 

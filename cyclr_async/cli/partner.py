@@ -12,10 +12,21 @@ from cyclr_async.cli.secretinput import read_secret
 __all__ = ["connectors", "partner", "plans", "token"]
 
 _PARTNER: Final = (
-    "application_display_name", "domain", "cycle_noun", "anonymous_accounts_enabled", "coming_soon_connectors_enabled",
-    "custom_connectors_enabled", "cycle_sharing_enabled", "intercom_app_id", "intercom_api_key", "intercom_secret_key",
-    "application_icon", "app_style", "header_html", "footer_html",
-)  # fmt: skip
+    "application_display_name",
+    "domain",
+    "cycle_noun",
+    "anonymous_accounts_enabled",
+    "coming_soon_connectors_enabled",
+    "custom_connectors_enabled",
+    "cycle_sharing_enabled",
+    "intercom_app_id",
+    "intercom_api_key",
+    "intercom_secret_key",
+    "application_icon",
+    "app_style",
+    "header_html",
+    "footer_html",
+)
 _TOKEN: Final = ("account_id", "username", "expires_at", "url")
 _INSTALLED: Final = ("account_id", "connector", "version", "installed_name")
 

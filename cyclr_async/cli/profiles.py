@@ -20,9 +20,21 @@ from cyclr_async.secret import Secret
 __all__ = ["Profile", "config_path", "load_profile", "run_secret_command"]
 
 KEYS: Final = (
-    "access_token", "client_id", "client_secret", "username", "password", "account_id", "region", "base_url",
-    "token_url", "timeout", "connections", "requests_per_second", "proxy", "ca_file",
-)  # fmt: skip
+    "access_token",
+    "client_id",
+    "client_secret",
+    "username",
+    "password",
+    "account_id",
+    "region",
+    "base_url",
+    "token_url",
+    "timeout",
+    "connections",
+    "requests_per_second",
+    "proxy",
+    "ca_file",
+)
 _SECONDS: Final = 60
 
 

@@ -87,9 +87,14 @@ class _bar:  # noqa: N801 - used like a function
 
         self._run = run
         self._bar = Progress(
-            BarColumn(bar_width=32), TextColumn("{task.description}"), console=console(sys.stderr, options),
-            auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False,
-        )  # fmt: skip
+            BarColumn(bar_width=32),
+            TextColumn("{task.description}"),
+            console=console(sys.stderr, options),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._task = self._bar.add_task("", total=None)
 
     def __enter__(self) -> Callable[[], None]:
@@ -102,9 +107,11 @@ class _bar:  # noqa: N801 - used like a function
     def _draw(self) -> None:
         progress = self._run.progress
         self._bar.update(
-            self._task, description=progress_line(progress), completed=progress.done,
+            self._task,
+            description=progress_line(progress),
+            completed=progress.done,
             total=progress.asked if progress.listing_complete else None,
-        )  # fmt: skip
+        )
         self._bar.refresh()
 
 

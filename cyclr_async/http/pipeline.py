@@ -160,10 +160,13 @@ class Pipeline:
                 notify(
                     self._on_event,
                     OutcomeEvent(
-                        operation=call.name, request_id=progress.request_id, attempts=progress.attempts, error=name,
+                        operation=call.name,
+                        request_id=progress.request_id,
+                        attempts=progress.attempts,
+                        error=name,
                         seconds=seconds,
                     ),
-                )  # fmt: skip
+                )
         counters.failures += 1
         failed.request_id = progress.request_id
         failed.attempts = progress.attempts
@@ -198,8 +201,9 @@ class Pipeline:
             if call.safety is Safety.UNSAFE and state.connected:
                 _logger.warning(
                     "%s was cancelled after it was sent: its outcome is unknown (request %s)",
-                    call.name, progress.request_id,
-                )  # fmt: skip
+                    call.name,
+                    progress.request_id,
+                )
             raise
         finally:
             if call.authorized:
@@ -300,16 +304,23 @@ class Pipeline:
         name = type(error).__name__
         _logger.info(
             "%s failed with %s, attempt %d; next in %.3f s (request %s)",
-            call.name, name, progress.attempts, decision.delay, progress.request_id,
-        )  # fmt: skip
+            call.name,
+            name,
+            progress.attempts,
+            decision.delay,
+            progress.request_id,
+        )
         if self._on_event is not None:
             notify(
                 self._on_event,
                 RetryEvent(
-                    operation=call.name, request_id=progress.request_id, attempt=progress.attempts, error=name,
+                    operation=call.name,
+                    request_id=progress.request_id,
+                    attempt=progress.attempts,
+                    error=name,
                     delay=decision.delay,
                 ),
-            )  # fmt: skip
+            )
         return decision.delay
 
     def _timed_out(self, call: Call[T], progress: Progress, state: Attempt) -> CyclrError:

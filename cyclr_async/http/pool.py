@@ -96,9 +96,15 @@ class Pool:
     """
 
     def __init__(
-        self, *, origin: URL, needs_tls: bool, network: Network, timeouts: Timeouts, limits: Limits,
+        self,
+        *,
+        origin: URL,
+        needs_tls: bool,
+        network: Network,
+        timeouts: Timeouts,
+        limits: Limits,
         borrowed: aiohttp.ClientSession | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._origin = origin
         self._needs_tls = needs_tls
         self._network = network

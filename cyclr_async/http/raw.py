@@ -81,9 +81,14 @@ def raw_call(
         repeatable = method in {"GET", "HEAD"}
     safety = Safety.SAFE if repeatable and method in {"GET", "HEAD"} else Safety.REPEATABLE
     return Call(
-        name="request", method=method, url=url, safety=safety if repeatable else Safety.UNSAFE, body=body, json=False,
+        name="request",
+        method=method,
+        url=url,
+        safety=safety if repeatable else Safety.UNSAFE,
+        body=body,
+        json=False,
         decode=_raw,
-    )  # fmt: skip
+    )
 
 
 def _raw(answer: Answer) -> RawResponse:

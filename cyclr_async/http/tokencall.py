@@ -19,11 +19,16 @@ __all__ = ["refusal", "token_call"]
 def token_call(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Call[AccessToken]:
     """Describe a token request: a form in the body, as the vendor documents, never in the query."""
     return Call(
-        name="token", method="POST", url=url, safety=Safety.SAFE if repeatable else Safety.UNSAFE,
-        body=HiddenBytes(urlencode(form).encode("ascii")), content_type="application/x-www-form-urlencoded",
-        authorized=False, decode=_token,
+        name="token",
+        method="POST",
+        url=url,
+        safety=Safety.SAFE if repeatable else Safety.UNSAFE,
+        body=HiddenBytes(urlencode(form).encode("ascii")),
+        content_type="application/x-www-form-urlencoded",
+        authorized=False,
+        decode=_token,
         secrets=tuple(Secret(text) for text in form.values() if isinstance(text, HiddenStr)),
-    )  # fmt: skip
+    )
 
 
 def _token(answer: Answer) -> AccessToken:
@@ -66,5 +71,7 @@ def refusal(error: ResponseError) -> AuthenticationError | None:
     said = f" ({error.server_message})" if error.server_message else ""
     return AuthenticationError(
         f"the token endpoint refused the credentials{said}: check the client id, the secret and the region",
-        error=code, request_id=error.request_id, attempts=error.attempts,
-    )  # fmt: skip
+        error=code,
+        request_id=error.request_id,
+        attempts=error.attempts,
+    )

@@ -59,9 +59,7 @@ class Transport:
         self._body_limit = body_limit
         self._id_prefix = id_prefix
 
-    async def exchange(
-        self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> T:  # fmt: skip
+    async def exchange(self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt) -> T:
         """Make one attempt and return the value of its answer.
 
         Args:
@@ -102,7 +100,7 @@ class Transport:
 
     async def open_stream(
         self, call: Call[object], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> Stream:  # fmt: skip
+    ) -> Stream:
         """Make one attempt up to the headers of a successful answer."""
         try:
             response = await self._send(call, authorization, request_id, attempt)
@@ -129,7 +127,7 @@ class Transport:
 
     def _send(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> Coroutine[Any, Any, Response]:  # fmt: skip
+    ) -> Coroutine[Any, Any, Response]:
         fast = self._pool.fast
         plain = call.method == "GET" and call.body is None and call.safety is not Safety.UNSAFE
         if fast is not None and plain and fast.leads_to(call.url):
@@ -138,7 +136,7 @@ class Transport:
 
     async def _through_session(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> Response:  # fmt: skip
+    ) -> Response:
         pool = self._pool
         session = pool.writes if call.safety is Safety.UNSAFE else pool.reads
         if session is None or pool.closed:
@@ -151,9 +149,16 @@ class Transport:
         if pool.borrowed is not None:
             headers = {**HEADERS, **headers}
             sending = session.request(
-                call.method, call.url, data=call.body, headers=headers, allow_redirects=False, proxy=pool.proxy,
-                timeout=pool.timeout, raise_for_status=False, middlewares=(_once(attempt),),
-            )  # fmt: skip
+                call.method,
+                call.url,
+                data=call.body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=pool.proxy,
+                timeout=pool.timeout,
+                raise_for_status=False,
+                middlewares=(_once(attempt),),
+            )
         else:
             sending = session.request(
                 call.method, call.url, data=call.body, headers=headers, allow_redirects=False, proxy=pool.proxy
@@ -200,8 +205,9 @@ class Transport:
             if len(pieces) > self._body_limit:
                 raise ResponseTooLargeError(
                     f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
-                    sent="yes", status=response.status,
-                )  # fmt: skip
+                    sent="yes",
+                    status=response.status,
+                )
             body = bytes(pieces)
         if body:
             self._check_type(call, response)
@@ -213,9 +219,14 @@ class Transport:
         if authorization is not None:
             hidden.append(authorization.removeprefix("Bearer "))
         return error_from_response(
-            call.name, response.status, response.headers, body, wall=self._clock.wall(), hidden=hidden,
+            call.name,
+            response.status,
+            response.headers,
+            body,
+            wall=self._clock.wall(),
+            hidden=hidden,
             quote=call.authorized,
-        )  # fmt: skip
+        )
 
     async def _error_body(self, response: Response) -> bytes:
         pieces = bytearray()

@@ -60,9 +60,13 @@ class Accounts(Resource):
         Source: *List Accounts*, ``GET accounts``.
         """
         call: Call[builtins.list[Account]] = Call(
-            name="accounts.list", method="GET", url=self._url("accounts"), safety=Safety.SAFE, decode=_accounts,
+            name="accounts.list",
+            method="GET",
+            url=self._url("accounts"),
+            safety=Safety.SAFE,
+            decode=_accounts,
             reader=lambda: ListReader(Account, on_bad_record),
-        )  # fmt: skip
+        )
         return await self._sender.send(call, timeout)
 
     async def iter(
@@ -83,9 +87,13 @@ class Accounts(Resource):
         Source: *List Accounts*, ``GET accounts``.
         """
         call: Call[object] = Call(
-            name="accounts.list", method="GET", url=self._url("accounts"), safety=Safety.SAFE, decode=_accounts,
+            name="accounts.list",
+            method="GET",
+            url=self._url("accounts"),
+            safety=Safety.SAFE,
+            decode=_accounts,
             reader=lambda: ListReader(Account),
-        )  # fmt: skip
+        )
         decoder = ListDecoder(Account, lenient=on_bad_record is not None)
         async with self._sender.stream(call, timeout) as stream:
             async for chunk in stream.chunks():
@@ -139,10 +147,14 @@ class Accounts(Resource):
         text(name, "name")
         fields = _fields(name, description, timezone, price_plan_id, next_bill_date, audit_info)
         call = Call(
-            name="accounts.create", method="POST", url=self._url("createaccount"), safety=Safety.UNSAFE,
-            body=body_of(fields), decode=id_of,
+            name="accounts.create",
+            method="POST",
+            url=self._url("createaccount"),
+            safety=Safety.UNSAFE,
+            body=body_of(fields),
+            decode=id_of,
             advice="look for the account by its name or AuditInfo before creating it again, or use reconcile=True",
-        )  # fmt: skip
+        )
         if marker is None:
             return await self._sender.send(call, timeout)
         try:
@@ -280,10 +292,16 @@ class Accounts(Resource):
             return self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, _ONE_ATTEMPT)
 
         return collector.Collection(
-            fetch, self.iter if account_ids is None else account_ids, clock=self._sender.clock,
-            concurrency=concurrency, store=store, on_progress=on_progress, max_outage=max_outage, passes=passes,
+            fetch,
+            self.iter if account_ids is None else account_ids,
+            clock=self._sender.clock,
+            concurrency=concurrency,
+            store=store,
+            on_progress=on_progress,
+            max_outage=max_outage,
+            passes=passes,
             scope=collector.scope_of(str(self._root), self._sender.partner, from_date),
-        )  # fmt: skip
+        )
 
     def _usage_call(self, account_id: str, from_date: date | None) -> Call[AccountUsage]:
         url = self._url(f"accounts/{segment(account_id)}/billing")

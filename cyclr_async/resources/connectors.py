@@ -75,11 +75,16 @@ class Connectors(Resource):
             fields["Username"] = text(username, "username")
             fields["Password"] = HiddenStr(password.reveal())
         call: Call[None] = Call(
-            name="connectors.install", method="POST", url=self._url("installconnector"), safety=Safety.UNSAFE,
-            body=body_of(fields), decode=lambda _: None, json=False,
+            name="connectors.install",
+            method="POST",
+            url=self._url("installconnector"),
+            safety=Safety.UNSAFE,
+            body=body_of(fields),
+            decode=lambda _: None,
+            json=False,
             secrets=tuple(secret for secret in (api_key, password) if secret is not None),
             advice="look in the account for a connector of that name before installing again",
-        )  # fmt: skip
+        )
         await self._sender.send(call, timeout)
 
 

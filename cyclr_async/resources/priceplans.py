@@ -27,9 +27,13 @@ class PricePlans(Resource):
         Source: *Get Price Plans*, ``GET priceplans``.
         """
         call: Call[list[PricePlan]] = Call(
-            name="priceplans.list", method="GET", url=self._url("priceplans"), safety=Safety.SAFE, decode=_plans,
+            name="priceplans.list",
+            method="GET",
+            url=self._url("priceplans"),
+            safety=Safety.SAFE,
+            decode=_plans,
             reader=lambda: ListReader(PricePlan),
-        )  # fmt: skip
+        )
         return await self._sender.send(call, timeout)
 
 

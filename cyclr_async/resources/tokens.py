@@ -41,9 +41,14 @@ class Tokens(Resource):
         segment(account_id)
         body = body_of({"AccountId": account_id, "Username": text(username, "username")})
         call = Call(
-            name="tokens.create", method="POST", url=self._url("createaccountsignintoken"), safety=Safety.UNSAFE,
-            body=body, decode=self._token, advice="call again: a sign-in token that got lost expires by itself",
-        )  # fmt: skip
+            name="tokens.create",
+            method="POST",
+            url=self._url("createaccountsignintoken"),
+            safety=Safety.UNSAFE,
+            body=body,
+            decode=self._token,
+            advice="call again: a sign-in token that got lost expires by itself",
+        )
         return await self._sender.send(call, timeout)
 
     def _token(self, answer: Answer) -> SignInToken:

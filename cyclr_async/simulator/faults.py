@@ -13,14 +13,30 @@ from cyclr_async.simulator.fault_text import parse_fault
 __all__ = ["OPERATIONS", "Fault", "Kind"]
 
 Kind = Literal[
-    "status", "latency", "drop-before", "drop-after", "truncate", "drip", "wrong-json", "html", "huge", "revoke-token",
+    "status",
+    "latency",
+    "drop-before",
+    "drop-after",
+    "truncate",
+    "drip",
+    "wrong-json",
+    "html",
+    "huge",
+    "revoke-token",
     "maintenance",
-]  # fmt: skip
+]
 
 OPERATIONS: Final = (
-    "accounts.list", "accounts.create", "accounts.update", "accounts.usage", "details", "priceplans.list",
-    "tokens.create", "connectors.install", "token",
-)  # fmt: skip
+    "accounts.list",
+    "accounts.create",
+    "accounts.update",
+    "accounts.usage",
+    "details",
+    "priceplans.list",
+    "tokens.create",
+    "connectors.install",
+    "token",
+)
 """The names of the operations; ``token`` is ``POST /oauth/token``."""
 
 _KINDS: Final = frozenset(Kind.__args__)  # type: ignore[attr-defined]

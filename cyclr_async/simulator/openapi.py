@@ -21,8 +21,14 @@ def _answers(schema: dict[str, Any] | None, *errors: int) -> dict[str, Any]:
     if schema is not None:
         good["content"] = _json(schema)
     found: dict[str, Any] = {"200": good}
-    texts = {400: "The request is invalid.", 401: "No valid bearer token.", 404: "No such account; no body.",
-             413: "The body is too large.", 415: "Not JSON.", 429: "Too many requests."}  # fmt: skip
+    texts = {
+        400: "The request is invalid.",
+        401: "No valid bearer token.",
+        404: "No such account; no body.",
+        413: "The body is too large.",
+        415: "Not JSON.",
+        429: "Too many requests.",
+    }
     for status in (*errors, 401, 429):
         found[str(status)] = {"description": texts[status]}
         if status != 404:
@@ -67,8 +73,13 @@ def _schemas() -> dict[str, Any]:
         "OAuthError": _object(("error",), error=text, error_description=text),
         "Id": _answer(Id=_ID),
         "Account": _answer(
-            Id=_ID, Name=text, Description=some, PricePlanId=_nullable(whole), LastBillDate=_DATE,
-            NextBillDate=_nullable(_DATE), AuditInfo=some,
+            Id=_ID,
+            Name=text,
+            Description=some,
+            PricePlanId=_nullable(whole),
+            LastBillDate=_DATE,
+            NextBillDate=_nullable(_DATE),
+            AuditInfo=some,
         ),
         "AccountWrite": {
             "type": "object",
@@ -83,22 +94,39 @@ def _schemas() -> dict[str, Any]:
             },
         },
         "PartnerDetails": _answer(
-            AnonymousAccountsEnabled={"type": "boolean"}, ApplicationDisplayName=text, ApplicationIcon=some,
-            AppStyle=some, ComingSoonConnectorsEnabled={"type": "boolean"}, CustomConnectorsEnabled={"type": "boolean"},
-            CycleNoun=text, CycleSharingEnabled={"type": "boolean"}, Domain=text, IntercomAPIKey=some,
-            IntercomAppId=some, IntercomSecretKey=some, HeaderHtml=some, FooterHtml=some,
+            AnonymousAccountsEnabled={"type": "boolean"},
+            ApplicationDisplayName=text,
+            ApplicationIcon=some,
+            AppStyle=some,
+            ComingSoonConnectorsEnabled={"type": "boolean"},
+            CustomConnectorsEnabled={"type": "boolean"},
+            CycleNoun=text,
+            CycleSharingEnabled={"type": "boolean"},
+            Domain=text,
+            IntercomAPIKey=some,
+            IntercomAppId=some,
+            IntercomSecretKey=some,
+            HeaderHtml=some,
+            FooterHtml=some,
         ),
         "PricePlan": _answer(Id=text, Name=text),
         "SignInToken": _answer(ExpiresAtUtc={"type": "string", "format": "date-time"}, Token=text),
         "Usage": _answer(
-            TaskCount=whole, CycleCount=whole, FromDate=_DATE, ToDate=_DATE, CurrentPricePlanId=_nullable(whole),
+            TaskCount=whole,
+            CycleCount=whole,
+            FromDate=_DATE,
+            ToDate=_DATE,
+            CurrentPricePlanId=_nullable(whole),
             AuditInfo=some,
         ),
         "AccessToken": _object(
-            ("access_token", "token_type", "expires_in"), access_token=text, token_type=text, expires_in=whole,
+            ("access_token", "token_type", "expires_in"),
+            access_token=text,
+            token_type=text,
+            expires_in=whole,
             refresh_token=text,
         ),
-    }  # fmt: skip
+    }
 
 
 def _ref(name: str) -> dict[str, Any]:
@@ -113,9 +141,15 @@ def _paths() -> dict[str, Any]:
     anything: dict[str, Any] = {"description": _LOOSE}
     sign_in = _object(("AccountId", "Username"), AccountId=anything, Username=anything)
     install = _object(
-        ("AccountId", "ConnectorName", "InstalledName"), AccountId=anything, ConnectorName=anything,
-        ConnectorVersion=anything, InstalledName=anything, ApiKey=anything, Username=anything, Password=anything,
-    )  # fmt: skip
+        ("AccountId", "ConnectorName", "InstalledName"),
+        AccountId=anything,
+        ConnectorName=anything,
+        ConnectorVersion=anything,
+        InstalledName=anything,
+        ApiKey=anything,
+        Username=anything,
+        Password=anything,
+    )
     writing = (400, 413, 415)
     return {
         "/api/partner/accounts": {

@@ -14,19 +14,66 @@ __all__ = ["Population", "Seeded"]
 
 _MASK: Final = (1 << 64) - 1
 _FIRST: Final = (
-    "Acme", "Northwind", "Globex", "Umbra", "Müller & Söhne", "Initech", "Café Ópera", "O'Neill", "Stark", "Wayne",
-    "Łódź", "日本", "Ångström", "Hooli", "Vandelay", "Soylent", 'The "Quoted"', "Blue Sun", "Tyrell", "Wonka",
-    "Oscorp", "Zażółć", "Cyberdyne", "Пример", "Aperture", "Massive", "Ñandú", "Octan", "Duff", "Monarch",
-)  # fmt: skip
+    "Acme",
+    "Northwind",
+    "Globex",
+    "Umbra",
+    "Müller & Söhne",
+    "Initech",
+    "Café Ópera",
+    "O'Neill",
+    "Stark",
+    "Wayne",
+    "Łódź",
+    "日本",
+    "Ångström",
+    "Hooli",
+    "Vandelay",
+    "Soylent",
+    'The "Quoted"',
+    "Blue Sun",
+    "Tyrell",
+    "Wonka",
+    "Oscorp",
+    "Zażółć",
+    "Cyberdyne",
+    "Пример",
+    "Aperture",
+    "Massive",
+    "Ñandú",
+    "Octan",
+    "Duff",
+    "Monarch",
+)
 _SECOND: Final = (
-    "Logistics", "Trading", "Foods", "Systems", "Bikes", "Health", "Media", "Energy", "Labs", "Retail", "Travel",
-    "Robotics", "Books", "Insurance", "Studios", "Farms",
-)  # fmt: skip
+    "Logistics",
+    "Trading",
+    "Foods",
+    "Systems",
+    "Bikes",
+    "Health",
+    "Media",
+    "Energy",
+    "Labs",
+    "Retail",
+    "Travel",
+    "Robotics",
+    "Books",
+    "Insurance",
+    "Studios",
+    "Farms",
+)
 _FORM: Final = ("Ltd", "Inc.", "GmbH", "S.A.", "LLC", "plc", "K.K.", ", Sons & Co", "🚀")
 _ZONES: Final = (
-    "Europe/London", "Europe/London", "Europe/Berlin", "America/New_York", "America/Los_Angeles", "Asia/Tokyo",
-    "Australia/Sydney", "UTC",
-)  # fmt: skip
+    "Europe/London",
+    "Europe/London",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Los_Angeles",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "UTC",
+)
 _PLANS: Final = (2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4)
 """Most customers are on the smallest plan."""
 

@@ -42,8 +42,17 @@ class Breaker:
     """
 
     __slots__ = (
-        "_changed", "_clock", "_faults", "_good", "_max_outage", "_probing", "_wait", "_wakers", "opened_at", "outage",
-    )  # fmt: skip
+        "_changed",
+        "_clock",
+        "_faults",
+        "_good",
+        "_max_outage",
+        "_probing",
+        "_wait",
+        "_wakers",
+        "opened_at",
+        "outage",
+    )
 
     def __init__(self, clock: Clock, max_outage: float, changed: Callable[[bool], object]) -> None:
         self._clock = clock

@@ -161,9 +161,15 @@ class Collection:
         left = self._feed.asked - self._before - settled
         known = self._feed.listing_complete
         return Progress(
-            asked=self._feed.asked, **counts, in_flight=self._asker.in_flight, paused=self._asker.breaker.is_open,
-            elapsed=elapsed, rate=rate, eta=left / rate if known and rate else None, listing_complete=known,
-        )  # fmt: skip
+            asked=self._feed.asked,
+            **counts,
+            in_flight=self._asker.in_flight,
+            paused=self._asker.breaker.is_open,
+            elapsed=elapsed,
+            rate=rate,
+            eta=left / rate if known and rate else None,
+            listing_complete=known,
+        )
 
     async def _run(self) -> None:
         """Run filler and workers, then the deferred passes; whatever ends the run ends all of them."""
@@ -209,9 +215,13 @@ class Collection:
             failure.resumable = resumable
         elif isinstance(failure, AuthenticationError):
             failure = BulkInterruptedError(
-                f"the credentials were refused: {failure.message}", reason="authentication", resumable=resumable,
-                request_id=failure.request_id, attempts=failure.attempts, sent="yes",
-            )  # fmt: skip
+                f"the credentials were refused: {failure.message}",
+                reason="authentication",
+                resumable=resumable,
+                request_id=failure.request_id,
+                attempts=failure.attempts,
+                sent="yes",
+            )
         elif isinstance(failure, StoreError):
             failure = BulkInterruptedError(
                 f"the store failed: {failure.message}. What it held before is safe", reason="store", resumable=True

@@ -171,14 +171,17 @@ class Feed:
         if self._broken is not None:
             failure = BulkInterruptedError(
                 f"the account list broke off, so accounts may be missing: {self._broken.message}",
-                request_id=self._broken.request_id, attempts=self._broken.attempts, sent="yes",
-            )  # fmt: skip
+                request_id=self._broken.request_id,
+                attempts=self._broken.attempts,
+                sent="yes",
+            )
             raise failure from self._broken
         if self._problem is not None:
             raise BulkInterruptedError(
                 f"{self._problems} accounts of the list could not be read, so they are missing; the first: "
-                f"{self._problem.message}", sent="yes",
-            ) from self._problem  # fmt: skip
+                f"{self._problem.message}",
+                sent="yes",
+            ) from self._problem
 
     async def _list(self, lister: Lister) -> None:
         """Read the account list. It is asked for again when it breaks off, if that cannot double anything."""

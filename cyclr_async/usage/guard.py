@@ -92,6 +92,7 @@ class SystemicGuard:
     def _stop(self, what: str, reason: str, error: CyclrError | None) -> BulkInterruptedError:
         last = f"; the last answer: {error.message}" if error is not None else ""
         return BulkInterruptedError(
-            f"{what}: nobody was written off. Check the credentials, their scope and the base URL{last}", reason=reason,
+            f"{what}: nobody was written off. Check the credentials, their scope and the base URL{last}",
+            reason=reason,
             sent="yes",
-        )  # fmt: skip
+        )

@@ -296,9 +296,18 @@ def test_no_escape_sequence_where_nobody_looks(api: Api) -> None:
 
 class Watched:
     progress = Progress(
-        asked=1234, ok=1000, missing=1, forbidden=0, failed=2, in_flight=8, paused=False, elapsed=10.0, rate=100.3,
-        eta=65.0, listing_complete=True,
-    )  # fmt: skip
+        asked=1234,
+        ok=1000,
+        missing=1,
+        forbidden=0,
+        failed=2,
+        in_flight=8,
+        paused=False,
+        elapsed=10.0,
+        rate=100.3,
+        eta=65.0,
+        listing_complete=True,
+    )
 
 
 async def test_a_line_now_and_then_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,9 +324,18 @@ async def test_a_line_now_and_then_without_a_terminal(capsys: pytest.CaptureFixt
 
 def test_a_pause_is_told() -> None:
     paused = Progress(
-        asked=10, ok=1, missing=0, forbidden=0, failed=0, in_flight=0, paused=True, elapsed=1.0, rate=1.0,
-        eta=None, listing_complete=False,
-    )  # fmt: skip
+        asked=10,
+        ok=1,
+        missing=0,
+        forbidden=0,
+        failed=0,
+        in_flight=0,
+        paused=True,
+        elapsed=1.0,
+        rate=1.0,
+        eta=None,
+        listing_complete=False,
+    )
     assert progress_line(paused) == "1 of 10+  1/s  0 failed  paused: the service is out"
 
 

@@ -20,9 +20,14 @@ def test_accounts_list(api: Api, cyclr: Run) -> None:
     assert result.code == 0
     assert [row["name"] for row in rows] == api.names
     assert rows[3] == {
-        "id": ID, "name": "Account 3", "description": "", "price_plan_id": 2, "last_bill_date": "2026-11-01T00:00:00Z",
-        "next_bill_date": "2026-12-01T00:00:00Z", "audit_info": "=HYPERLINK(3)",
-    }  # fmt: skip
+        "id": ID,
+        "name": "Account 3",
+        "description": "",
+        "price_plan_id": 2,
+        "last_bill_date": "2026-11-01T00:00:00Z",
+        "next_bill_date": "2026-12-01T00:00:00Z",
+        "audit_info": "=HYPERLINK(3)",
+    }
 
 
 def test_limit_and_fields(api: Api, cyclr: Run) -> None:
@@ -44,9 +49,17 @@ def test_unknown_field_names_those_there_are(api: Api, cyclr: Run) -> None:
 
 def test_create(api: Api, cyclr: Run) -> None:
     result = cyclr(
-        "accounts", "create", "--name", "ACME", "--timezone", "Europe/London", "--price-plan-id", "2",
-        "--next-bill-date", "2026-12-01T01:00:00+01:00",
-    )  # fmt: skip
+        "accounts",
+        "create",
+        "--name",
+        "ACME",
+        "--timezone",
+        "Europe/London",
+        "--price-plan-id",
+        "2",
+        "--next-bill-date",
+        "2026-12-01T01:00:00+01:00",
+    )
     assert (result.code, json.loads(result.out)) == (0, {"id": f"{77:032x}"})
     assert api.bodies == [
         {"Name": "ACME", "Timezone": "Europe/London", "PricePlanId": 2, "NextBillDate": "2026-12-01T00:00:00"}

@@ -48,18 +48,37 @@ PROMPTS = re.findall(r"^\$ (cyclr .*)$", DOCUMENT.read_text(encoding="utf-8"), r
 EXAMPLES = [example for command in commands_of(app) for example in getattr(command, "examples", ())]
 
 READS = [
-    ("accounts", "list"), ("partner",), ("plans",), ("config", "show"), ("config", "check"), ("usage", "collect"),
-    ("accounts", "create", "--name", "A"), ("accounts", "update", ID, "--name", "A"), ("token", "create", ID, "jo"),
+    ("accounts", "list"),
+    ("partner",),
+    ("plans",),
+    ("config", "show"),
+    ("config", "check"),
+    ("usage", "collect"),
+    ("accounts", "create", "--name", "A"),
+    ("accounts", "update", ID, "--name", "A"),
+    ("token", "create", ID, "jo"),
     ("connectors", "install", ID, "C", "v1", "--installed-name", "I"),
-]  # fmt: skip
+]
 
 
 def test_every_command_is_here() -> None:
     assert {" ".join(path) for path in LEAVES} == {
-        "accounts list", "accounts create", "accounts update", "partner", "plans", "connectors install",
-        "token create", "usage collect", "usage resume", "usage export", "usage status", "simulate", "config show",
-        "config check", "completion",
-    }  # fmt: skip
+        "accounts list",
+        "accounts create",
+        "accounts update",
+        "partner",
+        "plans",
+        "connectors install",
+        "token create",
+        "usage collect",
+        "usage resume",
+        "usage export",
+        "usage status",
+        "simulate",
+        "config show",
+        "config check",
+        "completion",
+    }
 
 
 @pytest.mark.parametrize("line", [*PROMPTS, *EXAMPLES])
@@ -259,9 +278,11 @@ def test_a_closed_pipe_is_quiet(api: Api) -> None:
 def test_simulate_works_everywhere_and_says_so(cyclr: Run, args: tuple[str, ...]) -> None:
     sample = json.loads(cyclr("accounts", "list", "--simulate", "--limit", "1").out)["id"]
     filled = {
-        "accounts update": (sample, "--name", "A"), "token create": (sample, "jo"), "accounts create": ("--name", "A"),
+        "accounts update": (sample, "--name", "A"),
+        "token create": (sample, "jo"),
+        "accounts create": ("--name", "A"),
         "connectors install": (sample, "Mailchimp", "v1", "--installed-name", "I", "--api-key-file", "key"),
-    }  # fmt: skip
+    }
     Path("key").write_text("abc")
     name = " ".join(args[:2])
     result = cyclr(*args[:2], *filled[name], "--simulate") if name in filled else cyclr(*args, "--simulate")

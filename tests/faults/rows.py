@@ -121,10 +121,14 @@ LASTING = [
     *(
         Row(f"status-{status}", after(write(json_http({"Message": "x"}, status)), close()), kind, "yes", status)
         for status, kind in (
-            (408, ResponseError), (500, ServerError), (502, ServerError), (503, ServerError), (504, ServerError),
+            (408, ResponseError),
+            (500, ServerError),
+            (502, ServerError),
+            (503, ServerError),
+            (504, ServerError),
         )
     ),
-]  # fmt: skip
+]
 """Faults that last: what may be repeated is, until no attempt is left; a write is not."""
 
 HARMLESS = {

@@ -159,9 +159,16 @@ async def serving(share: float, seed: int) -> AsyncIterator[tuple[int, Any]]:
     """Run the server in its own process; yield its port and what to await for its report."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.faults.soakserver", str(share), str(seed),
-        stdin=pipe, stdout=pipe, cwd=_ROOT, limit=2**26,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "tests.faults.soakserver",
+        str(share),
+        str(seed),
+        stdin=pipe,
+        stdout=pipe,
+        cwd=_ROOT,
+        limit=2**26,
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     try:

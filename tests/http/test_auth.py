@@ -101,8 +101,10 @@ async def test_client_credentials_are_posted_as_documented() -> None:
     await ClientCredentials("id", "s", scope="other").fetch(endpoint, token)
     plain = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "s"}
     assert endpoint.forms == [
-        (plain, True), ({**plain, "scope": "account:77"}, True), ({**plain, "scope": "other"}, True),
-    ]  # fmt: skip
+        (plain, True),
+        ({**plain, "scope": "account:77"}, True),
+        ({**plain, "scope": "other"}, True),
+    ]
     assert token.value.reveal() == "access-1"
 
 

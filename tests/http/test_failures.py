@@ -53,13 +53,28 @@ def answer(status: int, body: object = b"", **headers: str) -> ResponseError:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (300, UnexpectedRedirectError), (301, UnexpectedRedirectError), (304, UnexpectedRedirectError),
-        (399, UnexpectedRedirectError), (400, BadRequestError), (401, UnauthorizedError), (402, ResponseError),
-        (403, ForbiddenError), (404, NotFoundError), (405, ResponseError), (408, ResponseError), (409, ConflictError),
-        (410, ResponseError), (422, UnprocessableError), (425, ResponseError), (429, RateLimitedError),
-        (499, ResponseError), (500, ServerError), (503, ServerError), (599, ServerError),
+        (300, UnexpectedRedirectError),
+        (301, UnexpectedRedirectError),
+        (304, UnexpectedRedirectError),
+        (399, UnexpectedRedirectError),
+        (400, BadRequestError),
+        (401, UnauthorizedError),
+        (402, ResponseError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (405, ResponseError),
+        (408, ResponseError),
+        (409, ConflictError),
+        (410, ResponseError),
+        (422, UnprocessableError),
+        (425, ResponseError),
+        (429, RateLimitedError),
+        (499, ResponseError),
+        (500, ServerError),
+        (503, ServerError),
+        (599, ServerError),
     ],
-)  # fmt: skip
+)
 def test_every_status_has_its_class(status: int, kind: type[ResponseError]) -> None:
     error = answer(status)
     assert type(error) is kind
@@ -113,14 +128,30 @@ def test_where_the_server_is_silent_there_is_advice(status: int, advice: str) ->
 
 def test_only_headers_that_help_a_diagnosis_are_kept() -> None:
     error = answer(
-        500, Content_Type="text/html", Content_Length="5", Date="d", Retry_After="9", Server="IIS", Via="1.1 x",
-        WWW_Authenticate="Bearer", X_Request_Id="r", Set_Cookie="session=hush", Authorization="Bearer hush",
-        Location="https://hush", X_Other="hush",
-    )  # fmt: skip
+        500,
+        Content_Type="text/html",
+        Content_Length="5",
+        Date="d",
+        Retry_After="9",
+        Server="IIS",
+        Via="1.1 x",
+        WWW_Authenticate="Bearer",
+        X_Request_Id="r",
+        Set_Cookie="session=hush",
+        Authorization="Bearer hush",
+        Location="https://hush",
+        X_Other="hush",
+    )
     assert error.headers == {
-        "content-type": "text/html", "content-length": "5", "date": "d", "retry-after": "9", "server": "IIS",
-        "via": "1.1 x", "www-authenticate": "Bearer", "x-request-id": "r",
-    }  # fmt: skip
+        "content-type": "text/html",
+        "content-length": "5",
+        "date": "d",
+        "retry-after": "9",
+        "server": "IIS",
+        "via": "1.1 x",
+        "www-authenticate": "Bearer",
+        "x-request-id": "r",
+    }
     assert answer(500, Server="x" * 300).headers == {"server": "x" * 200}
     assert answer(500, Server="a\x07").headers == {"server": "a\\x07"}
 
@@ -213,11 +244,13 @@ def limited(error: RateLimitedError | ServerError, seconds: float) -> CyclrError
         (TruncatedResponseError("x", sent="yes", status=200), Failure(kind="transport", sent="yes", status=200)),
         (ProtocolError("x", sent="yes"), Failure(kind="transport", sent="yes")),
         (DesynchronizedError("x"), Failure(kind="transport", sent="maybe")),
-        (ResponseTooLargeError("x", sent="yes", status=200),
-         Failure(kind="transport", sent="yes", status=200, at_most=1)),
+        (
+            ResponseTooLargeError("x", sent="yes", status=200),
+            Failure(kind="transport", sent="yes", status=200, at_most=1),
+        ),
         (TransportError("x", sent="never"), Failure(kind="transport", sent="never")),
     ],
-)  # fmt: skip
+)
 def test_an_error_is_reduced_to_what_the_decision_needs(error: CyclrError, failure: Failure) -> None:
     assert failure_of(error) == failure
 

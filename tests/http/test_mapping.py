@@ -86,9 +86,7 @@ def test_before_a_connection_nothing_was_sent(error: BaseException, kind: type[C
     assert words in ours.message
 
 
-@pytest.mark.parametrize(
-    "error", [aiohttp.ClientConnectorError(KEY, REFUSED), aiohttp.ConnectionTimeoutError("late")]
-)  # fmt: skip
+@pytest.mark.parametrize("error", [aiohttp.ClientConnectorError(KEY, REFUSED), aiohttp.ConnectionTimeoutError("late")])
 def test_a_failure_to_connect_is_one_also_when_a_connection_was_handed_over_before(error: BaseException) -> None:
     ours = translated(error, connected=True)
     assert type(ours) is ConnectError

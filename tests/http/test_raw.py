@@ -16,9 +16,13 @@ ROOT = URL("https://host.example/api/partner")
 
 
 def described(
-    method: Any = "GET", path: Any = "details", *, query: Any = None, body: HiddenBytes | None = None,
+    method: Any = "GET",
+    path: Any = "details",
+    *,
+    query: Any = None,
+    body: HiddenBytes | None = None,
     repeatable: bool | None = None,
-) -> Call[RawResponse]:  # fmt: skip
+) -> Call[RawResponse]:
     return raw_call(ROOT, method, path, query=query, body=body, repeatable=repeatable)
 
 
@@ -39,9 +43,28 @@ def test_a_path_stays_below_the_root(path: str, url: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "..", "../admin", "a/../b", "a/./b", "a//b", "a/", "//host.example/x", "https://other.example/x",
-     "a?b=c", "a#b", "%2e%2e", "a\\b", "a b", "x" * 129, None, 5, URL("details")],
-)  # fmt: skip
+    [
+        "",
+        "/",
+        "..",
+        "../admin",
+        "a/../b",
+        "a/./b",
+        "a//b",
+        "a/",
+        "//host.example/x",
+        "https://other.example/x",
+        "a?b=c",
+        "a#b",
+        "%2e%2e",
+        "a\\b",
+        "a b",
+        "x" * 129,
+        None,
+        5,
+        URL("details"),
+    ],
+)
 def test_a_path_that_could_leave_the_root_is_refused(path: object) -> None:
     with pytest.raises(InvalidArgumentError, match="path"):
         described(path=path)
@@ -56,14 +79,22 @@ def test_a_method_is_a_word(method: object) -> None:
 @pytest.mark.parametrize(
     ("method", "repeatable", "safety"),
     [
-        ("GET", None, Safety.SAFE), ("get", None, Safety.SAFE), ("HEAD", None, Safety.SAFE),
-        ("POST", None, Safety.UNSAFE), ("PUT", None, Safety.UNSAFE), ("DELETE", None, Safety.UNSAFE),
-        ("PATCH", None, Safety.UNSAFE), ("OPTIONS", None, Safety.UNSAFE),
-        ("POST", True, Safety.REPEATABLE), ("PUT", True, Safety.REPEATABLE),
-        ("GET", True, Safety.SAFE), ("HEAD", True, Safety.SAFE),
-        ("GET", False, Safety.UNSAFE), ("PUT", False, Safety.UNSAFE),
+        ("GET", None, Safety.SAFE),
+        ("get", None, Safety.SAFE),
+        ("HEAD", None, Safety.SAFE),
+        ("POST", None, Safety.UNSAFE),
+        ("PUT", None, Safety.UNSAFE),
+        ("DELETE", None, Safety.UNSAFE),
+        ("PATCH", None, Safety.UNSAFE),
+        ("OPTIONS", None, Safety.UNSAFE),
+        ("POST", True, Safety.REPEATABLE),
+        ("PUT", True, Safety.REPEATABLE),
+        ("GET", True, Safety.SAFE),
+        ("HEAD", True, Safety.SAFE),
+        ("GET", False, Safety.UNSAFE),
+        ("PUT", False, Safety.UNSAFE),
     ],
-)  # fmt: skip
+)
 def test_only_reads_are_repeated_unless_told_otherwise(method: str, repeatable: bool | None, safety: Safety) -> None:
     call = described(method, repeatable=repeatable)
     assert call.method == method.upper()

@@ -145,16 +145,27 @@ def test_never_earlier_than_asked_and_spread_by_a_quarter_or_five_seconds_at_mos
 
 @pytest.mark.parametrize(
     ("kind", "status", "base"),
-    [("status", 429, 1.0), ("status", 503, 1.0), ("status", 500, 0.5), ("status", 408, 0.5), ("status", 425, 0.5),
-     ("connect", None, 0.5), ("transport", 503, 0.5), ("transport", 429, 0.5), ("decode", 200, 0.5)],
-)  # fmt: skip
+    [
+        ("status", 429, 1.0),
+        ("status", 503, 1.0),
+        ("status", 500, 0.5),
+        ("status", 408, 0.5),
+        ("status", 425, 0.5),
+        ("connect", None, 0.5),
+        ("transport", 503, 0.5),
+        ("transport", 429, 0.5),
+        ("decode", 200, 0.5),
+    ],
+)
 def test_backoff_begins_higher_where_the_server_asked_for_less(
     kind: FailureKind, status: int | None, base: float
 ) -> None:
     failure = Failure(kind=kind, sent="yes", status=status)
     assert [verdict_of(failure, attempt=attempt, random=0.5).delay for attempt in (1, 2, 3)] == [
-        0.5 * base, base, 2 * base,
-    ]  # fmt: skip
+        0.5 * base,
+        base,
+        2 * base,
+    ]
 
 
 def test_the_backoff_of_a_decision_is_capped_by_the_policy() -> None:
@@ -198,13 +209,19 @@ def test_a_decision_without_more_is_free_and_immediate() -> None:
     random=st.floats(0, 1, exclude_max=True),
 )
 def test_a_decision_keeps_every_promise(
-    kind: FailureKind, sent: Sent, status: int | None, safety: Safety, retry_after: float | None, at_most: int | None,
-    attempt: int, elapsed: float, remaining: float, random: float,
-) -> None:  # fmt: skip
+    kind: FailureKind,
+    sent: Sent,
+    status: int | None,
+    safety: Safety,
+    retry_after: float | None,
+    at_most: int | None,
+    attempt: int,
+    elapsed: float,
+    remaining: float,
+    random: float,
+) -> None:
     failure = Failure(kind=kind, sent=sent, status=status, retry_after=retry_after, at_most=at_most)
-    decision = decide(
-        failure, safety, POLICY, attempt=attempt, elapsed=elapsed, remaining=remaining, random=random
-    )  # fmt: skip
+    decision = decide(failure, safety, POLICY, attempt=attempt, elapsed=elapsed, remaining=remaining, random=random)
     assert decision.delay >= (retry_after or 0.0)
     assert 0.0 <= decision.pause <= POLICY.retry_after_cap
     if decision.verdict is R:
@@ -297,9 +314,14 @@ def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("far_from_greenwich")
 @pytest.mark.parametrize(
     "text",
-    ["Wed, 21 Oct 2015 07:28:45 GMT", "Wednesday, 21-Oct-15 07:28:45 GMT", "Wed Oct 21 07:28:45 2015",
-     "Wed, 21 Oct 2015 07:28:45 -0000", "Wed, 21 Oct 2015 05:28:45 -0200"],
-)  # fmt: skip
+    [
+        "Wed, 21 Oct 2015 07:28:45 GMT",
+        "Wednesday, 21-Oct-15 07:28:45 GMT",
+        "Wed Oct 21 07:28:45 2015",
+        "Wed, 21 Oct 2015 07:28:45 -0000",
+        "Wed, 21 Oct 2015 05:28:45 -0200",
+    ],
+)
 def test_a_date_means_the_same_in_every_time_zone(text: str) -> None:
     assert parse_retry_after(text, wall=WALL) == 45.0
 

@@ -18,9 +18,23 @@ HINT = "; pass the id as the API returned it"
 
 @pytest.mark.parametrize(
     "value",
-    ["a", "0", "A-Z_a.z~9", "-", "_", "~", "...", ".a", "a.", "..a", "a..", "....", "x" * 128,
-     "00000000-0000-0000-0000-000000000000"],
-)  # fmt: skip
+    [
+        "a",
+        "0",
+        "A-Z_a.z~9",
+        "-",
+        "_",
+        "~",
+        "...",
+        ".a",
+        "a.",
+        "..a",
+        "a..",
+        "....",
+        "x" * 128,
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
 def test_plain_ids_stay_as_they_are(value: str) -> None:
     assert segment(value) == value
 
@@ -59,24 +73,66 @@ def test_everything_else_is_percent_encoded(value: str, encoded: str) -> None:
         ("..", "is a dot segment, which names another path ('..')"),
         *(
             (text, f"holds white space, a control character or one of / \\ ? # % ({text!a})")
-            for text in ("a/b", "a\\b", "a?b", "a#b", "a%b", "%2e%2e", "a b", " a", "a\n", "\t", "a\x00", "a\x1fb",
-                         "a\x7f", "a\u00a0b", "a\u2003b", "a\u3000", "\u2028", "a\x85", "../a", "é/", "é é")
+            for text in (
+                "a/b",
+                "a\\b",
+                "a?b",
+                "a#b",
+                "a%b",
+                "%2e%2e",
+                "a b",
+                " a",
+                "a\n",
+                "\t",
+                "a\x00",
+                "a\x1fb",
+                "a\x7f",
+                "a\u00a0b",
+                "a\u2003b",
+                "a\u3000",
+                "\u2028",
+                "a\x85",
+                "../a",
+                "é/",
+                "é é",
+            )
         ),
         *(
             (text, f"holds a control, format, surrogate or unassigned character ({text!a})")
-            for text in ("a\x80", "a\u200b", "a\u202e", "\ufeffa", "\ud800", "a\udfff", "a\ue000", "\U000e0001",
-                         "\u0378")
+            for text in (
+                "a\x80",
+                "a\u200b",
+                "a\u202e",
+                "\ufeffa",
+                "\ud800",
+                "a\udfff",
+                "a\ue000",
+                "\U000e0001",
+                "\u0378",
+            )
         ),
         *((text, f"is not in Unicode normal form C ({text!a})") for text in ("e\u0301", "\u212b", "\u2126")),
         *(
             (text, f"holds a character that some servers read as one of / \\ ? # % or as dots ({text!a})")
-            for text in ("a\uff0fb", "a\uff3cb", "a\uff1fb", "\uff03", "\uff05", "\uff0e", "\uff0e.", "\u2025",
-                         "\u2024", "\u2100", "\u2048", "\u00b4")
+            for text in (
+                "a\uff0fb",
+                "a\uff3cb",
+                "a\uff1fb",
+                "\uff03",
+                "\uff05",
+                "\uff0e",
+                "\uff0e.",
+                "\u2025",
+                "\u2024",
+                "\u2100",
+                "\u2048",
+                "\u00b4",
+            )
         ),
         ("abcdefghijklmno/", "holds white space, a control character or one of / \\ ? # % ('abcdefghijklmno/')"),
         ("abcdefghijklmno/p", "holds white space, a control character or one of / \\ ? # % ('abcdefghijklmno/'…)"),
     ],
-)  # fmt: skip
+)
 def test_what_could_be_read_as_part_of_the_path_is_refused(value: str, problem: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         segment(value)

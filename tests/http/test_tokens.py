@@ -29,16 +29,18 @@ class Keeping:
     """A keeper with its clock, its endpoint and what it told."""
 
     def __init__(
-        self, *script: AccessToken | Exception, gate: asyncio.Event | None = None, on_token: OnToken | None = None,
-        password: bool = False, dice: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        *script: AccessToken | Exception,
+        gate: asyncio.Event | None = None,
+        on_token: OnToken | None = None,
+        password: bool = False,
+        dice: float = 0.0,
+    ) -> None:
         self.clock = FakeClock(dice=dice)
         self.endpoint = ScriptedEndpoint(*script, gate=gate)
         self.events: list[Event] = []
         provider = PasswordGrant("client", "jo", "pass") if password else ClientCredentials("client", "secret")
-        self.keeper = TokenKeeper(
-            provider, self.endpoint, self.clock, on_token=on_token, on_event=self.events.append
-        )  # fmt: skip
+        self.keeper = TokenKeeper(provider, self.endpoint, self.clock, on_token=on_token, on_event=self.events.append)
 
     @property
     def fetches(self) -> int:
@@ -54,9 +56,17 @@ class Keeping:
 
 @pytest.mark.parametrize(
     ("lifetime", "margin"),
-    [(2.0, 1.0), (100.0, 50.0), (120.0, 60.0), (1000.0, 60.0), (1200.0, 60.0), (2000.0, 100.0), (24000.0, 1200.0),
-     (1_209_600.0, 1200.0)],
-)  # fmt: skip
+    [
+        (2.0, 1.0),
+        (100.0, 50.0),
+        (120.0, 60.0),
+        (1000.0, 60.0),
+        (1200.0, 60.0),
+        (2000.0, 100.0),
+        (24000.0, 1200.0),
+        (1_209_600.0, 1200.0),
+    ],
+)
 def test_how_long_before_its_end_a_token_is_replaced(lifetime: float, margin: float) -> None:
     assert refresh_margin(lifetime, 0.0) == margin
     assert refresh_margin(lifetime, 1.0) == pytest.approx(1.1 * margin)

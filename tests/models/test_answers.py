@@ -141,8 +141,15 @@ def test_plans() -> None:
     starter, pro = structure_list(jsonic.loads(PLANS), PricePlan)
     assert (starter.id, starter.name, pro.id, pro.name) == ("2", "Starter", "3", "Pro")
     assert [starter.matches(value) for value in (2, "2", 3, "02", " 2", None, True, 2.0)] == [  # type: ignore[arg-type]
-        True, True, False, False, False, False, False, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
     assert not PricePlan(id="1", name="x").matches(True)
     assert not PricePlan(id="None", name="x").matches(None)
 

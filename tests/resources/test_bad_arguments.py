@@ -16,9 +16,33 @@ from tests.resources.examples import ACCOUNT_ID
 from tests.resources.recorder import Recorder, reply
 
 BAD_IDS: list[Any] = [
-    "", ".", "..", "a/b", "a\\b", "a?b", "a#b", "a%2fb", "%2e%2e", "a b", "a\r\nb", "a\nb", "a\x00b", "a\x7f", "\ud800",
-    "x" * 10_000, "x" * 129, "\u2028", "a\u202eb", "\uff0e\uff0e", "a\uff0fb", "e\u0301", None, 7, b"id", ["id"],
-]  # fmt: skip
+    "",
+    ".",
+    "..",
+    "a/b",
+    "a\\b",
+    "a?b",
+    "a#b",
+    "a%2fb",
+    "%2e%2e",
+    "a b",
+    "a\r\nb",
+    "a\nb",
+    "a\x00b",
+    "a\x7f",
+    "\ud800",
+    "x" * 10_000,
+    "x" * 129,
+    "\u2028",
+    "a\u202eb",
+    "\uff0e\uff0e",
+    "a\uff0fb",
+    "e\u0301",
+    None,
+    7,
+    b"id",
+    ["id"],
+]
 
 
 class Listener:
@@ -64,10 +88,27 @@ async def test_bad_account_ids(listener: Listener, bad: Any) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", ".", "..", "accounts/..", "accounts/../x", "a?b", "a#b", "a%2fb", "a\r\nHost: x", "\ud800", "a//b",
-     "https://example.com/x", "//example.com/x", "x" * 10_000, None, 7],
+    [
+        "",
+        "/",
+        ".",
+        "..",
+        "accounts/..",
+        "accounts/../x",
+        "a?b",
+        "a#b",
+        "a%2fb",
+        "a\r\nHost: x",
+        "\ud800",
+        "a//b",
+        "https://example.com/x",
+        "//example.com/x",
+        "x" * 10_000,
+        None,
+        7,
+    ],
     ids=_name,
-)  # fmt: skip
+)
 async def test_bad_paths(listener: Listener, path: Any) -> None:
     await listener.refused(lambda s: s.request("GET", path), "path")
 

@@ -116,9 +116,11 @@ async def test_the_form_of_each_grant(auth: Any, form: str) -> None:
 async def test_a_refused_token_is_renewed_once_and_refresh_tokens_rotate() -> None:
     refused = {"Bearer token-1", "Bearer token-2"}
     server = partner(
-        grant(1, refresh_token="r-1"), grant(2, refresh_token="r-2"), grant(3, refresh_token="r-3"),
+        grant(1, refresh_token="r-1"),
+        grant(2, refresh_token="r-2"),
+        grant(3, refresh_token="r-3"),
         refuse=lambda heard: heard.headers["authorization"] in refused,
-    )  # fmt: skip
+    )
     kept: list[AccessToken] = []
     async with server, session_of(PasswordGrant("id", "jo", "pw"), server, on_token=kept.append) as session:
         with pytest.raises(UnauthorizedError) as caught:
@@ -175,12 +177,22 @@ async def test_refused_credentials(status: int, code: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "", "null", "[]", "{}", '{"access_token": null}', '{"access_token": 7}', '{"access_token": ""}',
-        '{"access_token": "a b"}', '{"access_token": "a\\r\\nX: y"}', '{"access_token": "é"}',
-        '{"access_token": "a", "token_type": "mac"}', '{"access_token": "a", "expires_in": "soon"}',
-        '{"access_token": "a", "expires_in": -1}', '{"access_token": "a", "expires_in": true}',
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"access_token": null}',
+        '{"access_token": 7}',
+        '{"access_token": ""}',
+        '{"access_token": "a b"}',
+        '{"access_token": "a\\r\\nX: y"}',
+        '{"access_token": "é"}',
+        '{"access_token": "a", "token_type": "mac"}',
+        '{"access_token": "a", "expires_in": "soon"}',
+        '{"access_token": "a", "expires_in": -1}',
+        '{"access_token": "a", "expires_in": true}',
     ],
-)  # fmt: skip
+)
 async def test_a_token_answer_that_cannot_be_used(body: str) -> None:
     server = Recorder(make=lambda _: reply(body))
     async with server, session_of(ClientCredentials("id", "secret"), server, retry=ONCE) as session:

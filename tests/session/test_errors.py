@@ -55,10 +55,13 @@ SPECIAL: dict[type[CyclrError], dict[str, Any]] = {
     OutcomeUnknownError: {"operation": "accounts.create", "status": 502, "advice": "look", "marker": "[m]"},
     DecodeError: {"path": "$[3].Id", "expected": "str", "status": 200},
     ResponseError: {
-        "status": 418, "server_message": "No.", "headers": {"content-type": "text/html"}, "body": "<p>No.</p>",
+        "status": 418,
+        "server_message": "No.",
+        "headers": {"content-type": "text/html"},
+        "body": "<p>No.</p>",
     },
     BulkInterruptedError: {"reason": "outage", "resumable": True},
-}  # fmt: skip
+}
 
 
 def made(kind: type[CyclrError]) -> CyclrError:
@@ -267,9 +270,13 @@ async def test_a_page_instead_of_json(kind: str) -> None:
 )
 async def test_a_wrong_shape_is_named_without_its_value(change: dict[str, Any], path: str, expected: str) -> None:
     usage = {
-        "TaskCount": 1, "CycleCount": 1, "FromDate": "2016-12-09T16:23:08", "ToDate": "2017-01-08T16:23:08",
-        "CurrentPricePlanId": 3, "AuditInfo": "Demo",
-    }  # fmt: skip
+        "TaskCount": 1,
+        "CycleCount": 1,
+        "FromDate": "2016-12-09T16:23:08",
+        "ToDate": "2017-01-08T16:23:08",
+        "CurrentPricePlanId": 3,
+        "AuditInfo": "Demo",
+    }
     async with (
         Recorder(reply(json.dumps(usage | change))) as server,
         AsyncPartnerSession("bearer", base_url=server.base_url) as session,

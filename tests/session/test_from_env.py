@@ -109,12 +109,21 @@ def test_all_problems_come_in_one_error() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("CYCLR_TIMEOUT", "0"), ("CYCLR_TIMEOUT", "inf"), ("CYCLR_TIMEOUT", "nan"), ("CYCLR_TIMEOUT", "1,5"),
-        ("CYCLR_CONNECTIONS", "0"), ("CYCLR_CONNECTIONS", "-1"), ("CYCLR_CONNECTIONS", "1.5"),
-        ("CYCLR_CONNECTIONS", "\u0667"), ("CYCLR_REQUESTS_PER_SECOND", "0"), ("CYCLR_REQUESTS_PER_SECOND", "-1"),
-        ("CYCLR_REGION", "us-east-1"), ("CYCLR_BASE_URL", "my.cyclr.com"), ("CYCLR_ACCESS_TOKEN", "a b"),
+        ("CYCLR_TIMEOUT", "0"),
+        ("CYCLR_TIMEOUT", "inf"),
+        ("CYCLR_TIMEOUT", "nan"),
+        ("CYCLR_TIMEOUT", "1,5"),
+        ("CYCLR_CONNECTIONS", "0"),
+        ("CYCLR_CONNECTIONS", "-1"),
+        ("CYCLR_CONNECTIONS", "1.5"),
+        ("CYCLR_CONNECTIONS", "\u0667"),
+        ("CYCLR_REQUESTS_PER_SECOND", "0"),
+        ("CYCLR_REQUESTS_PER_SECOND", "-1"),
+        ("CYCLR_REGION", "us-east-1"),
+        ("CYCLR_BASE_URL", "my.cyclr.com"),
+        ("CYCLR_ACCESS_TOKEN", "a b"),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_cannot_be_is_named(name: str, value: str) -> None:
     variables: dict[str, Any] = CLIENT | {name: value}
     with pytest.raises(ConfigurationError) as caught:
@@ -124,8 +133,10 @@ def test_a_value_that_cannot_be_is_named(name: str, value: str) -> None:
 
 def test_the_environment_is_not_in_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
-        "CYCLR_ACCESS_TOKEN": f"{BEARER} {BEARER}", "CYCLR_PASSWORD": PASSWORD, "CYCLR_PROXY": f"http://u:{PASSWORD}@p"
-    }.items():  # fmt: skip
+        "CYCLR_ACCESS_TOKEN": f"{BEARER} {BEARER}",
+        "CYCLR_PASSWORD": PASSWORD,
+        "CYCLR_PROXY": f"http://u:{PASSWORD}@p",
+    }.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError) as caught:
         AsyncPartnerSession.from_env()

@@ -38,10 +38,14 @@ class Everywhere(AbstractResolver):
         self.asked.append(f"{host}:{port}")
         return [
             ResolveResult(
-                hostname=host, host="127.0.0.1", port=self.port, family=socket.AF_INET, proto=0,
+                hostname=host,
+                host="127.0.0.1",
+                port=self.port,
+                family=socket.AF_INET,
+                proto=0,
                 flags=socket.AI_NUMERICHOST,
             )
-        ]  # fmt: skip
+        ]
 
     async def close(self) -> None:
         return

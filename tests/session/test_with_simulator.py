@@ -23,9 +23,13 @@ async def test_what_is_created_is_listed_and_what_is_updated_is_changed() -> Non
         assert len(await session.accounts.list()) == 5
         plans = await session.priceplans.list()
         account_id = await session.accounts.create(
-            name="ACME", description="first", timezone="Europe/London", price_plan_id=int(plans[0].id),
-            next_bill_date=datetime(2027, 3, 9, 16, 23, 8, tzinfo=UTC), audit_info="a-1",
-        )  # fmt: skip
+            name="ACME",
+            description="first",
+            timezone="Europe/London",
+            price_plan_id=int(plans[0].id),
+            next_bill_date=datetime(2027, 3, 9, 16, 23, 8, tzinfo=UTC),
+            audit_info="a-1",
+        )
         accounts = {account.id: account for account in await session.accounts.list()}
         assert len(accounts) == 6
         created = accounts[account_id]

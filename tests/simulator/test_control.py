@@ -38,9 +38,12 @@ async def test_faults(client: Any, sim: Simulator) -> None:
 async def test_requests_hold_no_secret(client: Any, sim: Simulator) -> None:
     account_id = sim.account_ids(1)[0]
     body = {
-        "AccountId": account_id, "ConnectorName": "CRM", "InstalledName": "n", "Username": "u-canary",
+        "AccountId": account_id,
+        "ConnectorName": "CRM",
+        "InstalledName": "n",
+        "Username": "u-canary",
         "Password": "canary",
-    }  # fmt: skip
+    }
     await client.post("/installconnector", body)
     await client.get("/account/signinwithtoken?token=canary")
     await client.grant(grant_type="password", username="canary", password="canary", client_id=sim.client_id)

@@ -241,11 +241,24 @@ def test_text_form(text: str, fault: Fault) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "nonsense", "199", "600", "429:", "429:200%", "429:x", "429:-1%", "latency:20", "latency:20ms:what=1",
-        "500:op=everything", "latency:٣s", "500:after=1.5", "maintenance:from=2m:until=1m", "500:x1_0",
+        "",
+        "nonsense",
+        "199",
+        "600",
+        "429:",
+        "429:200%",
+        "429:x",
+        "429:-1%",
+        "latency:20",
+        "latency:20ms:what=1",
+        "500:op=everything",
+        "latency:٣s",
+        "500:after=1.5",
+        "maintenance:from=2m:until=1m",
+        "500:x1_0",
         "latency:9h:stdev=9h",
     ],
-)  # fmt: skip
+)
 def test_text_form_refused(text: str) -> None:
     if text == "latency:20":
         assert Fault.parse(text) == Fault.latency(20)
@@ -257,14 +270,21 @@ def test_text_form_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"kind": "status", "code": 99}, {"kind": "status", "probability": 2}, {"kind": "status", "times": -1},
-        {"kind": "status", "times": 1.5}, {"kind": "latency", "seconds": -1}, {"kind": "latency", "distribution": "x"},
-        {"kind": "x"}, {"kind": "status", "retry_after": "a\r\nb"}, {"kind": "status", "retry_after": -1},
-        {"kind": "status", "between": (5, 1)}, {"kind": "html", "body": 1},
+        {"kind": "status", "code": 99},
+        {"kind": "status", "probability": 2},
+        {"kind": "status", "times": -1},
+        {"kind": "status", "times": 1.5},
+        {"kind": "latency", "seconds": -1},
+        {"kind": "latency", "distribution": "x"},
+        {"kind": "x"},
+        {"kind": "status", "retry_after": "a\r\nb"},
+        {"kind": "status", "retry_after": -1},
+        {"kind": "status", "between": (5, 1)},
+        {"kind": "html", "body": 1},
         {"kind": "status", "between": (datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2027-01-01"))},
         {"kind": "status", "between": (1, datetime(2026, 1, 1, tzinfo=UTC))},
     ],
-)  # fmt: skip
+)
 def test_refused_settings(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Fault(**settings)

@@ -25,9 +25,12 @@ def place() -> object:
 @pytest.mark.stress
 @SCHEMA.parametrize()
 @settings(
-    max_examples=40, deadline=None, phases=[Phase.generate], derandomize=True,
+    max_examples=40,
+    deadline=None,
+    phases=[Phase.generate],
+    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
-)  # fmt: skip
+)
 def test_description(case: schemathesis.Case[Any], place: tuple[Simulator, str]) -> None:
     sim, token = place
     headers = {} if case.operation.path == "/oauth/token" else {"Authorization": f"Bearer {token}"}

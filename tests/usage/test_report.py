@@ -25,9 +25,14 @@ async def two_months(path: Path, scope: RunScope) -> None:
             listed = account(f"a{number}", f"Name \x1b[31m{number}", plan=2)
             plan = None if number == 5 else 3
             outcome = good(
-                f"a{number}", 20 * number, start=NOVEMBER, end="2026-12-01T00:00:00", seen=december, plan=plan,
+                f"a{number}",
+                20 * number,
+                start=NOVEMBER,
+                end="2026-12-01T00:00:00",
+                seen=december,
+                plan=plan,
                 listed=listed,
-            )  # fmt: skip
+            )
             await store.record(outcome)
         await store.record(bad("x1"))
         await store.record(bad("x2"))

@@ -47,12 +47,29 @@ def test_names_are_matched_exactly() -> None:
 
 
 COERCIONS: list[tuple[Any, type]] = [
-    (None, str), (1, str), (["x"], str), (True, str), ({}, str),
-    (True, int), ("12", int), (1.9, int), (2.0, int), (None, int), (2**63, int), (-(2**63) - 1, int), (1e30, int),
-    ("false", bool), (0, bool), (None, bool),
-    (0, datetime), (None, datetime), ("2016-12-09", datetime), ("canary", datetime),
-    (None, Secret), (1, Secret),
-]  # fmt: skip
+    (None, str),
+    (1, str),
+    (["x"], str),
+    (True, str),
+    ({}, str),
+    (True, int),
+    ("12", int),
+    (1.9, int),
+    (2.0, int),
+    (None, int),
+    (2**63, int),
+    (-(2**63) - 1, int),
+    (1e30, int),
+    ("false", bool),
+    (0, bool),
+    (None, bool),
+    (0, datetime),
+    (None, datetime),
+    ("2016-12-09", datetime),
+    ("canary", datetime),
+    (None, Secret),
+    (1, Secret),
+]
 
 
 @pytest.mark.parametrize(("value", "kind"), COERCIONS)
