@@ -21,7 +21,15 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-__all__ = ["NotComparable", "Period", "add_months", "counted_once", "period_end_text", "why_not_comparable"]
+__all__ = [
+    "NotComparable",
+    "Period",
+    "add_months",
+    "counted_once",
+    "look_back_text",
+    "period_end_text",
+    "why_not_comparable",
+]
 
 NotComparable: TypeAlias = Literal["no_earlier", "overlapping", "not_adjacent", "other_length"]
 """Why a figure is not compared: the store has no earlier one, it overlaps, months lie between, it is of another
@@ -133,7 +141,7 @@ class Period:
         if self.start == previous.end:
             return True
         # Of periods that read only as a month less a day, none begins at the ToDate of another: that is a day early.
-        return not self._calendar_only and previous._first_next <= self.start < previous.end  # noqa: SLF001
+        return not self._calendar_only and previous._first_next <= self.start < previous.end
 
     def overlaps(self, other: Period) -> bool:
         """Whether some time belongs to both, so that their figures must not be added up."""
@@ -170,6 +178,10 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
+def _text(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 def period_end_text(period_from: str | None, period_to: str | None) -> str | None:
     """Return the real, exclusive end of a stored period in the form of stored times; None without a period.
 
@@ -177,7 +189,12 @@ def period_end_text(period_from: str | None, period_to: str | None) -> str | Non
     """
     if period_from is None or period_to is None:
         return None
-    return Period.of(period_from, period_to).end.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return _text(Period.of(period_from, period_to).end)
+
+
+def look_back_text(period_from: str, period_to: str) -> str:
+    """Return :attr:`Period.look_back` of a stored period; the SQL function ``period_look_back``."""
+    return _text(Period.of(period_from, period_to).look_back)
 
 
 def why_not_comparable(current: Period, earlier: Period | None) -> NotComparable | None:
