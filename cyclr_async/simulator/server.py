@@ -15,7 +15,7 @@ from aiohttp import web
 
 from cyclr_async.simulator.app import SimulatorApp
 from cyclr_async.simulator.catalogue import Catalogue
-from cyclr_async.simulator.clock import SimulatedClock
+from cyclr_async.simulator.clock import SessionClock, SimulatedClock
 from cyclr_async.simulator.faultbook import FaultBook
 from cyclr_async.simulator.faults import Fault
 from cyclr_async.simulator.state import AccountRecord, Installed
@@ -215,13 +215,18 @@ class Simulator:
     def session(self, **options: Any) -> AsyncPartnerSession:
         """Return a new session on this simulator; use it with ``async with``, or close it.
 
+        The session lives in the time of the simulator: move :attr:`clock` by months, and its token is renewed, and what
+        it collects is dated then.
+
         Args:
-            **options: of :class:`~cyclr_async.AsyncPartnerSession`; ``auth`` replaces the client credentials.
+            **options: of :class:`~cyclr_async.AsyncPartnerSession`; ``auth`` replaces the client credentials, and
+                ``clock`` the time of the simulator.
         """
         from cyclr_async import AsyncPartnerSession, ClientCredentials  # noqa: PLC0415 - it imports the whole client
 
         auth = options.pop("auth", None) or ClientCredentials(self.client_id, self.client_secret)
-        return AsyncPartnerSession(auth, **{"base_url": self.base_url, "token_url": self.token_url, **options})
+        usual = {"base_url": self.base_url, "token_url": self.token_url, "clock": SessionClock(self.clock)}
+        return AsyncPartnerSession(auth, **{**usual, **options})
 
     async def start(self) -> None:
         """Start listening.

@@ -230,12 +230,12 @@ class UsageReader:
             refused = why_not_comparable(current, period)
             if refused is None:
                 seen_early = period.provisional(datetime.fromisoformat(observed_at))
-                return Comparable(*row, provisional, task_count, start, period_to, seen_early)
+                return Comparable(*[*row, provisional, task_count, start, period_to, seen_early])
             why = refused if why == "no_earlier" else why  # that of the nearest
         if not earlier:
             nearest = next(self._stream(_NEAREST, (row[0], row[5])), None)
             why = why_not_comparable(current, None if nearest is None else Period.of(*nearest))
-        return Comparable(*row, provisional, not_compared=why)
+        return Comparable(*[*row, provisional, None, None, None, None, why])
 
     def findings(self, run_id: int | None = None) -> Iterator[Finding]:
         """Yield what somebody has to look at before the figures of a run are billed, in the order it was found.
@@ -258,7 +258,7 @@ class UsageReader:
     def _knows_findings(self) -> bool:
         """A store of an earlier release has no findings until something is collected into it."""
         query = "SELECT count(*) FROM sqlite_schema WHERE name = 'finding'"
-        return next(self._stream(query, ()))[0] > 0
+        return bool(next(self._stream(query, ()))[0])
 
     def periods(self) -> list[PeriodTotal]:
         """Return the totals by month, oldest first; reads the whole history, a few seconds per million."""
