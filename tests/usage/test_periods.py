@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclr_async.usage.periods import Period, add_months, counted_once, period_end_text, why_not_comparable
+from cyclr_async.usage.periods import (
+    Period,
+    _bounds,
+    add_months,
+    counted_once,
+    period_end_text,
+    why_not_comparable,
+)
 
 SECOND = timedelta(seconds=1)
 
@@ -194,3 +201,16 @@ def test_a_year_of_days_is_quick() -> None:
     assert 22 <= len(found) <= 24
     for index, following in pairwise(found):
         assert not days[following].overlaps(days[index])
+
+
+@given(
+    st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.timedeltas(timedelta(days=25), timedelta(days=35)) | st.integers(25, 35).map(lambda days: timedelta(days=days)),
+)
+def test_no_period_is_over_before_any_reading_says_so(start: datetime, length: timedelta) -> None:
+    found = Period(start, start + length)
+    assert found.end >= found.documented_end
+    assert found.end - found.documented_end <= timedelta(days=1)
+    assert not found.is_month or found.end >= add_months(start, 1)
+    said = found.end, found.is_month, found._first_next, found._calendar_only
+    assert said == _bounds(start, start + length, add_months(start, 1)), "the short way says the same"
