@@ -10,6 +10,7 @@ here, so that no report and no export counts the day in between twice or not at 
 * Any other period (``from_date`` or a moved bill day made it shorter or longer) ends a day after its ``ToDate``.
 * Where both readings are possible a period is over only when it is over by both, and a next one that begins at either
   end follows it.
+* Periods join by days: the time of day is that of the bill, and is the server's.
 """
 
 from __future__ import annotations
@@ -135,11 +136,16 @@ class Period:
         return self.end - self.start == other.end - other.start
 
     def follows(self, previous: Period) -> bool:
-        """Whether this period begins where ``previous`` ends, by one of the two readings of ``ToDate``."""
-        if self.start == previous.end:
+        """Whether this period begins on the day on which ``previous`` ends, by one of the two readings of ``ToDate``.
+
+        Days are compared and not moments, because a period is asked for by its day: the server adds the time of day of
+        the bill, and that can be moved between two months.
+        """
+        day, end = self.start.date(), previous.end.date()
+        if day == end:
             return True
         # Of periods that read only as a month less a day, none begins at the ToDate of another: that is a day early.
-        return not self._calendar_only and previous._first_next <= self.start < previous.end
+        return not self._calendar_only and previous._first_next.date() <= day < end
 
     def overlaps(self, other: Period) -> bool:
         """Whether some time belongs to both, so that their figures must not be added up."""

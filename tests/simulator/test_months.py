@@ -229,7 +229,8 @@ async def test_usage_of_a_period_is_set_over_http(client: Any, sim: Simulator) -
         found = (await client.get(usage)).json
         assert (found["TaskCount"], found["CycleCount"]) == (-count, count)
     assert (await client.get(f"{usage}?fromDate=2020-01-01")).json == other
-    for bad in (5, "tomorrow", ["2026-10-01"], ["2026-10-02", "2026-10-01"], {}, [1, 2]):
+    wrong: list[Any] = [5, "tomorrow", ["2026-10-01"], ["2026-10-02", "2026-10-01"], {}, [1, 2]]
+    for bad in wrong:
         assert (await client.put(path, {"tasks": 1, "period": bad})).status == 400
     assert (await client.get(usage)).json["TaskCount"] == -3
 

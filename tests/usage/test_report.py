@@ -141,8 +141,9 @@ async def test_adjacent_months_are_compared_and_both_are_named(path: Path, scope
     seen = datetime(2026, 11, 10, tzinfo=UTC)
     october = [good("a", 100, start=OCTOBER_9, end=day_before(NOVEMBER_9), seen=seen), good("b", 7, start=OCTOBER_9)]
     await run_of(path, scope, *october)
-    november = {"start": NOVEMBER_9, "end": day_before(DECEMBER_9)}
-    await run_of(path, scope, *(good(name, 150, seen=LATER, **november) for name in "ac"), good("b", 9, **november))
+    end = day_before(DECEMBER_9)
+    november = [good(name, 150, start=NOVEMBER_9, end=end, seen=LATER) for name in "abc"]
+    await run_of(path, scope, *november)
     found = found_of(path).comparison
     assert found is not None
     assert (found.accounts, found.new_accounts, found.task_count, found.previous_task_count) == (1, 1, 150, 100)
