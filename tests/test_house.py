@@ -42,6 +42,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "resources": RESOURCES,
     "session": MODELS | {"resources", "http", "config", "auth", "environment"},
     "usage": USAGE,
+    "usage.periods": frozenset(),
     "simulator": MODELS | {"simulator"},
     "cli": MODELS | {"cli", "usage", "session", "config", "auth", "environment", "http.call", ""},
     "": frozenset({"_version"}),
@@ -54,7 +55,7 @@ LAZY: dict[str, frozenset[str]] = {
     "cli": frozenset({"simulator"}),
 }
 
-PURE = ("wire", "models", "http.retry", "http.limiter", "http.call", "errors", "config", "secret")
+PURE = ("usage.periods", "wire", "models", "http.retry", "http.limiter", "http.call", "errors", "config", "secret")
 IMPURE = {
     "aiohttp",
     "socket",

@@ -29,7 +29,7 @@ from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
     from cyclr_async.usage.outcome import UsageOutcome
-    from cyclr_async.usage.rows import Counts
+    from cyclr_async.usage.report import Summary
 
 __all__ = ["DEFAULT_STORE", "SUBSET_STORE", "Job", "collect"]
 
@@ -184,6 +184,7 @@ def _port_of(store: Path) -> int:
 
 def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
     """Return an outcome as a row of the export, with the same names and forms."""
+    from cyclr_async.usage.periods import Period  # noqa: PLC0415
     from cyclr_async.usage.rows import instant, item_row, key, short_instant  # noqa: PLC0415
 
     item = item_row(outcome, run_id)
@@ -208,7 +209,7 @@ def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
             "task_count": usage.task_count,
             "cycle_count": usage.cycle_count,
             "observed_at": observed,
-            "provisional": item.updated_at < end,
+            "provisional": Period.of(start, end).provisional(outcome.collected_at),
         }
         if usage.current_price_plan_id is not None:
             row["price_plan_id"] = usage.current_price_plan_id
@@ -227,7 +228,7 @@ def _report(options: Options, job: Job, store: Path, state: _Progress, form: str
     else:
         for line in glance_lines(summary):
             say(options, line)
-    code = verdict(summary.counts)
+    code = verdict(summary)
     if kept:
         say(options, f"kept in {store}; export: cyclr usage export --store {shlex.quote(str(store))} --out usage.csv")
     if summary.counts.failed and kept:
@@ -235,10 +236,15 @@ def _report(options: Options, job: Job, store: Path, state: _Progress, form: str
     return code
 
 
-def verdict(counts: Counts) -> Exit:
-    """Return the exit code for how a finished run turned out."""
+def verdict(summary: Summary) -> Exit:
+    """Return the exit code for how a finished run turned out.
+
+    A finding is no success: a job that bills on exit code 0 must not bill a negative count, or nobody at all because
+    the account list came back empty.
+    """
+    counts = summary.counts
     if counts.ok == counts.asked:
-        return Exit.DONE
+        return Exit.PARTIAL if summary.finding_count else Exit.DONE
     return Exit.PARTIAL if counts.ok else Exit.FAILED
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import click
@@ -12,7 +13,9 @@ import click
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.terminal import say
-from cyclr_async.usage import COLUMNS, UsageReader, export_usage, write_csv
+from cyclr_async.usage import COLUMNS, Finding, UsageReader, export_usage, write_csv
+from cyclr_async.usage.findings import FINDINGS_KEPT
+from cyclr_async.usage.text import term
 
 __all__ = ["export_store", "list_runs"]
 
@@ -32,8 +35,22 @@ _RUN_COLUMNS: Final = (
     "listing_complete",
     "resumable",
     "base_url",
+    "findings",
+    "finding_list",
 )
-_RUN_TABLE: Final = ("run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending")
+_RUN_TABLE: Final = (
+    "run_id",
+    "status",
+    "from_date",
+    "asked",
+    "ok",
+    "missing",
+    "forbidden",
+    "failed",
+    "pending",
+    "findings",
+)
+_FINDINGS_SHOWN: Final = 20
 _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle_count", "period_from", "period_to")
 
 
@@ -73,6 +90,8 @@ def list_runs(options: Options, store: Path) -> None:
     """Write one record per run, newest first."""
     with UsageReader(store) as reader:
         runs = reader.runs()
+        counts_of = reader.finding_counts()
+        found = {run_id: list(itertools.islice(reader.findings(run_id), FINDINGS_KEPT)) for run_id in counts_of}
     with Output(options, _RUN_COLUMNS, table=_RUN_TABLE) as output:
         for run in runs:
             counts = run.counts
@@ -84,7 +103,22 @@ def list_runs(options: Options, store: Path) -> None:
                     "from_date": run.scope.from_date,
                     "base_url": run.scope.base_url,
                     "resumable": run.resumable,
+                    "findings": counts_of.get(run.run_id, 0),
+                    "finding_list": [_finding(finding) for finding in found.get(run.run_id, ())],
                 }
             )
+    for run in runs:
+        for finding in found.get(run.run_id, ())[:_FINDINGS_SHOWN]:
+            say(options, term(f"finding of run {run.run_id}: {finding.message}"))
     if any(run.resumable for run in runs):
         say(options, f"to go on with the unfinished run: cyclr usage resume --store {store}")
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "account_id": finding.account_id,
+        "detail": dict(finding.detail),
+        "found_at": finding.found_at,
+        "message": finding.message,
+    }

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cyclr_async.usage.report import Summary
-    from cyclr_async.usage.rows import Counts
 
 __all__ = ["glance_lines", "print_glance", "read_summary"]
 
@@ -35,7 +34,11 @@ def read_summary(store: Path, run_id: int | None, *, top: int = 10) -> Summary:
 def glance_lines(summary: Summary) -> list[str]:
     """Return the few lines that go to standard error when the rows went elsewhere."""
     counts = summary.counts
-    lines = [f"{counts.ok:,} of {counts.asked:,} accounts collected: {summary.task_count:,} tasks{_change(summary)}"]
+    from cyclr_async.usage.report import comparison_lines, finding_lines  # noqa: PLC0415 - help must start fast
+
+    lines = [f"{counts.ok:,} of {counts.asked:,} accounts collected: {summary.task_count:,} tasks"]
+    lines += comparison_lines(summary)
+    lines += [f"finding: {line}" for line in finding_lines(summary)]
     for group in summary.failures:
         examples = ", ".join(group.examples)
         lines.append(f"{group.accounts:,} {group.state}: {group.reason or group.error} ({examples})")
@@ -66,6 +69,8 @@ def draw_glance(out: Console, summary: Summary, *, unicode: bool, plans: Mapping
 def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: int) -> list[RenderableType]:
     from rich.text import Text  # noqa: PLC0415 - help must start without rich
 
+    from cyclr_async.usage.report import comparison_lines, finding_lines  # noqa: PLC0415
+
     counts = summary.counts
     whole = "bold green" if counts.ok == counts.asked else "bold yellow"
     parts: list[RenderableType] = [
@@ -74,7 +79,6 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
             (f"{summary.task_count:,} tasks", "bold"),
             " in ",
             (f"{counts.ok:,} of {counts.asked:,} accounts", whole),
-            _change(summary),
         )
     ]
     if summary.period_from_min is not None:
@@ -82,8 +86,10 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
             f"; {summary.provisional:,} provisional: the figures may still rise" if summary.provisional else ""
         )
         parts.append(Text(f"periods {summary.period_from_min} to {summary.period_to_max}{provisional}", style="dim"))
-    if summary.comparison is None and counts.ok:
-        parts.append(Text("no earlier period in the store to compare with", style="dim"))
+    parts += [Text(line) for line in comparison_lines(summary)]
+    if summary.findings:
+        parts.append(Text("\nFindings: look at these before the figures are billed", style="bold red"))
+        parts += [Text(line) for line in finding_lines(summary)]
     if summary.top:
         parts.append(_top(summary, unicode=unicode, plans=plans, wide=width >= _NARROW))
     if summary.plans:
@@ -91,15 +97,6 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
     if summary.failures:
         parts.append(_failures(summary, unicode=unicode))
     return parts
-
-
-def _change(summary: Summary) -> str:
-    found = summary.comparison
-    if found is None:
-        return ""
-    ratio = "" if found.ratio is None else f" ({found.ratio:+.1%})"
-    new = f", {found.new_accounts:,} accounts new" if found.new_accounts else ""
-    return f"; {found.change:+,}{ratio} against the period before{new}"
 
 
 def _plan(plan: int | None, plans: Mapping[str, str]) -> str:
@@ -181,8 +178,3 @@ def _failures(summary: Summary, *, unicode: bool) -> RenderableType:
             Text(term(examples)),
         )
     return table
-
-
-def missed(counts: Counts) -> int:
-    """Return how many accounts have no usage."""
-    return counts.asked - counts.ok

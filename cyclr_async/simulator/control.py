@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
@@ -174,12 +174,24 @@ def _fix_usage(world: World, rest: str, _query: str, body: bytes) -> dict[str, A
     record = world.state.touch(rest)
     if record is None:
         raise RefusedError(404, "No account with that id.")
-    data = _object(body, "tasks", "cycles")
+    data = _object(body, "tasks", "cycles", "period")
     counts = [data.get("tasks"), data.get("cycles", 0)]
-    if any(isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 1 << 62 for count in counts):
-        raise ValueError('the body is {"tasks": 10, "cycles": 1}, whole numbers')
-    record.fixed_usage = (counts[0], counts[1])
-    return {"tasks": counts[0], "cycles": counts[1]}
+    if any(isinstance(count, bool) or not isinstance(count, int) or abs(count) >= 1 << 62 for count in counts):
+        raise ValueError('the body is {"tasks": 10, "cycles": 1}, whole numbers, and may name a "period"')
+    record.fix_usage(counts[0], counts[1], _period(data.get("period")))
+    return {"tasks": counts[0], "cycles": counts[1], "period": data.get("period")}
+
+
+def _period(given: object) -> object:
+    if isinstance(given, list) and len(given) == 2:
+        return tuple(map(_day_or_moment, given))
+    return None if given is None else _day_or_moment(given)
+
+
+def _day_or_moment(given: object) -> date:
+    if not isinstance(given, str):
+        raise ValueError('a period is "2026-10-01", a time in it, or a list of its beginning and its end')  # noqa: TRY004
+    return date.fromisoformat(given) if len(given) == 10 else datetime.fromisoformat(given)
 
 
 _ROUTES: Final[Mapping[str, Mapping[str, Callable[[World, str, str, bytes], Any]]]] = {

@@ -8,6 +8,7 @@ import ipaddress
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from datetime import date
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -15,7 +16,7 @@ from aiohttp import web
 
 from cyclr_async.simulator.app import SimulatorApp
 from cyclr_async.simulator.catalogue import Catalogue
-from cyclr_async.simulator.clock import SimulatedClock
+from cyclr_async.simulator.clock import SessionClock, SimulatedClock
 from cyclr_async.simulator.faultbook import FaultBook
 from cyclr_async.simulator.faults import Fault
 from cyclr_async.simulator.state import AccountRecord, Installed
@@ -136,6 +137,11 @@ class Simulator:
         return self._world.clock
 
     @property
+    def session_clock(self) -> SessionClock:
+        """The same time for a session that is made elsewhere: ``AsyncPartnerSession.from_env(clock=...)``."""
+        return SessionClock(self.clock)
+
+    @property
     def faults(self) -> FaultBook:
         """What goes wrong."""
         return self._world.faults
@@ -193,16 +199,29 @@ class Simulator:
         """Return the connectors installed in an account; KeyError when there is none with that id."""
         return list(self.account(account_id).connectors)
 
-    def set_usage(self, account_id: str, tasks: int, cycles: int = 0) -> None:
-        """Make *Get Account Usage* answer these figures for an account, whatever the period.
+    def set_usage(
+        self, account_id: str, tasks: int, cycles: int = 0, *, period: date | tuple[date, date] | None = None
+    ) -> None:
+        """Make *Get Account Usage* answer these figures for an account.
+
+        Args:
+            account_id: the account.
+            tasks: the ``TaskCount``; may be negative, as a broken server might answer.
+            cycles: the ``CycleCount``.
+            period: a day or moment of the period that is meant, whether it is asked for by ``fromDate`` or since the
+                last bill; all others go on as they are. Or a tuple of the beginning and the end of the one period that
+                is meant; the end is its ``ToDate`` or the beginning of the next. A naive datetime means UTC. None
+                sets every period alike, and forgets what was set for single ones.
 
         Raises:
-            KeyError: there is none with that id.
+            KeyError: there is no account with that id.
+            TypeError: ``period`` is no date and no two of them.
+            ValueError: ``period`` ends before it begins.
         """
         record = self._world.state.touch(account_id)
         if record is None:
             raise KeyError(account_id)
-        record.fixed_usage = (tasks, cycles)
+        record.fix_usage(tasks, cycles, period)
 
     def revoke_tokens(self) -> int:
         """Revoke all access and refresh tokens; return how many access tokens there were."""
@@ -215,13 +234,18 @@ class Simulator:
     def session(self, **options: Any) -> AsyncPartnerSession:
         """Return a new session on this simulator; use it with ``async with``, or close it.
 
+        The session lives in the time of the simulator: move :attr:`clock` by months, and its token is renewed, and what
+        it collects is dated then.
+
         Args:
-            **options: of :class:`~cyclr_async.AsyncPartnerSession`; ``auth`` replaces the client credentials.
+            **options: of :class:`~cyclr_async.AsyncPartnerSession`; ``auth`` replaces the client credentials, and
+                ``clock`` the time of the simulator.
         """
         from cyclr_async import AsyncPartnerSession, ClientCredentials  # noqa: PLC0415 - it imports the whole client
 
         auth = options.pop("auth", None) or ClientCredentials(self.client_id, self.client_secret)
-        return AsyncPartnerSession(auth, **{"base_url": self.base_url, "token_url": self.token_url, **options})
+        usual = {"base_url": self.base_url, "token_url": self.token_url, "clock": self.session_clock}
+        return AsyncPartnerSession(auth, **{**usual, **options})
 
     async def start(self) -> None:
         """Start listening.

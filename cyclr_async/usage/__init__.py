@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
+    from .findings import Finding
     from .outcome import UsageOutcome
     from .reader import UsageReader
     from .report import Summary, bar, render, summarize
@@ -21,6 +22,7 @@ __all__ = [
     "COLUMNS",
     "Counts",
     "ExportResult",
+    "Finding",
     "PendingAccount",
     "RunInfo",
     "RunScope",
@@ -42,6 +44,7 @@ _HOME = {
     "COLUMNS": "rows",
     "Counts": "rows",
     "ExportResult": "export",
+    "Finding": "findings",
     "PendingAccount": "rows",
     "RunInfo": "rows",
     "RunScope": "rows",

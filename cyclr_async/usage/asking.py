@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,7 +68,7 @@ class Asker:
             CyclrError: what concerns the whole run.
         """
         if item.refused is not None:
-            return UsageOutcome(account_id=item.account_id, error=item.refused)
+            return UsageOutcome(account_id=item.account_id, error=item.refused, collected_at=self._moment())
         while True:
             probe = await self._probe() if self.breaker.is_open else False
             answer = await self._call(item.account_id, probe=probe)
@@ -76,7 +77,11 @@ class Asker:
             if not isinstance(answer, CyclrError):
                 self._collected(item)
                 return UsageOutcome(
-                    account_id=item.account_id, usage=answer, account=item.account, attempts=item.attempts
+                    account_id=item.account_id,
+                    usage=answer,
+                    account=item.account,
+                    attempts=item.attempts,
+                    collected_at=self._moment(),
                 )
             counted = self._counted(answer)
             item.tries += counted
@@ -88,8 +93,16 @@ class Asker:
                 return None
             elif not self.breaker.is_open or isinstance(answer, InvalidArgumentError):
                 return UsageOutcome(
-                    account_id=item.account_id, error=answer, account=item.account, attempts=item.attempts
+                    account_id=item.account_id,
+                    error=answer,
+                    account=item.account,
+                    attempts=item.attempts,
+                    collected_at=self._moment(),
                 )
+
+    def _moment(self) -> datetime:
+        """Return the time on the clock of the session, by which a simulated month is a month."""
+        return datetime.fromtimestamp(self._clock.wall(), UTC)
 
     async def _probe(self) -> bool:
         """Wait out an outage; True when the next request is to show whether it is over."""

@@ -25,11 +25,12 @@ from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.usage.asking import Asker
 from cyclr_async.usage.breaker import Breaker
 from cyclr_async.usage.feed import Feed, Lister, Source
+from cyclr_async.usage.findings import FINDINGS_KEPT, Finding, figures, negative
 from cyclr_async.usage.items import Again, Item
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
 from cyclr_async.usage.results import Results
-from cyclr_async.usage.rows import FinalStatus, RunScope
+from cyclr_async.usage.rows import FinalStatus, RunScope, instant
 from cyclr_async.usage.store import UsageStore
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Collection:
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
+        self._findings: list[Finding] = []
+        self._finding_count = 0
         self._started = self._ended_at = 0.0
         self._told_at = float("-inf")
 
@@ -169,7 +172,17 @@ class Collection:
             rate=rate,
             eta=left / rate if known and rate else None,
             listing_complete=known,
+            findings=self._finding_count,
         )
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What somebody has to look at before these figures are billed: the first thousand.
+
+        Negative counts are known when they come. What only the history in the store can tell, such as a count that
+        fell, is added when the run ends; see :class:`Finding`.
+        """
+        return tuple(self._findings)
 
     async def _run(self) -> None:
         """Run filler and workers, then the deferred passes; whatever ends the run ends all of them."""
@@ -191,7 +204,8 @@ class Collection:
             self._feed.at_end()
             counts = self._counts
             settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
-            status = "complete" if settled else "partial"
+            # An empty list where accounts are known leaves the run open: it is read again when the run is continued.
+            status = "complete" if settled and not self._feed.list_missing else "partial"
         except BaseExceptionGroup as caught:
             failure = _first(caught)
         except BulkInterruptedError as caught:
@@ -207,6 +221,7 @@ class Collection:
     async def _finish(self, status: FinalStatus, failure: BaseException | None) -> BaseException | None:
         if self._store is not None and not isinstance(failure, StoreError):
             try:
+                self._finding_count, self._findings = await asyncio.shield(self._store.findings())
                 await asyncio.shield(self._store.finish(status))
             except StoreError as error:
                 failure = failure or error
@@ -270,6 +285,7 @@ class Collection:
         if outcome.ok:
             self._counts["ok"] += 1
             self._feed.collected(item)
+            self._examine(outcome)
         elif isinstance(outcome.error, NotFoundError):
             self._counts["missing"] += 1
         elif isinstance(outcome.error, ForbiddenError):
@@ -277,6 +293,17 @@ class Collection:
         else:
             self._counts["failed"] += 1
         self._tell()
+
+    def _examine(self, outcome: UsageOutcome) -> None:
+        usage = outcome.usage
+        if usage is None or (usage.task_count >= 0 and usage.cycle_count >= 0):
+            return
+        said = figures(instant(usage.from_date), instant(usage.to_date), usage.task_count, usage.cycle_count)
+        finding = negative(outcome.account_id, said, outcome.collected_at)
+        if finding is not None:
+            self._finding_count += 1
+            if len(self._findings) < FINDINGS_KEPT:
+                self._findings.append(finding)
 
     def _tell(self, *, always: bool = False) -> None:
         if self._on_progress is None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from cyclr_async.errors import (
@@ -98,8 +99,11 @@ class Feed:
         self._problems = 0
         self._problem: DecodeError | None = None
         self._broken: CyclrError | None = None
+        self._listed = False
         self.asked = registered
         self.listing_complete = False
+        self.list_missing = False
+        """Whether the account list was empty although the store knows accounts."""
 
     @property
     def exhausted(self) -> bool:
@@ -151,7 +155,9 @@ class Feed:
                     await self._read_store(store)
                 assert isinstance(self._source, (Iterable, AsyncIterable))
                 await self._pull(self._source)
-            if self._broken is None and not self._problems:
+            if self._listing and store is not None and await self._is_suspiciously_empty(store):
+                self.list_missing = True  # the list is read again when the run is continued
+            elif self._broken is None and not self._problems:
                 self.listing_complete = True
                 if store is not None and self._listing:
                     # Not so for ids of the caller: a later run over every account must still read the list.
@@ -161,6 +167,16 @@ class Feed:
         finally:
             self._ended = True
             self._wake_some(len(self._consumers))
+
+    async def _is_suspiciously_empty(self, store: UsageStore) -> bool:
+        """Whether the list was read to its end and names nobody, while the store knows accounts of this partner.
+
+        An empty list cannot be told from credentials that see nothing. The run would otherwise be complete, and bill
+        nobody.
+        """
+        if store.listing_complete or self._listed or self._broken is not None or self._problems:
+            return False
+        return await store.note_empty_list(datetime.fromtimestamp(self._clock.wall(), UTC))
 
     def at_end(self) -> None:
         """Look at a run that reached its end.
@@ -258,6 +274,7 @@ class Feed:
             await self._drained.wait()
 
     async def _take(self, batch: list[str | Account]) -> None:
+        self._listed = True
         good = [entry for entry in batch if refusal_of(entry) is None]
         if len(good) < len(batch):
             bad = [

@@ -26,6 +26,8 @@ class Progress:
         rate: accounts settled per second, since the run began.
         eta: seconds left, or None while that cannot be said.
         listing_complete: True when every account is known.
+        findings: answers that somebody has to look at, such as a negative count, as far as they are known yet; what
+            only the store can tell is added at the end of the run.
     """
 
     asked: int
@@ -39,6 +41,7 @@ class Progress:
     rate: float
     eta: float | None
     listing_complete: bool
+    findings: int = 0
 
     @property
     def done(self) -> int:

@@ -113,7 +113,8 @@ class RunInfo:
 class UsageRow:
     """One line of an export: an account of a run, or one observation of it. Times are texts, ISO-8601 in UTC.
 
-    ``provisional`` is True when the figures were observed before their period closed, None without figures.
+    ``provisional`` is True when the figures were observed before their period was over, None without figures; a
+    period is over a day after ``period_to``, when the next one begins.
     """
 
     run_id: int

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from cyclr_async.errors import StoreError
 
+from .periods import look_back_text, period_end_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "connect", "connect_readonly", "store_errors"]
 
 APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _MINIMUM_SQLITE: Final = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger("cyclr_async.usage.store")
@@ -79,6 +81,21 @@ _SCHEMA: Final = (
         PRIMARY KEY (account_id, period_from, observed_at, run_id)
     ) STRICT, WITHOUT ROWID
     """,
+)
+
+_VERSION_2: Final = (
+    # What somebody has to look at before the figures of a run are billed; account_id is NULL for the run itself.
+    """
+    CREATE TABLE finding (
+        finding_id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES run,
+        account_id TEXT,
+        kind TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        found_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX finding_of ON finding (run_id, account_id, kind)",
 )
 
 _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
@@ -145,17 +162,25 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if mode != "wal":
         _log.warning("the file system of the store offers no shared memory; using a rollback journal instead of WAL")
         connection.execute("PRAGMA journal_mode = DELETE")
+    _add_functions(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -500")
     connection.execute("PRAGMA journal_size_limit = 16777216")
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
-    if fresh:
+    version = 0 if fresh else connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
+        for statement in (*_SCHEMA, *_VERSION_2) if fresh else _VERSION_2:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
+
+
+def _add_functions(connection: sqlite3.Connection) -> None:
+    """Make ``period_end`` and ``period_look_back`` known to SQL: what a period is is said in one place."""
+    connection.create_function("period_end", 2, period_end_text, deterministic=True)
+    connection.create_function("period_look_back", 2, look_back_text, deterministic=True)
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
@@ -196,6 +221,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         )
         try:
             connection.execute("PRAGMA query_only = ON")
+            _add_functions(connection)
             _check_identity(connection, path)
         except BaseException:
             connection.close()

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from types import TracebackType
 
     from cyclr_async.models import Account
 
+    from .findings import Finding
     from .outcome import UsageOutcome
 
 __all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore"]
@@ -149,6 +150,29 @@ class UsageStore:
         """
         await self._call(RunWriter.finish_listing)
         self.listing_complete = True
+
+    async def note_empty_list(self, found_at: datetime) -> bool:
+        """Note as a finding that the account list is empty, unless the store knows no account either.
+
+        Args:
+            found_at: when the list came; aware.
+
+        Returns:
+            whether it is a finding.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
+        return await self._call(lambda run: run.empty_list(found_at))
+
+    async def findings(self) -> tuple[int, list[Finding]]:
+        """Return how many findings the run has so far, and the first thousand of them.
+
+        Raises:
+            StoreError: the store cannot be read, or is closed.
+        """
+        self._hand_over()
+        return await self._call(RunWriter.findings)
 
     async def pending(self, *, after: str | None, limit: int) -> list[PendingAccount]:
         """Return accounts that have no usage in this run yet, whatever the reason, ordered by id.

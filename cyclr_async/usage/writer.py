@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import sqlite3
@@ -9,13 +10,25 @@ import threading
 import time
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
 from cyclr_async.errors import StoreError
 
-from .rows import Counts, ItemRow, instant
+from .findings import (
+    EMPTY_LIST,
+    FINDING_COLUMNS,
+    FINDINGS_KEPT,
+    NEGATIVE_COUNT,
+    Finding,
+    fallen,
+    figures,
+    finding_of,
+    negative,
+)
+from .periods import Period
+from .rows import Counts, ItemRow, instant, short_instant
 from .schema import store_errors
 
 if TYPE_CHECKING:
@@ -29,6 +42,18 @@ _STATES: Final = ("ok", "missing", "forbidden", "failed")
 _log = logging.getLogger("cyclr_async.usage.store")
 
 _PUT_OBSERVATION: Final = "INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_EARLIER: Final = """
+    SELECT task_count, cycle_count, observed_at FROM observation
+    WHERE account_id = ? AND period_from = ? AND observed_at <= ? ORDER BY observed_at DESC, run_id DESC LIMIT 1
+"""
+_PUT_FINDING: Final = "INSERT INTO finding (run_id, account_id, kind, detail, found_at) VALUES (?, ?, ?, ?, ?)"
+_DROP_FINDING: Final = "DELETE FROM finding WHERE run_id = ? AND account_id IS ? AND kind = ?"
+# An account is known when the list named it or its usage was seen; an id that somebody merely asked for is not.
+_KNOWN_ACCOUNTS: Final = """
+    SELECT count(*) FROM (
+        SELECT account_id FROM item WHERE account IS NOT NULL UNION SELECT account_id FROM observation
+    )
+"""
 _PUT_ACCOUNT: Final = """
     INSERT INTO item (run_id, account_id, state, due, account_name, account_plan_id, account_audit_info, account)
     VALUES (?, ?, 'pending', 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -109,6 +134,7 @@ class RunWriter:
             execute(_SET_ACCOUNT, _known(*where, *row.account))
         before = "pending" if found is None else found[0]
         if row.observation is not None:
+            self._examine(row.observation, again=before == "ok")
             execute(_PUT_OBSERVATION, row.observation)
             at = row.updated_at
             execute(_SET_OK, (row.attempts, at, row.observation[1], at, *where, at))
@@ -120,9 +146,51 @@ class RunWriter:
             self._counts[before] -= 1
         self._counts[row.state] += 1
 
+    def _examine(self, observation: tuple[Any, ...], *, again: bool) -> None:
+        """Note what is wrong with an answer; ``again`` when the run has one of this account already."""
+        account_id, period_from, observed_at, _, period_to, tasks, cycles, *_ = observation
+        if again:  # what was wrong with the answer before need not be wrong with this one
+            self._connection.execute(_DROP_FINDING, (self._run_id, account_id, NEGATIVE_COUNT))
+        earlier = self._connection.execute(_EARLIER, (account_id, period_from, observed_at)).fetchone()
+        fell = earlier is not None and (tasks < earlier[0] or cycles < earlier[1])
+        if not fell and tasks >= 0 and cycles >= 0:
+            return  # as nearly always: nothing below is worked out for it
+        seen, said = datetime.fromisoformat(observed_at), figures(period_from, period_to, tasks, cycles)
+        found = [negative(account_id, said, seen)]
+        if fell:
+            closed = not Period.of(period_from, period_to).provisional(seen)
+            before = (earlier[0], earlier[1], short_instant(earlier[2]))
+            found.append(fallen(account_id, said, seen, before, closed=closed))
+        for finding in found:
+            if finding is not None:
+                self._note(finding)
+
+    def _note(self, finding: Finding) -> None:
+        self._connection.execute(_DROP_FINDING, (self._run_id, finding.account_id, finding.kind))
+        detail = json.dumps(finding.detail, separators=(",", ":"))
+        values = (self._run_id, finding.account_id, finding.kind, detail, instant(finding.found_at))
+        self._connection.execute(_PUT_FINDING, values)
+
+    def empty_list(self, found_at: datetime) -> bool:
+        """Note that the account list is empty, unless the store knows no account either; return whether it was."""
+        known = self._connection.execute(_KNOWN_ACCOUNTS).fetchone()[0]
+        if known:
+            self.begin()
+            self._note(Finding(EMPTY_LIST, None, {"known_accounts": known}, found_at))
+            self.commit()
+        return bool(known)
+
+    def findings(self) -> tuple[int, list[Finding]]:
+        """Return how many findings the run has, and the first of them."""
+        where = (self._run_id,)
+        count = self._connection.execute("SELECT count(*) FROM finding WHERE run_id = ?", where).fetchone()[0]
+        query = f"SELECT {FINDING_COLUMNS} FROM finding WHERE run_id = ? ORDER BY finding_id LIMIT {FINDINGS_KEPT}"  # noqa: S608
+        return count, [finding_of(row) for row in self._connection.execute(query, where)] if count else []
+
     def finish_listing(self) -> None:
         """Note that every account of the run is registered."""
         self.begin()
+        self._connection.execute(_DROP_FINDING, (self._run_id, None, EMPTY_LIST))
         self._connection.execute("UPDATE run SET listing_complete = 1 WHERE run_id = ?", (self._run_id,))
         self.commit()
 

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
+
+from cyclr_async.usage.periods import add_months
 
 SECRET = "canary-client-secret-55e0"
 
@@ -102,7 +105,7 @@ class Api:
                 "TaskCount": self.tasks // (number + 1),
                 "CycleCount": 3,
                 "FromDate": self.period,
-                "ToDate": "2027-01-01T00:00:00",
+                "ToDate": (add_months(datetime.fromisoformat(self.period), 1) - timedelta(days=1)).isoformat(),
                 "CurrentPricePlanId": number % 2 + 1,
                 "AuditInfo": f"=HYPERLINK({number})",
             }
