@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,8 @@ from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.terminal import say
 from cyclr_async.usage import COLUMNS, UsageReader, export_usage, write_csv
+from cyclr_async.usage.runs import MAX_AGE
+from cyclr_async.usage.text import duration
 
 __all__ = ["export_store", "list_runs"]
 
@@ -32,8 +36,23 @@ _RUN_COLUMNS: Final = (
     "listing_complete",
     "resumable",
     "base_url",
+    "partner",
+    "ids",
+    "oldest_observed_at",
+    "oldest_age_seconds",
 )
-_RUN_TABLE: Final = ("run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending")
+_RUN_TABLE: Final = (
+    "run_id",
+    "status",
+    "from_date",
+    "asked",
+    "ok",
+    "missing",
+    "forbidden",
+    "failed",
+    "pending",
+    "oldest",
+)
 _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle_count", "period_from", "period_to")
 
 
@@ -73,6 +92,7 @@ def list_runs(options: Options, store: Path) -> None:
     """Write one record per run, newest first."""
     with UsageReader(store) as reader:
         runs = reader.runs()
+    now = datetime.now(UTC)
     with Output(options, _RUN_COLUMNS, table=_RUN_TABLE) as output:
         for run in runs:
             counts = run.counts
@@ -83,8 +103,24 @@ def list_runs(options: Options, store: Path) -> None:
                     "pending": counts.pending,
                     "from_date": run.scope.from_date,
                     "base_url": run.scope.base_url,
-                    "resumable": run.resumable,
+                    "resumable": run.resumable and run.age(now) < MAX_AGE,
+                    "partner": run.scope.partner,
+                    "ids": run.scope.ids,
+                    "oldest_observed_at": run.oldest_at,
+                    "oldest_age_seconds": None
+                    if run.oldest_at is None
+                    else round((now - run.oldest_at).total_seconds()),
+                    "oldest": None if run.oldest_at is None else f"{duration(now - run.oldest_at)} old",
                 }
             )
-    if any(run.resumable for run in runs):
-        say(options, f"to go on with the unfinished run: cyclr usage resume --store {store}")
+    for run in runs:
+        if run.resumable and run.age(now) < MAX_AGE:
+            say(options, f"to go on with the unfinished run: cyclr usage resume --store {shlex.quote(str(store))}")
+            return
+    unfinished = next((run for run in runs if run.resumable), None)
+    if unfinished is not None:
+        say(
+            options,
+            f"run {unfinished.run_id} is unfinished and {duration(unfinished.age(now))} old: the next collection "
+            "begins a new run",
+        )

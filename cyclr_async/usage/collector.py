@@ -87,7 +87,7 @@ class Collection:
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
         self._oldest_at: datetime | None = None
-        self._started = self._ended_at = 0.0
+        self._started = self._ended_at = self._ended_wall = 0.0
         self._told_at = float("-inf")
 
     async def __aenter__(self) -> Self:
@@ -175,6 +175,7 @@ class Collection:
     @property
     def progress(self) -> Progress:
         """How far the run is."""
+        wall = self._ended_wall or self._clock.wall()
         elapsed = max((self._ended_at or self._clock.now()) - self._started, 1e-9)
         counts = self._counts
         settled = sum(counts.values()) - self._before
@@ -191,7 +192,7 @@ class Collection:
             eta=left / rate if known and rate else None,
             listing_complete=known,
             oldest_at=self._oldest_at,
-            oldest_age=None if self._oldest_at is None else self._clock.wall() - self._oldest_at.timestamp(),
+            oldest_age=None if self._oldest_at is None else wall - self._oldest_at.timestamp(),
         )
 
     async def _run(self) -> None:
@@ -220,7 +221,7 @@ class Collection:
         except BulkInterruptedError as caught:
             failure = caught
         finally:
-            self._ended_at = self._clock.now()
+            self._ended_at, self._ended_wall = self._clock.now(), self._clock.wall()
             try:
                 failure = await self._finish(status, failure)
             finally:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from .rows import Counts, RunInfo, short_instant
-from .text import term
+from .text import duration, term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,8 @@ class Summary:
     """What a run collected. Times are ISO-8601 texts in UTC, None when nothing was collected.
 
     ``cycle_count`` sums what the API reports per account as a maximum. ``top`` holds the accounts with most tasks,
-    most first; each carries its own previous figure.
+    most first; each carries its own previous figure. ``oldest_age`` is how many seconds before the summary was made the
+    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean.
     """
 
     run: RunInfo
@@ -95,6 +97,8 @@ class Summary:
     plans: tuple[PlanTotal, ...]
     comparison: Comparison | None
     failures: tuple[FailureGroup, ...]
+    oldest_age: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.define
@@ -149,13 +153,14 @@ def _span(span: list[str], value: str) -> list[str]:
     return [min(span[0], value), max(span[1], value)] if span else [value, value]
 
 
-def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10) -> Summary:
+def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, now: datetime | None = None) -> Summary:
     """Sum up a run, in one pass at flat memory.
 
     Args:
         reader: an open store.
         run_id: the run, or None for the newest.
         top: how many of the accounts with most tasks to keep, 0 or more.
+        now: the moment against which the age of the figures is told; the system's when None.
 
     Returns:
         the summary.
@@ -189,7 +194,36 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10) 
         plans=tuple(plans),
         comparison=tally.comparison(),
         failures=_failures(reader, run.run_id),
+        oldest_age=_age(tally.observed[0], now) if tally.observed else None,
+        warnings=_warnings(reader, run, tally),
     )
+
+
+def _age(observed: str, now: datetime | None) -> float:
+    return ((now or datetime.now(UTC)) - datetime.fromisoformat(observed)).total_seconds()
+
+
+def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ...]:
+    """Say when a ``from_date`` lies before everything that is known: then the figures are not those of that day."""
+    day = run.scope.from_date
+    if day is None or not tally.accounts:
+        return ()
+    said = []
+    # The answer's period has the time of day of the bill, so its day is compared and not its moment.
+    if tally.starts[0][:10] > day.isoformat():
+        said.append(
+            f"no account has a period that begins on {day} or before, as asked: the first begins "
+            f"{short_instant(tally.starts[0])}"
+        )
+    if not tally.tasks and not tally.cycles:
+        known = reader.first_known(run.run_id)
+        early = (
+            ""
+            if known is None or known[:10] <= day.isoformat()
+            else (f": the partner's first account is not known to have existed before {known[:10]}")
+        )
+        said.append(f"every account answered 0 tasks and 0 cycles for the period from {day}{early}")
+    return tuple(said)
 
 
 def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
@@ -263,9 +297,11 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
 def _times(summary: Summary) -> list[str]:
     if summary.observed_min is None:
         return []
+    age = "" if summary.oldest_age is None else f"; the oldest figure is {duration(summary.oldest_age)} old"
     lines = [
         f"Periods from {summary.period_from_min} to {summary.period_to_max}",
-        f"Observed {summary.observed_min} to {summary.observed_max}",
+        f"Observed {summary.observed_min} to {summary.observed_max}{age}",
+        *(f"Note: {warning}" for warning in summary.warnings),
     ]
     if summary.provisional:
         lines.append(f"{summary.provisional:,} provisional: observed before the period closed, and may still rise")

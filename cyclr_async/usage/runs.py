@@ -49,8 +49,7 @@ _RUN_COLUMNS: Final = (
 # moment itself, cannot be told from an answer, so a period counts as closed since when either of the two has passed.
 _REAL_END: Final = "strftime('%Y-%m-%dT%H:%M:%S', o.period_to, '+1 day') || '.000000Z'"
 CLOSED_SINCE: Final = (
-    "(o.observed_at < o.period_to AND o.period_to <= :now OR "
-    f"o.observed_at < {_REAL_END} AND {_REAL_END} <= :now)"
+    f"(o.observed_at < o.period_to AND o.period_to <= :now OR o.observed_at < {_REAL_END} AND {_REAL_END} <= :now)"
 )
 """SQL: an observation ``o`` was made before its period closed, and at ``:now`` it has closed."""
 
@@ -72,13 +71,15 @@ class Opening:
     """How a store was opened.
 
     Attributes:
-        run: the run that goes on or begins.
+        run: the run that goes on or begins, as it was then.
+        now: when that was.
         continued: whether it was there before.
         abandoned: unfinished runs of the same scope that were closed because this one begins.
         sources: runs whose figures this one takes over when it meets the same accounts, the newest first.
     """
 
     run: RunInfo
+    now: datetime
     continued: bool
     abandoned: tuple[RunInfo, ...] = ()
     sources: tuple[int, ...] = ()
@@ -165,7 +166,7 @@ def choose_run(
             assert scope is not None
             opening = _begin(connection, scope, _unfinished(runs, scope), now, take_over=resume is not False)
         else:
-            opening = Opening(_continue(connection, found, now), continued=True)
+            opening = Opening(_continue(connection, found, now), now, continued=True)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -199,9 +200,7 @@ def _is_fresh(run: RunInfo, scope: RunScope | None, max_age: timedelta, now: dat
     return run.age(now) < max_age
 
 
-def _to_resume(
-    runs: list[RunInfo], path: Path, scope: RunScope | None, max_age: timedelta, now: datetime
-) -> RunInfo:
+def _to_resume(runs: list[RunInfo], path: Path, scope: RunScope | None, max_age: timedelta, now: datetime) -> RunInfo:
     found = _continuable(runs, scope, max_age, now)
     if found is not None:
         return found
@@ -253,7 +252,7 @@ def _begin(
     )
     assert cursor.lastrowid is not None
     begun = RunInfo(cursor.lastrowid, scope, "running", now, now, None, listing_complete=False, counts=Counts())
-    return Opening(begun, continued=False, abandoned=tuple(unfinished), sources=_chain(connection, former))
+    return Opening(begun, now, continued=False, abandoned=tuple(unfinished), sources=_chain(connection, former))
 
 
 def _chain(connection: sqlite3.Connection, run_id: int | None) -> tuple[int, ...]:
@@ -275,13 +274,9 @@ def _continue(connection: sqlite3.Connection, run: RunInfo, now: datetime) -> Ru
     again = connection.execute(_ASK_AGAIN, {"run": run.run_id, "now": instant(now)}).rowcount
     if again:
         counts = attrs.evolve(run.counts, ok=run.counts.ok - again)
-        (oldest,) = connection.execute(
-            "SELECT min(observed_at) FROM item WHERE run_id = ?", (run.run_id,)
-        ).fetchone()
+        (oldest,) = connection.execute("SELECT min(observed_at) FROM item WHERE run_id = ?", (run.run_id,)).fetchone()
         connection.execute("UPDATE run SET ok = ?, oldest_at = ? WHERE run_id = ?", (counts.ok, oldest, run.run_id))
-        run = attrs.evolve(
-            run, counts=counts, oldest_at=None if oldest is None else datetime.fromisoformat(oldest)
-        )
+        run = attrs.evolve(run, counts=counts, oldest_at=None if oldest is None else datetime.fromisoformat(oldest))
         _log.info("run %d asks again for %d accounts whose period has closed since", run.run_id, again)
     connection.execute(_SET_TURNS, (run.run_id,))
     connection.execute("UPDATE run SET status = 'running', finished_at = NULL WHERE run_id = ?", (run.run_id,))

@@ -152,9 +152,7 @@ class RunWriter:
         self._counts["asked"] += len(to_ask) + moved.total()
         self._move_counts(moved)
         self._observed(min(observed, default=None))
-        return Registered(
-            len(to_ask) + moved.total(), frozenset(to_ask), len(observed), min(observed, default=None)
-        )
+        return Registered(len(to_ask) + moved.total(), frozenset(to_ask), len(observed), min(observed, default=None))
 
     def _take_over(self, account_id: str, now: datetime) -> tuple[int, str, str | None] | None:
         """Move an account here that a superseded run has settled; return that run, the state and the observation.
