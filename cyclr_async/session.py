@@ -201,9 +201,9 @@ class AsyncPartnerSession:
 
         Credentials: ``CYCLR_ACCESS_TOKEN``; or ``CYCLR_CLIENT_ID`` and ``CYCLR_CLIENT_SECRET``; or
         ``CYCLR_CLIENT_ID``, ``CYCLR_USERNAME`` and ``CYCLR_PASSWORD``; ``CYCLR_ACCOUNT_ID`` restricts the token to
-        one account. ``CYCLR_PARTNER`` names the partner. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and ``CYCLR_TOKEN_URL``. Numbers:
-        ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``, ``CYCLR_REQUESTS_PER_SECOND``. Network:
-        ``CYCLR_PROXY``, ``CYCLR_CA_FILE``.
+        one account. ``CYCLR_PARTNER`` names the partner. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and
+        ``CYCLR_TOKEN_URL``. Numbers: ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``,
+        ``CYCLR_REQUESTS_PER_SECOND``. Network: ``CYCLR_PROXY``, ``CYCLR_CA_FILE``.
 
         Args:
             environ: the variables; those of the process when None.

@@ -1,4 +1,4 @@
-"""Before a collection begins: whose data it is, which accounts it is about, and which run of its store it goes on with."""
+"""Before a collection begins: whose data it is, which accounts it is about, and which run of its store goes on."""
 
 from __future__ import annotations
 

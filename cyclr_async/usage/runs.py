@@ -59,7 +59,7 @@ _ASK_AGAIN: Final = f"""
         SELECT 1 FROM observation AS o
         WHERE o.account_id = item.account_id AND o.period_from = item.period_from
             AND o.observed_at = item.observed_at AND o.run_id = item.run_id AND {CLOSED_SINCE})
-"""
+"""  # noqa: S608 - constants
 _SET_TURNS: Final = """
     UPDATE item SET turn = CASE state WHEN 'pending' THEN 1 WHEN 'failed' THEN 2 ELSE 3 END
     WHERE run_id = ? AND due = 1
@@ -158,13 +158,14 @@ def choose_run(
         if scope is not None:
             _check_store(connection, scope, aliases, path, strict=resume is True)
         runs = list(read_runs(connection))
+        found: RunInfo | None = None
         if scope is None or resume:
             found = _to_resume(runs, path, scope, max_age, now)
-        else:
-            found = None if resume is False else _continuable(runs, scope, max_age, now)
+        elif resume is None:
+            found = _continuable(runs, scope, max_age, now)
         if found is None or (scope is not None and scope.ids == LAZY_IDS):
             assert scope is not None
-            opening = _begin(connection, scope, _unfinished(runs, scope), now, take_over=resume is not False)
+            opening = _begin(connection, scope, runs, now, take_over=resume is not False)
         else:
             opening = Opening(_continue(connection, found, now), now, continued=True)
         connection.execute("COMMIT")
@@ -230,8 +231,12 @@ def _subject(scope: RunScope) -> str:
 
 
 def _begin(
-    connection: sqlite3.Connection, scope: RunScope, unfinished: list[RunInfo], now: datetime, *, take_over: bool
+    connection: sqlite3.Connection, scope: RunScope, runs: list[RunInfo], now: datetime, *, take_over: bool
 ) -> Opening:
+    same = _unfinished(runs, scope)
+    # Of a run that release 0.1 left unfinished nobody knows which accounts it was about, so nothing continues it.
+    unknown = [run for run in _unfinished(runs, attrs.evolve(scope, ids=None)) if run.scope.ids is None]
+    unfinished = [*same, *(run for run in unknown if run not in same)]
     for run in unfinished:
         connection.execute(
             "UPDATE run SET status = 'abandoned', finished_at = ? WHERE run_id = ?", (instant(now), run.run_id)
@@ -242,7 +247,7 @@ def _begin(
             instant(run.created_at),
             run.counts.ok,
         )
-    former = unfinished[0].run_id if take_over and unfinished and scope.ids == LAZY_IDS else None
+    former = same[0].run_id if take_over and same and scope.ids == LAZY_IDS else None
     from_date = None if scope.from_date is None else scope.from_date.isoformat()
     values = (scope.base_url, scope.partner, from_date, scope.ids, former, "running", instant(now), instant(now))
     cursor = connection.execute(

@@ -153,7 +153,9 @@ class UsageStore:
         try:
             writer, opening, where = await asyncio.shield(started)
         except asyncio.CancelledError:
-            started.add_done_callback(_discard)
+            # Milliseconds: whoever opens the store again after the cancellation should not find it in use.
+            closed = loop.create_task(_discard(started), name="cyclr-usage-store-discard")
+            await asyncio.wait([closed], timeout=_CLOSE_SECONDS)
             raise
         return cls(
             where,
@@ -459,10 +461,11 @@ def rekey_store(path: Path, partner: str) -> int:
         lock.release()
 
 
-def _discard(opening: asyncio.Future[tuple[WriterThread, Opening, Path]]) -> None:
+async def _discard(started: asyncio.Future[tuple[WriterThread, Opening, Path]]) -> None:
     """Close a store whose opener was cancelled."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result()[0].stop()
+    await asyncio.wait([started])
+    if not started.cancelled() and started.exception() is None:
+        await asyncio.wrap_future(started.result()[0].stop())
 
 
 def _again(failure: StoreError) -> StoreError:

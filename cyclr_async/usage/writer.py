@@ -39,7 +39,7 @@ _SETTLED: Final = f"""
     WHERE i.run_id = :run AND i.account_id = :account AND (
         i.state IN ('missing', 'forbidden') AND i.updated_at > :first AND i.updated_at < :last
         OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT {CLOSED_SINCE})
-"""
+"""  # noqa: S608 - constants
 _PUT_OBSERVATION: Final = "INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _PUT_ACCOUNT: Final = """
     INSERT INTO item (run_id, account_id, state, due, account_name, account_plan_id, account_audit_info, account)
@@ -245,7 +245,7 @@ class RunWriter:
         self.commit()
 
     def claim(self, path: Path, base_url: str, partner: PartnerIdentity) -> StoreError | None:
-        """Check whose the store is, see :func:`cyclr_async.usage.runs.claim`; a refusal breaks nothing, so it is given."""
+        """Check whose the store is; return the refusal, which unlike other errors leaves the writer as it was."""
         self.begin()
         try:
             claim(self._connection, path, base_url, partner)

@@ -19,7 +19,7 @@ class At(SystemClock):
     def __init__(self, moment: datetime = SEEN) -> None:
         self.moment = moment
 
-    def wall(self) -> float:  # type: ignore[override]
+    def wall(self) -> float:
         return self.moment.timestamp()
 
 
