@@ -136,10 +136,11 @@ class StorePlan:
                     raise
                 passing = is_service_fault(error) or isinstance(error, RateLimitedError)
                 failure = self._failure(error, passing=passing)
-                if not passing or self.clock.now() + wait - began > self.max_outage:
+                left = began + self.max_outage - self.clock.now()
+                if not passing or left <= 0:
                     raise failure from error
             _logger.warning("the service cannot say whose data this is, so it is asked again: %s", failure.message)
-            await self.clock.sleep(wait)
+            await self.clock.sleep(min(wait, left))  # the last time at the very limit
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _failure(self, error: CyclrError, *, passing: bool) -> BulkInterruptedError:

@@ -288,13 +288,13 @@ def _continue(connection: sqlite3.Connection, run: RunInfo, now: datetime) -> Ru
     return attrs.evolve(run, status="running", finished_at=None)
 
 
-def _place(base_url: str) -> URL | str:
-    """Return what of a base URL tells one place from another: case of the host, default port and end do not."""
+def _place(base_url: str) -> tuple[object, ...]:
+    """Return what of a base URL tells one place from another: case of the host, default port and last slash do not."""
     try:
         url = URL(base_url)
-        return url.with_path(url.raw_path.rstrip("/"), encoded=True)  # yarl folds the host and drops the default port
     except ValueError:
-        return base_url
+        return (base_url,)
+    return url.scheme, url.host, url.port, url.raw_path.rstrip("/")
 
 
 def _folded(name: str) -> str:
