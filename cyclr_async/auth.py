@@ -354,7 +354,7 @@ def identity(provider: TokenProvider, named: str | None) -> PartnerIdentity:
     if not name:
         raise ConfigurationError(
             f"whose data this is cannot be told: the service names no domain, and {type(provider).__name__} has no "
-            "client id. Name the partner: partner='...' of the session, or CYCLR_PARTNER"
+            "client id. Name the partner: partner='...' of the session, CYCLR_PARTNER or --partner"
         )
     aliases = [client] if client and client != name else []
     former = _former_identity(provider)

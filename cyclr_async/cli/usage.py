@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import sys
@@ -39,9 +40,9 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, timedelta):
             return value
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", str(value).strip().lower(), re.ASCII)
-        seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
-        if not 0 < seconds <= _LONGEST:
-            self.fail(f"{value!r} is not a time of more than 0: write it as 90m, 24h, 2d or plain seconds", param, ctx)
+        seconds = float(found[1]) * _UNITS[found[2]] if found else math.inf
+        if seconds > _LONGEST:
+            self.fail(f"{value!r} is not a span of time: write it as 90m, 24h, 2d or plain seconds", param, ctx)
         return timedelta(seconds=seconds)
 
 
@@ -197,4 +198,4 @@ def rekey(ctx: click.Context, store: Path | None, from_credentials: bool, yes: b
     options = current(ctx)
     if from_credentials == (options.partner is not None):
         raise click.UsageError("give the new name with --partner NAME, or take it --from-credentials; one of the two")
-    run(options, store or DEFAULT_STORE, yes=yes)
+    ctx.exit(run(options, store or DEFAULT_STORE, yes=yes))

@@ -282,7 +282,7 @@ class Accounts(Resource):
                 as ``abandoned``. A run of ids that come one by one (an iterator, an async iterable) is always a new
                 one, which takes over the fresh figures of the ids it meets.
             max_age: how old an unfinished run, and its oldest figure, may be to be continued: a timedelta or seconds,
-                more than 0; a day by default.
+                0 or more; a day by default.
 
         Raises:
             InvalidArgumentError: an argument cannot be valid, or ``from_date`` is in the future.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Iterator
 from datetime import date, timedelta
 from os import PathLike
 from typing import Final
@@ -48,7 +48,7 @@ def check_store_options(store: object, resume: object, max_age: object) -> timed
         InvalidArgumentError: ``resume`` is not True, False or None, or is given without a path to open; ``max_age``
             is not a time.
     """
-    if resume not in {True, False, None}:
+    if resume is not None and not isinstance(resume, bool):
         raise InvalidArgumentError(f"resume must be True, False or None; got {resume!r}")
     if resume is not None and (store is None or isinstance(store, UsageStore)):
         raise InvalidArgumentError("resume says how the file of a store is opened: give store= as a path with it")
@@ -121,7 +121,7 @@ class StorePlan:
         source = self.source
         if not isinstance(source, (Iterable, AsyncIterable)):
             return ALL_IDS
-        if isinstance(source, Collection):
+        if isinstance(source, Collection) and not isinstance(source, Iterator):  # an iterator could be read only once
             return await asyncio.to_thread(ids_digest, source)  # a second for a million
         return LAZY_IDS
 

@@ -89,16 +89,16 @@ def as_max_age(value: object) -> timedelta:
     """Check how long a run may be continued: a timedelta, or seconds.
 
     Raises:
-        InvalidArgumentError: neither of them, or not more than 0.
+        InvalidArgumentError: neither of them, or less than 0.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         try:
             value = timedelta(seconds=value)
         except OverflowError:
             value = timedelta.max
-    if isinstance(value, timedelta) and value > timedelta(0):
+    if isinstance(value, timedelta) and value >= timedelta(0):
         return value
-    raise InvalidArgumentError(f"max_age must be a timedelta or a number of seconds, more than 0; got {value!r}")
+    raise InvalidArgumentError(f"max_age must be a timedelta or a number of seconds, 0 or more; got {value!r}")
 
 
 def fresh_between(now: datetime, max_age: timedelta) -> tuple[str, str]:

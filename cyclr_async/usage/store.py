@@ -55,6 +55,7 @@ class UsageStore:
         scope: what the run collects.
         run_id: the number of the run in this store.
         listing_complete: whether every account of the run is registered, so that the list need not be read again.
+        scope_given: whether the caller said what is collected; otherwise it came from the run that is resumed.
         opening: which run was chosen, as it was then, and which unfinished ones were closed for it.
     """
 
@@ -112,7 +113,7 @@ class UsageStore:
             scope: what is collected, or None to take it from the run that is resumed.
             resume: True continues the newest unfinished run; None continues an unfinished run of the same scope if
                 there is a fresh one and begins a new run otherwise; False always begins a new run.
-            max_age: how old a run may be that is continued: a timedelta or seconds, more than 0.
+            max_age: how old a run may be that is continued: a timedelta or seconds, 0 or more; with 0 none is.
             clock: tells the time by which runs and their figures age; the system's when None.
             aliases: further names of the scope's partner; a store that knows it by one of them takes the new name.
             batch_size: outcomes that may wait for a commit, 1 or more.

@@ -62,7 +62,15 @@ def test_the_same_command_a_month_later(api: Api, cyclr: Run) -> None:
 
 @pytest.mark.parametrize(
     ("age", "hours", "continued"),
-    [("90m", 1, True), ("90m", 2, False), ("2d", 47, True), ("7200", 1, True), ("7200", 3, False), ("1.5h", 1, True)],
+    [
+        ("90m", 1, True),
+        ("90m", 2, False),
+        ("2d", 47, True),
+        ("7200", 1, True),
+        ("7200", 3, False),
+        ("1.5h", 1, True),
+        ("0", 0, False),
+    ],
 )
 def test_how_old_a_run_may_be(api: Api, cyclr: Run, age: str, hours: int, continued: bool) -> None:
     api.failing = {3}
@@ -74,7 +82,7 @@ def test_how_old_a_run_may_be(api: Api, cyclr: Run, age: str, hours: int, contin
     assert ("going on with run 1, begun" in result.err) == continued
 
 
-@pytest.mark.parametrize("age", ["0", "0h", "-1h", "soon", "24 hours", "", "1e9d", "nan", "99999999999999999999"])
+@pytest.mark.parametrize("age", ["-1h", "soon", "24 hours", "", "1e9d", "nan", "99999999999999999999"])
 def test_what_is_no_age(api: Api, cyclr: Run, age: str) -> None:
     result = cyclr("usage", "collect", f"--max-age={age}")
     assert result.code == 2
