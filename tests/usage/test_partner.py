@@ -195,8 +195,9 @@ async def test_nothing_of_the_settings_is_needed_but_the_domain(path: Path) -> N
     async with PartnerServer(account_ids(1)) as server, server.session() as session:
         server.details = {"Domain": "p.example.com", "CycleNoun": 5, "ComingSoonConnectorsEnabled": "perhaps"}
         assert (await session.identify()).name == "p.example.com"
-        for wrong in ([], {"Domain": 5}, {"Domain": "a\nb"}):
-            server.details = wrong  # type: ignore[assignment]
+        refused: list[Any] = [[], {"Domain": 5}, {"Domain": "a\nb"}]
+        for wrong in refused:
+            server.details = wrong
             with pytest.raises(DecodeError):
                 await session.identify()
 
@@ -386,8 +387,8 @@ async def test_a_store_of_release_0_1_goes_on_under_the_name_of_its_partner(path
     async with PartnerServer(ids) as server:
         version_1(path, server.base_url, hashed("token:token"), ids)
         with UsageReader(path) as reader:  # reading leaves it as it is
-            (run,) = reader.runs()
-            assert (run.scope.ids, run.oldest_at, run.counts.ok) == (None, None, 1)
+            (old,) = reader.runs()
+            assert (old.scope.ids, old.oldest_at, old.counts.ok) == (None, None, 1)
             assert [row.account_id for row in reader.rows()] == ids
         assert _version(path) == 1
         async with server.session(clock=At(NOW)) as session:
@@ -400,8 +401,8 @@ async def test_a_store_of_release_0_1_goes_on_under_the_name_of_its_partner(path
         (info,) = reader.runs()
         assert (info.status, info.scope.ids, info.counts.ok) == ("complete", "all", 4)
         assert [row.task_count for row in reader.history(ids[0])] == [7]
-    with closing(sqlite3.connect(path)) as old:
-        assert "token" not in str(old.execute("SELECT * FROM run").fetchall())
+    with closing(sqlite3.connect(path)) as kept:
+        assert "token" not in str(kept.execute("SELECT * FROM run").fetchall())
         async with PartnerServer(ids) as server, server.session() as session:
             fresh = path.with_name("new.db")
             await all_of(session.accounts.collect_usage(store=fresh))
