@@ -236,7 +236,8 @@ class Accounts(Resource):
 
         Source: *Get Account Usage*, ``GET accounts/{AccountId}/billing?fromDate={FromDate}``.
         """
-        self._check_day(from_date)
+        if from_date is not None:
+            self._check_day(from_date)
         return await self._sender.send(self._usage_call(account_id, from_date), timeout)
 
     def collect_usage(
@@ -294,7 +295,8 @@ class Accounts(Resource):
         """
         from cyclr_async.usage import collector, opening  # noqa: PLC0415 - sqlite, engine: for bulk work only
 
-        self._check_day(from_date)
+        if from_date is not None:
+            self._check_day(from_date)
         age = opening.check_store_options(store, resume, max_age)
         limits = self._sender.limits
         if concurrency is None:
@@ -334,14 +336,12 @@ class Accounts(Resource):
             passes=passes,
         )
 
-    def _check_day(self, from_date: date | None) -> None:
+    def _check_day(self, from_date: date) -> None:
         """Refuse what is not a day, and a day that has not begun.
 
         The API's times are UTC, so the day begins with UTC. Where it has begun on the calendar but not in UTC, east of
         Greenwich, no figure of it can exist yet, and zero for everybody would look like a result.
         """
-        if from_date is None:
-            return
         _day(from_date)
         today = datetime.fromtimestamp(self._sender.clock.wall(), UTC).date()
         if from_date > today:
