@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cyclr_async.auth import ClientCredentials, PasswordGrant, StaticToken
+from cyclr_async.auth import ClientCredentials, PasswordGrant, StaticToken, partner_name
 from cyclr_async.config import Limits, Region, Timeouts, api_url
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.secret import Secret, SecretUrl
@@ -19,6 +19,7 @@ VARIABLES = (
     "CYCLR_USERNAME",
     "CYCLR_PASSWORD",
     "CYCLR_ACCOUNT_ID",
+    "CYCLR_PARTNER",
     "CYCLR_REGION",
     "CYCLR_BASE_URL",
     "CYCLR_TOKEN_URL",
@@ -49,6 +50,7 @@ def settings_from(environ: Mapping[str, str]) -> dict[str, Any]:
                 problems.append(f"{name}: {error}")
 
     auth = _auth(given, problems)
+    take("CYCLR_PARTNER", "partner", lambda text: partner_name(text, name="it"))
     take("CYCLR_REGION", "region", Region.parse)
     take("CYCLR_BASE_URL", "base_url", lambda text: api_url(text, name="the URL"))
     take("CYCLR_TOKEN_URL", "token_url", lambda text: api_url(text, name="the URL"))

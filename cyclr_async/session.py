@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 from yarl import URL
 
-from cyclr_async.auth import AccessToken, StaticToken, TokenProvider, as_provider, identity
+from cyclr_async.auth import (
+    AccessToken,
+    PartnerIdentity,
+    StaticToken,
+    TokenProvider,
+    as_provider,
+    identity,
+    partner_name,
+    said_partner,
+)
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import settings_from
 from cyclr_async.errors import (
     ConfigurationError,
+    ForbiddenError,
     InvalidArgumentError,
+    NotFoundError,
     ResponseError,
     SessionClosedError,
     WrongEventLoopError,
@@ -38,7 +49,7 @@ from cyclr_async.http.transport import Stream, Transport
 from cyclr_async.http.watch import Watch
 from cyclr_async.models import PartnerDetails
 from cyclr_async.resources import Accounts, Connectors, PricePlans, Tokens
-from cyclr_async.resources.base import check_timeout, model
+from cyclr_async.resources.base import check_timeout, domain_of, model
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 
 if TYPE_CHECKING:
@@ -65,6 +76,9 @@ class AsyncPartnerSession:
     Args:
         auth: an access token, :class:`StaticToken`, :class:`ClientCredentials`, :class:`PasswordGrant`, or an object
             of your own with an async method ``fetch(exchange, previous)``.
+        partner: a name for the partner whose data this is, by which usage stores tell partners apart, whatever the
+            credentials. Without it the partner is the ``domain`` of its settings, else the client id; a collection
+            with a store asks for the former once.
         region: the public instance, or its name.
         base_url: the root of the partner API of a private instance; ends in ``/api/partner``. https, or http for a
             loopback host.
@@ -91,6 +105,7 @@ class AsyncPartnerSession:
         self,
         auth: TokenProvider | str | Secret,
         *,
+        partner: str | None = None,
         region: Region | str = Region.US,
         base_url: str | URL | None = None,
         token_url: str | URL | None = None,
@@ -110,6 +125,7 @@ class AsyncPartnerSession:
         auth = Secret(auth) if isinstance(auth, str) else auth
         self._closed = True  # until everything below has worked, there is nothing to close
         provider = as_provider(auth)
+        self._partner = None if partner is None else partner_name(partner)
         region = region if isinstance(region, Region) else Region.parse(region)
         self._root = region.base_url if base_url is None else api_url(base_url, name="base_url")
         self._timeouts = timeouts or Timeouts()
@@ -155,7 +171,7 @@ class AsyncPartnerSession:
         )
         self.clock = clock
         self.limits = limits
-        self.partner = identity(provider)
+        self._provider = provider
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -185,9 +201,9 @@ class AsyncPartnerSession:
 
         Credentials: ``CYCLR_ACCESS_TOKEN``; or ``CYCLR_CLIENT_ID`` and ``CYCLR_CLIENT_SECRET``; or
         ``CYCLR_CLIENT_ID``, ``CYCLR_USERNAME`` and ``CYCLR_PASSWORD``; ``CYCLR_ACCOUNT_ID`` restricts the token to
-        one account. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and ``CYCLR_TOKEN_URL``. Numbers:
-        ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``, ``CYCLR_REQUESTS_PER_SECOND``. Network:
-        ``CYCLR_PROXY``, ``CYCLR_CA_FILE``.
+        one account. ``CYCLR_PARTNER`` names the partner. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and
+        ``CYCLR_TOKEN_URL``. Numbers: ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``,
+        ``CYCLR_REQUESTS_PER_SECOND``. Network: ``CYCLR_PROXY``, ``CYCLR_CA_FILE``.
 
         Args:
             environ: the variables; those of the process when None.
@@ -227,6 +243,34 @@ class AsyncPartnerSession:
         return await self.send(
             Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
         )
+
+    @property
+    def partner(self) -> str | None:
+        """The partner as the caller named it, or None: then :meth:`identify` asks the service."""
+        return said_partner(self._provider, self._partner)
+
+    async def identify(self, *, timeout: float | None = None) -> PartnerIdentity:
+        """Return whose data this is: the caller's ``partner``, else the partner's domain, else the client id.
+
+        Asks for the partner's settings unless the caller named the partner. An answer 403 or 404, or settings without
+        a domain, leave the client id; every other failure is raised, because a guess could mix up two partners.
+
+        Args:
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            ConfigurationError: neither the caller nor the service names the partner, and there is no client id.
+            CyclrError: see :mod:`cyclr_async.errors`.
+        """
+        named = self.partner
+        if named is None:
+            url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
+            call = Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=domain_of)
+            try:
+                named = await self.send(call, timeout)
+            except (ForbiddenError, NotFoundError):
+                named = None
+        return identity(self._provider, named)
 
     async def request(
         self,

@@ -22,8 +22,8 @@ BASE = frozenset({"errors", "secret", "_version"})
 WIRE = BASE | {"wire"}
 MODELS = WIRE | {"models"}
 HTTP = WIRE | {"http", "config", "auth"}
-RESOURCES = MODELS | {"resources", "config", "http.call", "http.clock", "http.retry"}
-USAGE = MODELS | {"usage", "config", "http.clock", "http.limiter", "http.retry", "http.watch"}
+RESOURCES = MODELS | {"resources", "config", "auth", "http.call", "http.clock", "http.retry"}
+USAGE = MODELS | {"usage", "config", "auth", "http.clock", "http.limiter", "http.retry", "http.watch"}
 
 ROOMS: dict[str, frozenset[str]] = {
     # A room and the doors out of it. The longest name that fits a module is its room.

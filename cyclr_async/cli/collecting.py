@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, ExitStack, aclosing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -28,42 +28,52 @@ from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
+    from cyclr_async.usage.collector import Collection
     from cyclr_async.usage.outcome import UsageOutcome
     from cyclr_async.usage.report import Summary
+    from cyclr_async.usage.runs import Opening
 
 __all__ = ["DEFAULT_STORE", "SUBSET_STORE", "Job", "collect"]
 
 DEFAULT_STORE: Final = Path("cyclr-usage.sqlite")
 SUBSET_STORE: Final = Path("cyclr-usage-subset.sqlite")
-"""A few accounts are kept apart, so that an unfinished run of a few is never taken for one of all."""
+"""A few accounts are kept apart: an export takes the newest run of a store, and that should be the whole month.
+
+Runs of different accounts never merge, not even in one store, so all such runs can share this one.
+"""
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Job:
     """What is collected.
 
     Attributes:
         store: the file, or None for one that is thrown away.
+        again: the command that goes on with this one.
         from_date: the day on which the period begins, or None.
         accounts: ids, or None for every account.
         limit: the first so many accounts, or None.
         concurrency: calls at once, or None.
-        resume: True to go on with an unfinished run, None to do so if there is one.
-        again: the command that goes on with this one.
+        resume: True to go on with the unfinished run of the store, whatever it collects.
+        fresh: True to begin a new run.
+        max_age: how old a run may be that is continued; a day when None.
     """
 
     store: Path | None
-    from_date: date | None
-    accounts: tuple[str, ...] | None
-    limit: int | None
-    concurrency: int | None
-    resume: bool | None
     again: str
+    from_date: date | None = None
+    accounts: tuple[str, ...] | None = None
+    limit: int | None = None
+    concurrency: int | None = None
+    resume: bool = False
+    fresh: bool = False
+    max_age: timedelta | None = None
 
 
 @attrs.define
 class _Progress:
     run_id: int | None = None
+    now: datetime | None = None
     plans: dict[str, str] = attrs.field(factory=dict)
 
 
@@ -112,32 +122,74 @@ def _form(options: Options) -> str:
 
 
 async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: Output | None) -> None:
-    from cyclr_async.usage import RunScope, UsageStore  # noqa: PLC0415 - help must start without SQLite
-
     async with AsyncExitStack() as stack:
         port = _port_of(store) if simulated(options) else 0
         session = await stack.enter_async_context(connected(options, port=port, concurrency=job.concurrency))
-        scope = RunScope(str(session.root), session.partner, job.from_date)
-        opened = await stack.enter_async_context(await UsageStore.open(store, scope, resume=job.resume))
-        state.run_id = opened.run_id
-        before = await opened.counts()
-        if before.asked:
-            say(options, f"going on with run {opened.run_id}: {before.ok:,} of {before.asked:,} accounts are there")
-        async with session.accounts.collect_usage(
-            _source(session, job), from_date=job.from_date, concurrency=job.concurrency, store=opened
-        ) as run:
+        async with await _collection(session, job, store, stack) as run:
+            assert run.store is not None
+            state.run_id = run.store.run_id
+            for line in opening_lines(run.store.opening):
+                say(options, line)
             try:
                 torn = rows is not None and sys.stdout.isatty()
                 async with showing(run, options, rows_on_terminal=torn):
                     async for outcome in run:
                         if rows is not None:
-                            rows.write(row_of(outcome, opened.run_id))
+                            rows.write(row_of(outcome, run.store.run_id))
             finally:
                 if rows is not None and not isinstance(sys.exception(), OSError):
                     for outcome in run.drain():
-                        rows.write(row_of(outcome, opened.run_id))
+                        rows.write(row_of(outcome, run.store.run_id))
+        state.now = datetime.fromtimestamp(session.clock.wall(), UTC)
         if rows is None and chosen_format_is_table(options):
             state.plans = await _plan_names(session)
+
+
+async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack) -> Collection:
+    """Return the collection of a job; nothing has been sent by it yet.
+
+    Raises:
+        UsageError: the day lies in the future.
+    """
+    from cyclr_async.usage import UsageStore  # noqa: PLC0415 - help must start without SQLite
+    from cyclr_async.usage.runs import MAX_AGE  # noqa: PLC0415
+
+    max_age = MAX_AGE if job.max_age is None else job.max_age
+    if job.resume:
+        opening = UsageStore.open(store, None, resume=True, max_age=max_age, clock=session.clock)
+        opened = await stack.enter_async_context(await opening)
+        return session.accounts.collect_usage(
+            from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened
+        )
+    today = datetime.fromtimestamp(session.clock.wall(), UTC).date()
+    if job.from_date is not None and job.from_date > today:
+        raise click.UsageError(f"--from-date {job.from_date} is in the future: today is {today} (UTC)")
+    return session.accounts.collect_usage(
+        await _source(session, job),
+        from_date=job.from_date,
+        concurrency=job.concurrency,
+        store=store,
+        resume=False if job.fresh else None,
+        max_age=max_age,
+    )
+
+
+def opening_lines(opening: Opening) -> list[str]:
+    """Say which run goes on, and which unfinished ones were closed because a new one begins."""
+    from cyclr_async.usage.text import duration  # noqa: PLC0415 - help must start fast
+
+    run, now = opening.run, opening.now
+    lines = [
+        f"run {old.run_id} was unfinished and {duration(old.age(now))} old ({old.counts.ok:,} of {old.counts.asked:,} "
+        "accounts): it is closed as abandoned, and a new run begins"
+        for old in opening.abandoned
+    ]
+    if opening.continued:
+        lines.append(
+            f"going on with run {run.run_id}, begun {duration(now - run.created_at)} ago: {run.counts.ok:,} of "
+            f"{run.counts.asked:,} accounts are there"
+        )
+    return lines
 
 
 def chosen_format_is_table(options: Options) -> bool:
@@ -145,10 +197,11 @@ def chosen_format_is_table(options: Options) -> bool:
     return _form(options) == "table"
 
 
-def _source(session: AsyncPartnerSession, job: Job) -> Any:
+async def _source(session: AsyncPartnerSession, job: Job) -> Any:
+    """Return the ids of the job, None for all. The first accounts are read before the run, which is about just them."""
     if job.accounts is not None:
         return job.accounts[: job.limit]
-    return None if job.limit is None else _first(session, job.limit)
+    return None if job.limit is None else [account async for account in _first(session, job.limit)]
 
 
 async def _first(session: AsyncPartnerSession, limit: int) -> AsyncIterator[Any]:
@@ -219,7 +272,7 @@ def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
 
 
 def _report(options: Options, job: Job, store: Path, state: _Progress, form: str, *, kept: bool) -> Exit:
-    summary = read_summary(store, state.run_id)
+    summary = read_summary(store, state.run_id, now=state.now)
     if options.out is not None:
         write_file(options, store, state.run_id, form, lambda stream: print_glance(summary, options, stream=stream))
     if form == "table" and options.out is None:

@@ -39,6 +39,8 @@ async def connected(
         accounts = ACCOUNTS if options.simulate_accounts is None else options.simulate_accounts
         if concurrency is not None:
             extra["limits"] = Limits(connections=concurrency)
+        if options.partner is not None:  # the flag only: CYCLR_PARTNER and profiles name the real partner
+            extra["partner"] = options.partner
         say(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
         async with (
             Simulator(accounts=accounts, seed=SEED, port=port) as simulator,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,8 @@ from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.terminal import say
 from cyclr_async.usage import COLUMNS, Finding, UsageReader, export_usage, write_csv
 from cyclr_async.usage.findings import FINDINGS_KEPT
-from cyclr_async.usage.text import term
+from cyclr_async.usage.runs import MAX_AGE
+from cyclr_async.usage.text import duration, term
 
 __all__ = ["export_store", "list_runs"]
 
@@ -35,6 +38,10 @@ _RUN_COLUMNS: Final = (
     "listing_complete",
     "resumable",
     "base_url",
+    "partner",
+    "ids",
+    "oldest_observed_at",
+    "oldest_age_seconds",
     "findings",
     "finding_list",
 )
@@ -49,6 +56,7 @@ _RUN_TABLE: Final = (
     "failed",
     "pending",
     "findings",
+    "oldest",
 )
 _FINDINGS_SHOWN: Final = 20
 _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle_count", "period_from", "period_to")
@@ -92,6 +100,7 @@ def list_runs(options: Options, store: Path) -> None:
         runs = reader.runs()
         counts_of = reader.finding_counts()
         found = {run_id: list(itertools.islice(reader.findings(run_id), FINDINGS_KEPT)) for run_id in counts_of}
+    now = datetime.now(UTC)
     with Output(options, _RUN_COLUMNS, table=_RUN_TABLE) as output:
         for run in runs:
             counts = run.counts
@@ -102,7 +111,14 @@ def list_runs(options: Options, store: Path) -> None:
                     "pending": counts.pending,
                     "from_date": run.scope.from_date,
                     "base_url": run.scope.base_url,
-                    "resumable": run.resumable,
+                    "resumable": run.resumable and run.age(now) < MAX_AGE,
+                    "partner": run.scope.partner,
+                    "ids": run.scope.ids,
+                    "oldest_observed_at": run.oldest_at,
+                    "oldest_age_seconds": None
+                    if run.oldest_at is None
+                    else round((now - run.oldest_at).total_seconds()),
+                    "oldest": None if run.oldest_at is None else f"{duration(now - run.oldest_at)} old",
                     "findings": counts_of.get(run.run_id, 0),
                     "finding_list": [_finding(finding) for finding in found.get(run.run_id, ())],
                 }
@@ -110,8 +126,17 @@ def list_runs(options: Options, store: Path) -> None:
     for run in runs:
         for finding in found.get(run.run_id, ())[:_FINDINGS_SHOWN]:
             say(options, term(f"finding of run {run.run_id}: {finding.message}"))
-    if any(run.resumable for run in runs):
-        say(options, f"to go on with the unfinished run: cyclr usage resume --store {store}")
+    for run in runs:
+        if run.resumable and run.age(now) < MAX_AGE:
+            say(options, f"to go on with the unfinished run: cyclr usage resume --store {shlex.quote(str(store))}")
+            return
+    unfinished = next((run for run in runs if run.resumable), None)
+    if unfinished is not None:
+        say(
+            options,
+            f"run {unfinished.run_id} is unfinished and {duration(unfinished.age(now))} old: the next collection "
+            "begins a new run",
+        )
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.terminal import console, speaks_utf8
-from cyclr_async.usage.text import term
+from cyclr_async.usage.text import duration, term
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,12 +24,12 @@ _BAR: Final = 24
 _NARROW: Final = 100
 
 
-def read_summary(store: Path, run_id: int | None, *, top: int = 10) -> Summary:
-    """Sum up a run of a store; it is closed again."""
+def read_summary(store: Path, run_id: int | None, *, top: int = 10, now: datetime | None = None) -> Summary:
+    """Sum up a run of a store; it is closed again. The age of the figures is told as of ``now``."""
     from cyclr_async.usage import UsageReader, summarize  # noqa: PLC0415 - help must start without SQLite
 
     with UsageReader(store) as reader:
-        return summarize(reader, run_id, top=top)
+        return summarize(reader, run_id, top=top, now=now)
 
 
 def glance_lines(summary: Summary) -> list[str]:
@@ -39,10 +40,18 @@ def glance_lines(summary: Summary) -> list[str]:
     lines = [f"{counts.ok:,} of {counts.asked:,} accounts collected: {summary.task_count:,} tasks"]
     lines += comparison_lines(summary)
     lines += [f"finding: {line}" for line in finding_lines(summary)]
+    lines += _observed(summary)
     for group in summary.failures:
         examples = ", ".join(group.examples)
         lines.append(f"{group.accounts:,} {group.state}: {group.reason or group.error} ({examples})")
     return lines
+
+
+def _observed(summary: Summary) -> list[str]:
+    """Say how old the figures are, and what they cannot mean."""
+    age = summary.oldest_age
+    lines = [] if age is None else [f"oldest figure observed {summary.observed_min}, {duration(age)} ago"]
+    return [*lines, *(f"note: {warning}" for warning in summary.warnings)]
 
 
 def print_glance(
@@ -90,6 +99,9 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
     if summary.findings:
         parts.append(Text("\nFindings: look at these before the figures are billed", style="bold red"))
         parts += [Text(line) for line in finding_lines(summary)]
+    parts += [
+        Text(line, style="dim" if number == 0 else "bold yellow") for number, line in enumerate(_observed(summary))
+    ]
     if summary.top:
         parts.append(_top(summary, unicode=unicode, plans=plans, wide=width >= _NARROW))
     if summary.plans:

@@ -33,6 +33,7 @@ class Options:
     base_url: str | None = None
     token_url: str | None = None
     client_id: str | None = None
+    partner: str | None = None
     client_secret_file: str | None = None
     client_secret_stdin: bool = False
     timeout: float | None = None
@@ -66,6 +67,7 @@ SHARED: Final = (
     _shared("--base-url", metavar="URL", help="API root of a private instance. [env: CYCLR_BASE_URL]"),
     _shared("--token-url", metavar="URL", help="Token endpoint of a private instance. [env: CYCLR_TOKEN_URL]"),
     _shared("--client-id", metavar="ID", help="OAuth client id. [env: CYCLR_CLIENT_ID]"),
+    _shared("--partner", metavar="NAME", help="Name of the partner, for stores. [env: CYCLR_PARTNER]"),
     _shared("--client-secret-file", type=click.Path(), metavar="FILE", help="Read the client secret from a file."),
     _shared("--client-secret-stdin", is_flag=True, help="Read the client secret from standard input."),
     _shared("--timeout", type=float, metavar="SECONDS", help="For each call. [env: CYCLR_TIMEOUT]"),

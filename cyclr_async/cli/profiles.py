@@ -26,6 +26,7 @@ KEYS: Final = (
     "username",
     "password",
     "account_id",
+    "partner",
     "region",
     "base_url",
     "token_url",

@@ -131,6 +131,7 @@ def _flags(options: Options) -> dict[str, Secret]:
         "base_url": options.base_url,
         "token_url": options.token_url,
         "client_id": options.client_id,
+        "partner": options.partner,
         "timeout": None if options.timeout is None else str(options.timeout),
     }
     flags = {name: Secret(text) for name, text in texts.items() if text is not None}

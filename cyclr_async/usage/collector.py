@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import date
-from os import PathLike
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -27,10 +26,11 @@ from cyclr_async.usage.breaker import Breaker
 from cyclr_async.usage.feed import Feed, Lister, Source
 from cyclr_async.usage.findings import FINDINGS_KEPT, Finding, figures, negative
 from cyclr_async.usage.items import Again, Item
+from cyclr_async.usage.opening import StorePlan
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
 from cyclr_async.usage.results import Results
-from cyclr_async.usage.rows import FinalStatus, RunScope, instant
+from cyclr_async.usage.rows import ALL_IDS, FinalStatus, instant
 from cyclr_async.usage.store import UsageStore
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class Collection:
         *,
         clock: Clock,
         concurrency: int,
-        store: UsageStore | str | PathLike[str] | None,
-        scope: RunScope,
+        plan: StorePlan | None,
         on_progress: ProgressHook | None,
         max_outage: float,
         passes: int,
@@ -77,8 +76,7 @@ class Collection:
             Breaker(clock, max_outage, self._outage),
             self._release_idle,
         )
-        self._given_store = store
-        self._scope = scope
+        self._plan = plan
         self._on_progress = on_progress
         self._passes = passes
         self._store: UsageStore | None = None
@@ -91,19 +89,25 @@ class Collection:
         self._before = 0
         self._findings: list[Finding] = []
         self._finding_count = 0
-        self._started = self._ended_at = 0.0
+        self._oldest_at: datetime | None = None
+        self._started = self._ended_at = self._ended_wall = 0.0
         self._told_at = float("-inf")
 
     async def __aenter__(self) -> Self:
         if self._main is not None:
             raise ConfigurationError("a collection runs once: call collect_usage() again")
-        if self._given_store is None or isinstance(self._given_store, UsageStore):
-            self._store = self._given_store
-        else:
-            self._store = await UsageStore.open(self._given_store, self._scope, resume=None)
+        if self._plan is not None:
+            self._store = await self._plan.open()
+            if self._store.scope.ids not in {None, ALL_IDS} and not isinstance(self._source, (Iterable, AsyncIterable)):
+                self._source = ()  # the caller opened a run of given ids, and all of them are registered in it
         registered = await self._resumed()
         self._feed = Feed(
-            self._source, self._store, self._clock, ahead=max(2, self._concurrency), registered=registered
+            self._source,
+            self._store,
+            self._clock,
+            ahead=max(2, self._concurrency),
+            registered=registered,
+            taken_over=self._taken_over,
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
@@ -116,12 +120,24 @@ class Collection:
         try:
             counts = await self._store.counts()
         except BaseException:
-            if self._store is not self._given_store:
+            if self._owns_store:
                 await self._store.close()  # nobody else will: the block was not entered
             raise
         self._counts["ok"] = self._before = counts.ok
         self._asker.store = self._store if counts.ok else None
+        self._oldest_at = self._store.opening.run.oldest_at
         return counts.asked
+
+    @property
+    def _owns_store(self) -> bool:
+        return self._plan is not None and self._store is not self._plan.store
+
+    def _taken_over(self, usages: int, oldest: datetime) -> None:
+        """Count usages that a superseded run had collected."""
+        self._counts["ok"] += usages
+        self._before += usages
+        self._asker.store = self._store
+        self._oldest_at = min(oldest, self._oldest_at or oldest)
 
     def __aiter__(self) -> AsyncIterator[UsageOutcome]:
         return self
@@ -142,7 +158,7 @@ class Collection:
                 self._main.cancel()
                 await asyncio.wait([self._main])
         finally:
-            if self._store is not None and self._store is not self._given_store:
+            if self._store is not None and self._owns_store:
                 await self._store.__aexit__(kind, error, traceback)
         failure = self._results.failure
         if error is None and isinstance(failure, BulkInterruptedError) and failure.reason == "store":
@@ -155,8 +171,14 @@ class Collection:
         return self._results.drain()
 
     @property
+    def store(self) -> UsageStore | None:
+        """The store of the run, within the block; None without one."""
+        return self._store
+
+    @property
     def progress(self) -> Progress:
         """How far the run is."""
+        wall = self._ended_wall or self._clock.wall()
         elapsed = max((self._ended_at or self._clock.now()) - self._started, 1e-9)
         counts = self._counts
         settled = sum(counts.values()) - self._before
@@ -173,6 +195,8 @@ class Collection:
             eta=left / rate if known and rate else None,
             listing_complete=known,
             findings=self._finding_count,
+            oldest_at=self._oldest_at,
+            oldest_age=None if self._oldest_at is None else wall - self._oldest_at.timestamp(),
         )
 
     @property
@@ -211,7 +235,7 @@ class Collection:
         except BulkInterruptedError as caught:
             failure = caught
         finally:
-            self._ended_at = self._clock.now()
+            self._ended_at, self._ended_wall = self._clock.now(), self._clock.wall()
             try:
                 failure = await self._finish(status, failure)
             finally:
@@ -284,6 +308,7 @@ class Collection:
     def _count(self, item: Item, outcome: UsageOutcome) -> None:
         if outcome.ok:
             self._counts["ok"] += 1
+            self._oldest_at = self._oldest_at or outcome.collected_at
             self._feed.collected(item)
             self._examine(outcome)
         elif isinstance(outcome.error, NotFoundError):
@@ -338,8 +363,3 @@ def check_ids(account_ids: object) -> None:
         raise InvalidArgumentError(
             "account_ids must be an iterable or async iterable of account ids, not one text: use [account_id] for one"
         )
-
-
-def scope_of(base_url: str, partner: str, from_date: date | None) -> RunScope:
-    """Return what a store of this collection is for."""
-    return RunScope(base_url=base_url, partner=partner, from_date=from_date)

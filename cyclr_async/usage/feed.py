@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -73,14 +73,23 @@ class Feed:
         clock: time.
         ahead: how many ids of the caller are pulled ahead of the workers, 2 or more.
         registered: accounts that the store holds from before; then all that is not settled is taken from it.
+        taken_over: told how many accounts came with a usage of a superseded run, and when its oldest was observed.
     """
 
     def __init__(
-        self, source: Source | Lister, store: UsageStore | None, clock: Clock, *, ahead: int, registered: int = 0
+        self,
+        source: Source | Lister,
+        store: UsageStore | None,
+        clock: Clock,
+        *,
+        ahead: int,
+        registered: int = 0,
+        taken_over: Callable[[int, datetime], object] = lambda _usages, _oldest: None,
     ) -> None:
         self._source = source
         self._store = store
         self._clock = clock
+        self._on_taken_over = taken_over
         self._listing = not isinstance(source, (Iterable, AsyncIterable))
         if self._listing:
             ahead = _LIST_AHEAD if store is None else _STORE_AHEAD
@@ -159,8 +168,7 @@ class Feed:
                 self.list_missing = True  # the list is read again when the run is continued
             elif self._broken is None and not self._problems:
                 self.listing_complete = True
-                if store is not None and self._listing:
-                    # Not so for ids of the caller: a later run over every account must still read the list.
+                if store is not None:
                     await store.finish_listing()
             if store is not None and self._left_in_store:
                 await self._read_store(store)
@@ -284,11 +292,10 @@ class Feed:
             ]
             self.asked += len(bad)
             self._hand_out(bad)
-        known = self._store is not None and await self._registered(self._store, good)
-        if known:
-            self._left_in_store = True
-            return
-        self.asked += len(good) if self._store is None else 0
+        if self._store is not None:
+            good = await self._registered(self._store, good)
+        else:
+            self.asked += len(good)
         if len(self._ready) + len(good) > self._ahead:
             if self._store is not None and self._listing:
                 self._left_in_store = True
@@ -296,11 +303,16 @@ class Feed:
             await self._until_low()
         self._hand_out([item_of(entry) for entry in good])
 
-    async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> bool:
-        """Register accounts; True when some were known, which of them only the store can tell."""
-        new = await store.add_accounts(batch)
-        self.asked += new
-        return new < len(batch)
+    async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> list[str | Account]:
+        """Register accounts and return those that are new. What was known of the others only the store can tell."""
+        found = await store.register(batch)
+        self.asked += found.added
+        if found.oldest is not None:
+            self._on_taken_over(found.taken_over, datetime.fromisoformat(found.oldest))
+        to_ask = {key(entry.id if isinstance(entry, Account) else entry): entry for entry in batch}
+        new = [entry for name, entry in to_ask.items() if name in found.to_ask]
+        self._left_in_store = self._left_in_store or len(new) < len(batch)
+        return new
 
     async def _read_store(self, store: UsageStore) -> None:
         self._left_in_store = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import attrs
 
@@ -28,6 +29,8 @@ class Progress:
         listing_complete: True when every account is known.
         findings: answers that somebody has to look at, such as a negative count, as far as they are known yet; what
             only the store can tell is added at the end of the run.
+        oldest_at: when the oldest figure of the run was observed, also in an earlier part of it; None without figures.
+        oldest_age: how many seconds ago that was.
     """
 
     asked: int
@@ -42,6 +45,8 @@ class Progress:
     eta: float | None
     listing_complete: bool
     findings: int = 0
+    oldest_at: datetime | None = None
+    oldest_age: float | None = None
 
     @property
     def done(self) -> int:

@@ -272,6 +272,18 @@ class UsageReader:
             _add(totals, list(latest.values()))
         return [PeriodTotal(month, *figures) for month, figures in sorted(totals.items())]
 
+    def first_known(self, run_id: int | None = None) -> str | None:
+        """Return the earliest day or moment at which an account is known to have existed; None when none is.
+
+        Known are the last bill dates in the account list of a run, and every period in the store that has usage.
+        """
+        listed = (
+            "SELECT min(json_extract(account, '$.LastBillDate')) FROM item WHERE run_id = ? AND account IS NOT NULL"
+        )
+        used = "SELECT min(period_from) FROM observation WHERE task_count > 0 OR cycle_count > 0"
+        found = [*self._stream(listed, (self.run(run_id).run_id,)), *self._stream(used, ())]
+        return min((text for (text,) in found if isinstance(text, str)), default=None)
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreError(f"the store {self.path} is closed")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from .findings import FINDINGS_KEPT
 from .rows import Counts, RunInfo, short_instant
-from .text import term
+from .text import duration, term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,6 +145,8 @@ class Summary:
     most first; each carries its own previous figure. ``comparison`` is None when no account can be compared.
     ``findings`` holds what somebody has to look at before the figures are billed, the first thousand of
     ``finding_count``.
+    ``oldest_age`` is how many seconds before the summary was made the
+    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean.
     """
 
     run: RunInfo
@@ -162,6 +165,8 @@ class Summary:
     not_compared: tuple[NotCompared, ...] = ()
     findings: tuple[Finding, ...] = ()
     finding_count: int = 0
+    oldest_age: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.define
@@ -250,13 +255,14 @@ def _span(span: list[str], value: str) -> list[str]:
     return [min(span[0], value), max(span[1], value)] if span else [value, value]
 
 
-def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10) -> Summary:
+def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, now: datetime | None = None) -> Summary:
     """Sum up a run, in one pass at flat memory.
 
     Args:
         reader: an open store.
         run_id: the run, or None for the newest.
         top: how many of the accounts with most tasks to keep, 0 or more.
+        now: the moment against which the age of the figures is told; the system's when None.
 
     Returns:
         the summary.
@@ -293,7 +299,36 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10) 
         not_compared=tally.not_compared(),
         findings=tuple(itertools.islice(reader.findings(run.run_id), FINDINGS_KEPT)),
         finding_count=reader.finding_counts().get(run.run_id, 0),
+        oldest_age=_age(tally.observed[0], now) if tally.observed else None,
+        warnings=_warnings(reader, run, tally),
     )
+
+
+def _age(observed: str, now: datetime | None) -> float:
+    return ((now or datetime.now(UTC)) - datetime.fromisoformat(observed)).total_seconds()
+
+
+def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ...]:
+    """Say when a ``from_date`` lies before everything that is known: then the figures are not those of that day."""
+    day = run.scope.from_date
+    if day is None or not tally.accounts:
+        return ()
+    said = []
+    # The answer's period has the time of day of the bill, so its day is compared and not its moment.
+    if tally.starts[0][:10] > day.isoformat():
+        said.append(
+            f"no account has a period that begins on {day} or before, as asked: the first begins "
+            f"{short_instant(tally.starts[0])}"
+        )
+    if not tally.tasks and not tally.cycles:
+        known = reader.first_known(run.run_id)
+        early = (
+            ""
+            if known is None or known[:10] <= day.isoformat()
+            else (f": the partner's first account is not known to have existed before {known[:10]}")
+        )
+        said.append(f"every account answered 0 tasks and 0 cycles for the period from {day}{early}")
+    return tuple(said)
 
 
 def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
@@ -369,9 +404,11 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
 def _times(summary: Summary) -> list[str]:
     if summary.observed_min is None:
         return []
+    age = "" if summary.oldest_age is None else f"; the oldest figure is {duration(summary.oldest_age)} old"
     lines = [
         f"Periods from {summary.period_from_min} to {summary.period_to_max}",
-        f"Observed {summary.observed_min} to {summary.observed_max}",
+        f"Observed {summary.observed_min} to {summary.observed_max}{age}",
+        *(f"Note: {warning}" for warning in summary.warnings),
     ]
     if summary.provisional:
         lines.append(f"{summary.provisional:,} provisional: observed before the period was over, and may still rise")

@@ -25,7 +25,7 @@ _MINIMUM_SQLITE: Final = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger("cyclr_async.usage.store")
 
-_SCHEMA: Final = (
+_VERSION_1: Final = (
     """
     CREATE TABLE run (
         run_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,7 +83,21 @@ _SCHEMA: Final = (
     """,
 )
 
+# Every new store is made as version 1 and led through the same statements as an old one, so that both are alike.
 _VERSION_2: Final = (
+    # Which accounts a run is about, see RunScope.ids; NULL in runs of version 1, where nobody noted it ...
+    "ALTER TABLE run ADD COLUMN ids TEXT",
+    # ... but only a run that had read the whole account list has this mark.
+    "UPDATE run SET ids = 'all' WHERE listing_complete = 1",
+    # When the oldest figure was observed: how old a run is must be known without reading a million accounts.
+    "ALTER TABLE run ADD COLUMN oldest_at TEXT",
+    "UPDATE run SET oldest_at = (SELECT min(observed_at) FROM item WHERE item.run_id = run.run_id)",
+    # The run whose figures this one takes over as it meets the same accounts.
+    "ALTER TABLE run ADD COLUMN supersedes INTEGER REFERENCES run",
+    # In which order a continued run asks: 1 never asked before, 2 failed before, 3 refused (403, 404) before.
+    "ALTER TABLE item ADD COLUMN turn INTEGER NOT NULL DEFAULT 1",
+    "DROP INDEX item_due",
+    "CREATE INDEX item_due ON item (run_id, turn, account_id) WHERE due = 1",
     # What somebody has to look at before the figures of a run are billed; account_id is NULL for the run itself.
     """
     CREATE TABLE finding (
@@ -97,6 +111,8 @@ _VERSION_2: Final = (
     """,
     "CREATE INDEX finding_of ON finding (run_id, account_id, kind)",
 )
+_MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+"""Statement by statement, what leads from each version to the next; the first makes an empty file a store."""
 
 _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -169,12 +185,25 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
     version = 0 if fresh else connection.execute("PRAGMA user_version").fetchone()[0]
     if version < SCHEMA_VERSION:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in (*_SCHEMA, *_VERSION_2) if fresh else _VERSION_2:
-            connection.execute(statement)
+        _migrate(connection, version)
+        if not fresh:
+            _log.info("the store %s was brought from schema version %d to %d", path, version, SCHEMA_VERSION)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Lead the tables from a version to the present one, in one transaction: killed on the way, nothing has changed."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statements in _MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:

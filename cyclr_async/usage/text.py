@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import timedelta
 from typing import Final
 
-__all__ = ["scrub", "term"]
+__all__ = ["duration", "scrub", "term"]
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PLAIN: Final = re.compile(r"[ -~]*")
@@ -41,3 +42,16 @@ def _shown(char: str) -> str:
         return char
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:04x}}}"
+
+
+def duration(value: timedelta | float) -> str:
+    """Return a span of time in words, rounded down to the unit that a reader would choose: ``"31 days"``, ``"5 h"``.
+
+    Args:
+        value: a timedelta, or seconds; the sign is left out.
+    """
+    seconds = abs(value.total_seconds() if isinstance(value, timedelta) else value)
+    for unit, size, least in (("days", 86_400, 2 * 86_400), ("h", 3600, 3600), ("min", 60, 60)):
+        if seconds >= least:
+            return f"{int(seconds // size):,} {unit}"
+    return f"{int(seconds)} s"

@@ -8,8 +8,9 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
@@ -29,18 +30,29 @@ from .findings import (
 )
 from .periods import Period
 from .rows import Counts, ItemRow, instant, short_instant
+from .runs import CLOSED_SINCE, MAX_AGE, claim, fresh_between
 from .schema import store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["RunWriter", "WriterThread"]
+    from cyclr_async.auth import PartnerIdentity
+
+__all__ = ["Registered", "RunWriter", "WriterThread"]
 
 _T = TypeVar("_T")
 _STATES: Final = ("ok", "missing", "forbidden", "failed")
 _log = logging.getLogger("cyclr_async.usage.store")
 
+_SETTLED: Final = f"""
+    SELECT i.state, i.observed_at FROM item AS i LEFT JOIN observation AS o
+        ON o.account_id = i.account_id AND o.period_from = i.period_from AND o.observed_at = i.observed_at
+        AND o.run_id = i.run_id
+    WHERE i.run_id = :run AND i.account_id = :account AND (
+        i.state IN ('missing', 'forbidden') AND i.updated_at > :first AND i.updated_at < :last
+        OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT {CLOSED_SINCE})
+"""  # noqa: S608 - constants
 _PUT_OBSERVATION: Final = "INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _EARLIER: Final = """
     SELECT task_count, cycle_count, observed_at FROM observation
@@ -62,6 +74,10 @@ _SET_ACCOUNT: Final = """
     UPDATE item SET account_name = ?, account_plan_id = ?, account_audit_info = ?, account = ?
     WHERE run_id = ? AND account_id = ? AND account IS NOT ? AND ? IS NOT NULL
 """
+_IS_KNOWN: Final = "SELECT 1 FROM item WHERE run_id = ? AND account_id = ?"
+_MOVE_ITEM: Final = "UPDATE item SET run_id = ?, turn = ? WHERE run_id = ? AND account_id = ?"
+_MOVE_OBSERVATIONS: Final = "UPDATE observation SET run_id = ? WHERE account_id = ? AND run_id = ?"
+_TURN: Final = "SELECT turn FROM item WHERE run_id = ? AND account_id = ?"
 _SET_OK: Final = """
     UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?, updated_at = ?, period_from = ?,
         observed_at = ?, error = NULL, reason = NULL
@@ -74,17 +90,48 @@ _SET_FAILURE: Final = """
 # Told which index to use: left to itself SQLite walks the primary key, past every account that is done.
 _DUE: Final = """
     SELECT account_id, account, attempts FROM item INDEXED BY item_due
-    WHERE run_id = ? AND due = 1 AND account_id > ? ORDER BY account_id LIMIT ?
+    WHERE run_id = ? AND due = 1 AND (turn, account_id) > (?, ?) ORDER BY turn, account_id LIMIT ?
 """
+
+
+@attrs.frozen
+class Registered:
+    """What became of accounts that were to be registered.
+
+    Attributes:
+        added: how many the run did not have before.
+        to_ask: those of them, as they are stored, for which nothing is known yet.
+        taken_over: how many of them came with a usage that the superseded run had collected.
+        oldest: when the oldest of those usages was observed, as it is stored; None without any.
+    """
+
+    added: int
+    to_ask: frozenset[str]
+    taken_over: int = 0
+    oldest: str | None = None
 
 
 class RunWriter:
     """Every statement that changes a run; used by the writer thread only."""
 
-    def __init__(self, connection: sqlite3.Connection, run_id: int, counts: Counts) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        run_id: int,
+        counts: Counts,
+        *,
+        oldest_at: datetime | None = None,
+        sources: Sequence[int] = (),
+        max_age: timedelta = MAX_AGE,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._connection = connection
         self._run_id = run_id
         self._counts = {"asked": counts.asked, **{state: getattr(counts, state) for state in _STATES}}
+        self._oldest = None if oldest_at is None else instant(oldest_at)
+        self._sources = sources
+        self._max_age = max_age
+        self._now = now
 
     @property
     def counts(self) -> Counts:
@@ -104,19 +151,64 @@ class RunWriter:
 
     def _save_counts(self) -> None:
         self._connection.execute(
-            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, updated_at = ? WHERE run_id = ?",
-            (*self._counts.values(), instant(datetime.now(UTC)), self._run_id),
+            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, oldest_at = ?, updated_at = ? "
+            "WHERE run_id = ?",
+            (*self._counts.values(), self._oldest, instant(self._now()), self._run_id),
         )
 
-    def add(self, accounts: Sequence[tuple[object, ...]]) -> int:
-        """Register accounts; return how many were not known."""
+    def add(self, accounts: Sequence[tuple[object, ...]]) -> Registered:
+        """Register accounts; those of a superseded run come with what it had settled, if that is still fresh."""
         self.begin()
-        rows = [(self._run_id, *account) for account in accounts]
-        new = max(0, self._connection.executemany(_PUT_ACCOUNT, rows).rowcount)
-        if new < len(rows):
-            self._connection.executemany(_SET_ACCOUNT, [_known(self._run_id, *account) for account in accounts])
-        self._counts["asked"] += new
-        return new
+        to_ask: list[str] = []
+        observed: list[str] = []
+        moved: Counter[tuple[int, str]] = Counter()
+        now = self._now()
+        for account in accounts:
+            account_id = str(account[0])
+            found = self._take_over(account_id, now) if self._sources else None
+            if found is not None:
+                source, state, seen = found
+                moved[source, state] += 1
+                observed += [] if seen is None else [seen]
+            elif self._connection.execute(_PUT_ACCOUNT, (self._run_id, *account)).rowcount:
+                to_ask.append(account_id)
+                continue
+            self._connection.execute(_SET_ACCOUNT, _known(self._run_id, *account))
+        self._counts["asked"] += len(to_ask) + moved.total()
+        self._move_counts(moved)
+        self._observed(min(observed, default=None))
+        return Registered(len(to_ask) + moved.total(), frozenset(to_ask), len(observed), min(observed, default=None))
+
+    def _take_over(self, account_id: str, now: datetime) -> tuple[int, str, str | None] | None:
+        """Move an account here that a superseded run has settled; return that run, the state and the observation.
+
+        Moved and not copied, so that every observation is in the store once.
+        """
+        execute = self._connection.execute
+        if execute(_IS_KNOWN, (self._run_id, account_id)).fetchone() is not None:
+            return None
+        first, last = fresh_between(now, self._max_age)
+        wanted = {"account": account_id, "first": first, "last": last, "now": instant(now)}
+        for source in self._sources:
+            found = execute(_SETTLED, {**wanted, "run": source}).fetchone()
+            if found is not None:
+                turn = 1 if found[0] == "ok" else 3
+                execute(_MOVE_OBSERVATIONS, (self._run_id, account_id, source))
+                execute(_MOVE_ITEM, (self._run_id, turn, source, account_id))
+                return source, found[0], found[1]
+        return None
+
+    def _move_counts(self, moved: Counter[tuple[int, str]]) -> None:
+        for (source, state), number in moved.items():
+            self._counts[state] += number
+            self._connection.execute(
+                f"UPDATE run SET asked = asked - ?, {state} = {state} - ? WHERE run_id = ?",  # noqa: S608 - of _STATES
+                (number, number, source),
+            )
+
+    def _observed(self, when: str | None) -> None:
+        if when is not None and (self._oldest is None or when < self._oldest):
+            self._oldest = when
 
     def put(self, rows: Iterable[ItemRow]) -> None:
         """Write a batch of outcomes and commit it."""
@@ -130,14 +222,16 @@ class RunWriter:
         found = execute("SELECT state FROM item WHERE run_id = ? AND account_id = ?", where).fetchone()
         if found is None:
             self.add([(row.account_id, *(row.account or (None, None, None, None)))])
+            found = execute("SELECT state FROM item WHERE run_id = ? AND account_id = ?", where).fetchone()
         elif row.account is not None:
             execute(_SET_ACCOUNT, _known(*where, *row.account))
-        before = "pending" if found is None else found[0]
+        before = found[0]
         if row.observation is not None:
             self._examine(row.observation, again=before == "ok")
             execute(_PUT_OBSERVATION, row.observation)
             at = row.updated_at
             execute(_SET_OK, (row.attempts, at, row.observation[1], at, *where, at))
+            self._observed(at)
         elif before != "ok":
             execute(_SET_FAILURE, (row.state, row.attempts, row.updated_at, row.error, row.reason, *where))
         else:
@@ -197,16 +291,37 @@ class RunWriter:
     def finish(self, status: str) -> None:
         """Note how the run ended."""
         self.begin()
-        now = instant(datetime.now(UTC))
+        now = instant(self._now())
         self._connection.execute(
             "UPDATE run SET status = ?, finished_at = ? WHERE run_id = ?", (status, now, self._run_id)
         )
         self.commit()
 
     def pending(self, after: str | None, limit: int) -> list[tuple[str, str | None, int]]:
-        """Return id, account JSON and attempts of accounts still to ask, ordered by id."""
-        # No id is empty, so that the first page is the one after the empty id.
-        return self._connection.execute(_DUE, (self._run_id, after or "", limit)).fetchall()
+        """Return id, account JSON and attempts of accounts still to ask, ordered by turn and id."""
+        # No turn is 0. An account keeps its turn while a run is under way, whatever becomes of it.
+        turn = 0
+        if after is not None:
+            found = self._connection.execute(_TURN, (self._run_id, after)).fetchone()
+            turn = 1 if found is None else found[0]
+        return self._connection.execute(_DUE, (self._run_id, turn, after or "", limit)).fetchall()
+
+    def bind(self, ids: str) -> None:
+        """Note which accounts the run is about."""
+        self.begin()
+        self._connection.execute("UPDATE run SET ids = ? WHERE run_id = ?", (ids, self._run_id))
+        self.commit()
+
+    def claim(self, path: Path, base_url: str, partner: PartnerIdentity) -> StoreError | None:
+        """Check whose the store is; return the refusal, which unlike other errors leaves the writer as it was."""
+        self.begin()
+        try:
+            claim(self._connection, path, base_url, partner)
+        except StoreError as error:
+            return error
+        finally:
+            self.commit()
+        return None
 
 
 def _known(run_id: object, account_id: object, *account: object) -> tuple[object, ...]:

@@ -241,7 +241,7 @@ def test_nobody_is_written_off_when_all_are_denied(api: Api, cyclr: Run) -> None
 
 def test_another_partner_is_refused(api: Api, cyclr: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     cyclr("usage", "collect")
-    monkeypatch.setenv("CYCLR_CLIENT_ID", "somebody-else")
+    monkeypatch.setenv("CYCLR_PARTNER", "somebody-else")
     result = cyclr("usage", "collect")
     assert result.code == 1
     assert "belongs to another partner" in result.err

@@ -13,6 +13,7 @@ from cyclr_async import AsyncPartnerSession
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Finding, RunScope, Summary, UsageReader, UsageStore, render, summarize
 from cyclr_async.usage.collector import Collection
+from tests.usage.store_v1 import version_1
 from tests.usage.usage_make import SEEN, good
 from tests.usage.usage_server import PartnerServer, all_of, http
 
@@ -173,17 +174,13 @@ async def test_a_better_answer_in_the_same_run_settles_a_negative_count(path: Pa
 
 
 async def test_a_store_of_the_first_schema_is_read_and_taken_over(path: Path, scope: RunScope) -> None:
-    async with await UsageStore.open(path, scope) as store:
-        await store.record(good("a", 9))
-        await store.finish("complete")
-    with closing(sqlite3.connect(path)) as old:
-        old.execute("DROP TABLE finding")
-        old.execute("PRAGMA user_version = 1")
+    version_1(path, scope.base_url, scope.partner, ["a", "b"])
     assert summary_of(path).findings == ()
     async with await UsageStore.open(path, scope) as store:
-        await store.record(good("a", 8, seen=datetime(2027, 1, 1, tzinfo=UTC)))
+        later = datetime(2027, 1, 1, tzinfo=UTC)
+        await store.record(good("a", 6, start="2026-11-15T00:00:00", end="2026-12-14T00:00:00", seen=later))
         await store.finish("complete")
     assert kinds(summary_of(path).findings) == [("count_fell", "a")]
-    assert summary_of(path, 1).task_count == 9
+    assert summary_of(path, 1).task_count == 7
     with closing(sqlite3.connect(path)) as new:
         assert new.execute("PRAGMA user_version").fetchone() == (2,)
