@@ -74,9 +74,7 @@ def session_arguments(given: Mapping[str, Secret], labels: Mapping[str, str], *,
     place = settings.get("base_url")
     private = place is not None and place not in {region.base_url for region in Region}
     if private and "token_url" not in given and not isinstance(auth, StaticToken):
-        problems.append(
-            f"{labels['token_url']} is missing: a private instance needs it besides {labels['base_url']}"
-        )
+        problems.append(f"{labels['token_url']} is missing: a private instance needs it besides {labels['base_url']}")
     if problems:
         raise ConfigurationError(prefix + "; ".join(problems))
     return {"auth": auth, **settings}
@@ -114,9 +112,7 @@ def _auth(
             return None
         client_id = text("client_id") or ""
         if grant:
-            return PasswordGrant(
-                client_id, text("username") or "", given["password"], account_id=text("account_id")
-            )
+            return PasswordGrant(client_id, text("username") or "", given["password"], account_id=text("account_id"))
         return ClientCredentials(client_id, given["client_secret"], account_id=text("account_id"))
     except ConfigurationError as error:
         problems.append(str(blamed(error, used)))

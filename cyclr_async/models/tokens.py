@@ -56,7 +56,7 @@ class SignInToken(Model):
         """Return the link that signs the user in; send the browser there before :attr:`expires_at`.
 
         The document shows the link with plain http; it is always https here, except for loopback hosts and those that
-        the session's ``http_hosts`` names, and the token is percent-encoded, because it may hold ``+``, ``/`` and ``=``.
+        the session's ``http_hosts`` names. The token is percent-encoded, because it may hold ``+``, ``/`` and ``=``.
 
         Args:
             base: the partner's service domain, such as ``"partner.example.com"``, or a URL on it; the console that

@@ -34,7 +34,7 @@ _LOOPBACK: Final = "127.0.0.1"
 def _allowed(name: str) -> str:
     host = canonical_host(name)
     if not host:
-        raise ValueError(f"allowed_hosts names exact hosts, such as 'simulator', without port or wildcard: not {name!r}")
+        raise ValueError(f"allowed_hosts are exact names, such as 'simulator', without port or wildcard: not {name!r}")
     return f"[{host}]" if ":" in host else host
 
 
