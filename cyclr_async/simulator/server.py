@@ -26,7 +26,13 @@ from cyclr_async.simulator.world import RequestLog, Settings, World
 if TYPE_CHECKING:
     from cyclr_async import AsyncPartnerSession
 
-__all__ = ["Simulator", "serve"]
+__all__ = ["EXPOSED", "Simulator", "serve"]
+
+EXPOSED: Final = (
+    "the simulator listens on {host}: whoever can reach it may use and change it, because its credentials are public "
+    "and its control endpoint asks for none. It is for invented data in a network of your own"
+)
+"""What is said aloud when other machines can reach it."""
 
 _LOOPBACK: Final = "127.0.0.1"
 

@@ -58,7 +58,7 @@ def test_standalone_until_interrupted() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--host", "0.0.0.0"], "unsafe_listen"),
+        (["--host", "0.0.0.0", "--allow-host", "*.example.com"], "allowed_hosts"),
         (["--fault", "nonsense"], "unknown kind"),
         (["--accounts", "-5"], "accounts must be"),
         (["--latency", "soon"], "invalid parse_seconds value"),

@@ -197,8 +197,7 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target.write_text("old")
     for problem in (KeyboardInterrupt, ValueError, SystemExit):
         with pytest.raises(problem), replacing(target) as stream:
-            stream.write(b"half")
-            raise problem
+            raise problem(stream.write(b"half"))
     assert (target.read_text(), names(tmp_path)) == ("old", ["a.csv"])
 
 
