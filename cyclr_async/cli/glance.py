@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from cyclr_async.cli.options import Options
-from cyclr_async.cli.tables import Column, lay_out
+from cyclr_async.cli.tables import Column, lay_out, show
 from cyclr_async.cli.terminal import console, speaks_utf8, width_of
 from cyclr_async.usage.text import term
 
@@ -60,12 +60,8 @@ def print_glance(
 
 def draw_glance(out: Console, summary: Summary, *, unicode: bool, plans: Mapping[str, str]) -> None:
     """Draw it on a rich console."""
-    from rich.text import Text  # noqa: PLC0415 - help must start without rich
-
     for part in _parts(summary, unicode=unicode, plans=plans, width=out.width):
-        if isinstance(part, Text):
-            part.overflow = "ignore"  # lines are broken between words, and never within a figure
-        out.print(part, crop=False)
+        show(out, part)
 
 
 def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: int) -> list[RenderableType]:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, Self, TextIO
 import click
 
 from cyclr_async.cli.options import FORMATS, Options
-from cyclr_async.cli.tables import Column, blocks, lay_out
+from cyclr_async.cli.tables import Column, blocks, lay_out, show
 from cyclr_async.cli.terminal import console, data_stream, encodable, speaks_utf8, width_of
 from cyclr_async.usage.atomic_file import replacing
 from cyclr_async.usage.text import json_term, scrub, term
@@ -151,7 +151,7 @@ class _Table:
             numbers = bool(values) and all(type(value) in {int, float} for value in values)
             columns.append(Column(name, folds=name in _TEXTS and not numbers, right=numbers))
         table = lay_out(columns, rows, width, unicode=speaks_utf8(self._stream))
-        console(self._stream, self._options, width=width).print(table, crop=False)
+        show(console(self._stream, self._options, width=width), table)
 
 
 def cell(value: Any) -> str:

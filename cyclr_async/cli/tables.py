@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
-__all__ = ["Column", "blocks", "lay_out"]
+__all__ = ["Column", "blocks", "lay_out", "show"]
 
-_READABLE: Final = 12
+_READABLE: Final = 8
 """Columns that a text keeps at least: a name folded into less is harder to read than one line per field."""
 
 
@@ -55,10 +55,8 @@ def lay_out(
         header_style: of rich, for the headings.
 
     Returns:
-        What rich prints; to be printed with ``crop=False``, because a figure may be longer than the line.
+        For :func:`show`.
     """
-    from rich.text import Text  # noqa: PLC0415 - help must start without rich
-
     plain = [index for index, column in enumerate(columns) if not column.ornament]
     for kept in (list(range(len(columns))), plain):
         some = [columns[index] for index in kept]
@@ -71,7 +69,17 @@ def lay_out(
                 return _table(some, cells, found, frame, unicode=unicode, title=title, header_style=header_style)
     cells = [[row[index] for index in plain] for row in rows]
     lines = blocks([columns[index].name for index in plain], cells, width)
-    return Text("\n".join(lines if title is None else [title, "", *lines]), no_wrap=True, overflow="ignore")
+    return "\n".join(lines if title is None else ["", title, "", *lines])
+
+
+def show(out: Console, part: RenderableType) -> None:
+    """Print what :func:`lay_out` returned, or a text for people: no line is cut, and none broken within a word."""
+    from rich.cells import cell_len  # noqa: PLC0415 - help must start without rich
+    from rich.text import Text  # noqa: PLC0415
+
+    # A word that is longer than the line would be cut in two; then the terminal has to break the line.
+    long = isinstance(part, Text) and any(cell_len(word) > out.width for word in part.plain.split())
+    out.print(part, crop=False, soft_wrap=long or isinstance(part, str))
 
 
 def blocks(names: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -174,12 +182,13 @@ def _table(
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(
-        title=None if title is None else Text(title, style="bold"),
+        title=None if title is None else Text(f"\n{title}", style="bold"),
         title_justify="left",
         title_style="",
         header_style=header_style,
         box=(box.SIMPLE_HEAD if unicode else box.ASCII2) if frame == 3 else None,
         pad_edge=frame == 3,
+        show_edge=not unicode,  # above and below only blanks, which the title brings
         collapse_padding=frame == 1,
     )
     for column, width in zip(columns, widths, strict=True):

@@ -20,7 +20,7 @@ from cyclr_async.usage import export_usage
 from cyclr_async.usage.atomic_file import check_target, replacing, spooling
 from cyclr_async.usage.rows import RunScope
 from cyclr_async.usage.store import UsageStore
-from tests.usage.test_export import good
+from tests.usage.usage_make import good
 
 ROOT = os.geteuid() == 0
 
