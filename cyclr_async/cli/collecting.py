@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -86,7 +87,7 @@ def collect(options: Options, job: Job) -> Exit:
         state = _Progress()
         rows = None
         if form != "table" and options.out is None:
-            rows = _Rows(stack.enter_context(Output(options, _columns())), store if kept else None)
+            rows = stack.enter_context(_Rows(Output(options, _columns()), store if kept else None))
         try:
             run_async(_collect(options, job, store, state, rows))
         except InterruptedBySignal:
@@ -108,6 +109,16 @@ class _Rows:
         self._store = store
         self._problem: str | None = None
 
+    def __enter__(self) -> Self:
+        self._guarded(self._output.__enter__)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._problem is None:
+            self._output.__exit__(kind, error, traceback)
+
     def write(self, row: Mapping[str, Any]) -> None:
         """Write a row, unless standard output is broken.
 
@@ -115,10 +126,12 @@ class _Rows:
             BrokenPipeError: nobody wants more rows, which ends a command.
             OSError: it is broken, and no store keeps the rows.
         """
-        if self._problem is not None:
-            return
+        if self._problem is None:
+            self._guarded(lambda: self._output.write(row))
+
+    def _guarded(self, act: Callable[[], object]) -> None:
         try:
-            self._output.write(row)
+            act()
         except BrokenPipeError:
             raise
         except OSError as error:

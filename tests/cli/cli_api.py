@@ -28,6 +28,7 @@ class Api:
         self.period = "2026-11-01T00:00:00"
         self.requests: list[str] = []
         self.bodies: list[Any] = []
+        self.secrets: list[Any] = []
         self.port = 0
 
     def start(self) -> None:
@@ -61,6 +62,7 @@ class Api:
         self.requests.append(f"{request.method} {request.path}")
         path = request.path.removeprefix("/api/partner/")
         if request.path == "/oauth/token":
+            self.secrets.append((await request.post()).get("client_secret"))
             if self.token_status != 200:
                 return web.json_response({"error": "invalid_client"}, status=self.token_status)
             return web.json_response({"access_token": "canary-bearer", "token_type": "bearer", "expires_in": 1209599})
