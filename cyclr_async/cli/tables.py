@@ -62,7 +62,7 @@ def lay_out(
         some = [columns[index] for index in kept]
         cells = [[row[index] for index in kept] for row in rows]
         widths, least = _widths(some, cells)
-        sizes = _Sizes(widths, least, width)
+        sizes = _Sizes(widths, least, [column.folds for column in some], width)
         for frame, room in ((3, 1), (2, -2), (1, -1)):  # columns of frame per column, and at the edges
             found = sizes.fit(frame, room, folded=frame < 3 and kept == plain)
             if found is not None:
@@ -113,6 +113,7 @@ def blocks(names: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> l
 class _Sizes(NamedTuple):
     widths: list[int]
     least: list[int]
+    folds: list[bool]
     available: int
 
     def fit(self, frame: int, edges: int, *, folded: bool) -> list[int] | None:
@@ -125,9 +126,10 @@ class _Sizes(NamedTuple):
         found = list(self.least)
         spare = room - sum(found)
         while spare:
-            # The narrowest of those that want more: short texts stay whole, long ones share what is left.
+            # Texts before headings, the narrowest first: short ones stay whole, long ones share what is left.
             wanting = [index for index, wanted in enumerate(self.widths) if found[index] < wanted]
-            chosen = min(wanting, key=found.__getitem__)
+            texts = [index for index in wanting if self.folds[index]]
+            chosen = min(texts or wanting, key=found.__getitem__)
             found[chosen] += 1
             spare -= 1
         return found

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.cli_api import SECRET, Api, Run, call, spawn
+from tests.cli.test_conventions import on_a_terminal
 
 NAMES = ["Müller", "Zoë ✓", "株式会社", "\U0001f600", "a\ud800b", "x\x7fy"]
 COMMAND = f"exec {sys.executable} -m cyclr_async.cli"
@@ -24,8 +25,7 @@ def shell(script: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252:strict", "utf-16", "utf-8"])
-@pytest.mark.parametrize("form", ["jsonl", "json", "csv"])
+@pytest.mark.parametrize(("encoding", "form"), [("ascii", "jsonl"), ("cp1252:strict", "json"), ("utf-16", "csv")])
 def test_data_is_utf_8_whatever_the_stream(api: Api, encoding: str, form: str) -> None:
     api.names = NAMES
     result = call("accounts", "list", "-o", form, env={"PYTHONIOENCODING": encoding})
@@ -38,16 +38,13 @@ def test_data_is_utf_8_whatever_the_stream(api: Api, encoding: str, form: str) -
     assert names == [name.replace("\ud800", "\ufffd") for name in NAMES]
 
 
-@pytest.mark.parametrize("args", [("usage", "collect", "-o", "csv"), ("usage", "collect")])
-def test_rows_of_a_collection_are_utf_8(api: Api, args: tuple[str, ...]) -> None:
+def test_rows_of_a_collection_are_utf_8(api: Api) -> None:
     api.names = ["Müller"]
-    assert "Müller" in call(*args, env={"PYTHONIOENCODING": "ascii"}).out
+    assert "Müller" in call("usage", "collect", "-o", "csv", env={"PYTHONIOENCODING": "ascii"}).out
     assert "Müller" in call("usage", "export", "-o", "csv", env={"PYTHONIOENCODING": "ascii"}).out
 
 
-@pytest.mark.parametrize(
-    ("encoding", "shown"), [("ascii", r"M\xfcller \u2713"), ("latin-1", r"Müller \u2713"), ("utf-8", "Müller ✓")]
-)
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", r"M\xfcller \u2713"), ("latin-1", r"Müller \u2713")])
 def test_a_table_escapes_what_the_stream_cannot_show(api: Api, encoding: str, shown: str) -> None:
     api.names = ["Müller ✓", "other"]
     done = subprocess.run(
@@ -64,8 +61,7 @@ def test_a_table_escapes_what_the_stream_cannot_show(api: Api, encoding: str, sh
 
 
 @pytest.mark.parametrize("source", ["file", "stdin"])
-@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(("mark", "end"), [(codecs.BOM_UTF8, b"\r\n"), (b"", b"\r")])
 def test_a_mark_is_no_part_of_an_id(api: Api, source: str, mark: bytes, end: bytes) -> None:
     ids = [f"{number:032x}" for number in range(3)]
     # The middle one begins a file of its own that was put behind the first.
@@ -107,8 +103,8 @@ def test_other_encodings_are_refused(api: Api, source: str, encoding: str) -> No
     assert api.requests == []
 
 
-@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
-def test_a_mark_is_no_part_of_a_secret(unwired: Api, monkeypatch: pytest.MonkeyPatch, mark: bytes) -> None:
+def test_a_mark_is_no_part_of_a_secret(unwired: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = codecs.BOM_UTF8
     for name, value in unwired.env.items():
         if name != "CYCLR_CLIENT_SECRET":
             monkeypatch.setenv(name, value)
@@ -124,7 +120,7 @@ def test_a_mark_is_no_part_of_a_secret(unwired: Api, monkeypatch: pytest.MonkeyP
     assert unwired.secrets == [SECRET] * 3
 
 
-@pytest.mark.parametrize("close", [">&-", "2>&-", "<&-", "<&- >&-", "<&- >&- 2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("close", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_closed_streams_lose_no_work(api: Api, cyclr: Run, close: str) -> None:
     done = shell(f"cyclr usage collect --store s.sqlite {close}")
     lost = ">&-" in close.replace("2>&-", "")
@@ -137,8 +133,10 @@ def test_closed_streams_lose_no_work(api: Api, cyclr: Run, close: str) -> None:
     assert Path("s.sqlite").read_bytes().startswith(b"SQLite format 3\0")
 
 
-@pytest.mark.parametrize("command", ["plans", "--help", "--version", "accounts list -o csv", "accounts list -o table"])
-@pytest.mark.parametrize("where", [">&-", ">/dev/full"])
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [("plans", ">&-"), ("--help", ">&-"), ("--version", ">/dev/full"), ("plans -o table", ">/dev/full")],
+)
 def test_output_that_cannot_be_written_is_an_error_of_one_line(api: Api, command: str, where: str) -> None:
     done = shell(f"cyclr {command} {where}")
     assert done.returncode == 1
@@ -146,8 +144,9 @@ def test_output_that_cannot_be_written_is_an_error_of_one_line(api: Api, command
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["plans", "usage collect --out rows.csv", "usage collect -v", "config show"])
-@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize(
+    ("command", "where"), [("usage collect --out rows.csv -v", "2>/dev/full"), ("plans -v", "2>&-")]
+)
 def test_notes_that_cannot_be_written_are_no_error(api: Api, command: str, where: str) -> None:
     done = shell(f"cyclr {command} {where}")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -155,7 +154,7 @@ def test_notes_that_cannot_be_written_are_no_error(api: Api, command: str, where
 
 
 def test_errors_that_cannot_be_told_keep_their_exit_code(api: Api) -> None:
-    for where in ("2>&-", "2>/dev/full", ">&- 2>&-", ">/dev/full 2>&1"):
+    for where in ("2>/dev/full", ">&- 2>&-"):
         assert shell(f"cyclr plans --nope {where}").returncode == 2
 
 
@@ -168,7 +167,7 @@ def test_standard_input_that_is_closed_is_told(api: Api) -> None:
     assert shell("cyclr plans <&-").returncode == 0
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "table"])
+@pytest.mark.parametrize("form", ["json", "csv", "table"])
 def test_a_full_disk_loses_no_work(api: Api, cyclr: Run, form: str) -> None:
     done = shell(f"cyclr usage collect -o {form} >/dev/full")
     assert done.returncode == 1
@@ -185,7 +184,7 @@ def test_a_throw_away_collection_ends_when_its_rows_cannot_be_written() -> None:
     assert b"No space left" in done.stderr
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv", "table"])
+@pytest.mark.parametrize("form", ["csv", "table"])
 def test_a_reader_that_left_is_quiet(api: Api, form: str) -> None:
     api.names = [f"Account {number} {'x' * 200}" for number in range(2000)]
     command = spawn("accounts", "list", "-o", form, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -197,22 +196,31 @@ def test_a_reader_that_left_is_quiet(api: Api, form: str) -> None:
     assert (command.wait(30), error) == (141, b"")
 
 
-def test_out_on_a_full_disk_names_the_file(api: Api) -> None:
-    for args in ("plans -o csv --out /dev/full", "plans -o json --out /dev/full", "plans -o table --out /dev/full"):
-        done = shell(f"cyclr {args}")
-        assert done.returncode == 1
-        assert b"/dev/full" in done.stderr
-        assert b"No space left" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+def test_out_on_a_full_disk_names_the_file(api: Api, cyclr: Run) -> None:
+    for form in ("csv", "json", "table"):
+        result = cyclr("plans", "-o", form, "--out", "/dev/full")
+        assert result.code == 1
+        assert "/dev/full" in result.err
+        assert "No space left" in result.err
+        assert len(result.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "-5", "abc", "", "²", "99999999999999999999", "3.5", " 7 "])
-def test_an_odd_width_breaks_nothing(api: Api, columns: str) -> None:
+def test_an_odd_width_breaks_nothing(api: Api, cyclr: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     for args in (("usage", "collect", "-o", "table"), ("accounts", "list", "-o", "table"), ("--help",)):
-        result = call(*args, env={"COLUMNS": columns, "LINES": columns})
+        monkeypatch.setenv("COLUMNS", columns)
+        monkeypatch.setenv("LINES", columns)
+        result = cyclr(*args)
         assert result.code == 0, result.err
-        assert "Traceback" not in result.err
-    assert f"{3:032x}" in call("accounts", "list", "-o", "table", env={"COLUMNS": columns}).out
+        if args[0] == "accounts":
+            assert f"{3:032x}" in result.out
+
+
+def test_an_odd_width_of_a_terminal_breaks_nothing(api: Api) -> None:
+    code, seen = on_a_terminal("usage", "collect", env={"COLUMNS": "0", "LINES": "0"})
+    assert code == 0
+    assert "12 of 12 accounts" in seen
+    assert "Traceback" not in seen
 
 
 def test_a_store_whose_name_is_not_utf_8(api: Api) -> None:
@@ -220,7 +228,7 @@ def test_a_store_whose_name_is_not_utf_8(api: Api) -> None:
     done = shell(script)
     assert done.returncode == 0, done.stderr
     assert b"kept in caf\\u{dce9}.sqlite" in done.stderr
-    assert b"caf\xe9.sqlite" in os.listdir(b".")
+    assert os.fsdecode(b"caf\xe9.sqlite") in {path.name for path in Path().iterdir()}
     done = shell("cyclr usage status -o table --store caf$(printf '\\351').sqlite")
     assert done.returncode == 0, done.stderr
     assert b"complete" in done.stdout
