@@ -97,6 +97,9 @@ def _code(error: BaseException, options: Options) -> int | None:
 
 
 def _usage(error: click.ClickException) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        sys.stderr.write(f"{error.format_message()}\n")  # the help, which is no error
+        return
     complain(error.format_message())
     ctx = getattr(error, "ctx", None)
     if ctx is not None:

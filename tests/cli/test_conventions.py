@@ -276,6 +276,14 @@ def test_exit_codes(api: Api, cyclr: Run, args: list[str], code: int) -> None:
     assert bool(result.err) == bool(code)
 
 
+@pytest.mark.parametrize("args", [(), ("accounts",), ("usage",)])
+def test_half_a_command_shows_its_help(cyclr: Run, args: tuple[str, ...]) -> None:
+    result = cyclr(*args)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"Usage: {' '.join(['cyclr', *args])} ")
+    assert "error:" not in result.err
+
+
 def test_a_mistyped_command_gets_a_suggestion(cyclr: Run) -> None:
     assert "'plans'" in cyclr("plan").err
 

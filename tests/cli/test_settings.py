@@ -289,6 +289,16 @@ def test_a_wrong_secret_is_named_and_not_shown(config: Path, cyclr: Run, monkeyp
     assert "timeout in profile 'x'" in cyclr("plans").err
 
 
+def test_a_file_that_is_no_certificate_is_named(cyclr: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sign_in(monkeypatch)
+    (tmp_path / "bad.pem").write_text("nonsense")
+    monkeypatch.setenv("CYCLR_CA_FILE", "bad.pem")
+    result = cyclr("plans")
+    assert result.code == 2
+    assert result.err.startswith("error: CYCLR_CA_FILE: ")
+    assert len(result.err.splitlines()) == 1
+
+
 def test_a_dry_run_names_them_too(cyclr: Run) -> None:
     result = cyclr("accounts", "create", "--name", "A", "--dry-run", "--base-url", "http://example.com/api/partner")
     assert result.code == 2
