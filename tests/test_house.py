@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parent.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST = 600  # lines; a longer module is hardly about one thing
 
-BASE = frozenset({"errors", "secret", "_version"})
+BASE = frozenset({"errors", "secret", "hosts", "settings", "_version"})
 WIRE = BASE | {"wire"}
 MODELS = WIRE | {"models"}
 HTTP = WIRE | {"http", "config", "auth"}
@@ -30,6 +30,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "_version": frozenset(),
     "errors": frozenset(),
     "secret": frozenset(),
+    "hosts": frozenset({"errors"}),
+    "settings": frozenset(),
     "config": BASE,
     "auth": BASE,
     "environment": BASE | {"config", "auth"},
@@ -55,7 +57,19 @@ LAZY: dict[str, frozenset[str]] = {
     "cli": frozenset({"simulator"}),
 }
 
-PURE = ("usage.periods", "wire", "models", "http.retry", "http.limiter", "http.call", "errors", "config", "secret")
+PURE = (
+    "usage.periods",
+    "wire",
+    "models",
+    "http.retry",
+    "http.limiter",
+    "http.call",
+    "errors",
+    "config",
+    "secret",
+    "hosts",
+    "settings",
+)
 IMPURE = {
     "aiohttp",
     "socket",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -23,8 +25,9 @@ from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.progress import showing
 from cyclr_async.cli.running import run_async
 from cyclr_async.cli.settings import simulated
-from cyclr_async.cli.terminal import say
+from cyclr_async.cli.terminal import complain, forget, say, warn
 from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
+from cyclr_async.usage.atomic_file import check_target, replacing
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
@@ -94,7 +97,7 @@ def collect(options: Options, job: Job) -> Exit:
         state = _Progress()
         rows = None
         if form != "table" and options.out is None:
-            rows = stack.enter_context(Output(options, _columns()))
+            rows = stack.enter_context(_Rows(Output(options, _columns()), store if kept else None))
         try:
             run_async(_collect(options, job, store, state, rows))
         except InterruptedBySignal:
@@ -104,7 +107,55 @@ def collect(options: Options, job: Job) -> Exit:
             error.resumable = error.resumable and kept
             say(options, _how_far(store, state, job if kept else None))
             raise
-        return _report(options, job, store, state, form, kept=kept)
+        code = _report(options, job, store, state, form, kept=kept)
+        return code if rows is None or rows.finished() else Exit.FAILED
+
+
+class _Rows:
+    """Rows on standard output. When that breaks, the collection goes on, because the store keeps them."""
+
+    def __init__(self, output: Output, store: Path | None) -> None:
+        self._output = output
+        self._store = store
+        self._problem: str | None = None
+
+    def __enter__(self) -> Self:
+        self._guarded(self._output.__enter__)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._problem is None:
+            self._output.__exit__(kind, error, traceback)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write a row, unless standard output is broken.
+
+        Raises:
+            BrokenPipeError: nobody wants more rows, which ends a command.
+            OSError: it is broken, and no store keeps the rows.
+        """
+        if self._problem is None:
+            self._guarded(lambda: self._output.write(row))
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if self._store is None:
+                raise
+            self._problem = error.strerror or type(error).__name__
+            forget(sys.stdout)
+            warn(f"standard output: {self._problem}; the collection goes on and keeps its rows in {self._store}")
+
+    def finished(self) -> bool:
+        """Tell whether every row could be written, and complain if not."""
+        if self._problem is not None:
+            complain(f"standard output: {self._problem}; every row is in {self._store}: cyclr usage export")
+        return self._problem is None
 
 
 def _columns() -> tuple[str, ...]:
@@ -114,14 +165,17 @@ def _columns() -> tuple[str, ...]:
 
 
 def _form(options: Options) -> str:
-    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
-        raise click.UsageError(f"there is no folder for --out {options.out!r}")  # now, and not after an hour
+    if options.out is not None:
+        try:
+            check_target(options.out)  # now, and not after an hour
+        except OSError as error:
+            raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
     if options.out is not None and options.output is None and Path(options.out).suffix.lower() == ".parquet":
         return "parquet"
     return chosen_format(options)
 
 
-async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: Output | None) -> None:
+async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
     async with AsyncExitStack() as stack:
         port = _port_of(store) if simulated(options) else 0
         session = await stack.enter_async_context(connected(options, port=port, concurrency=job.concurrency))
@@ -316,8 +370,10 @@ def write_file(
         return
     if form == "table" and draw is not None:
         try:
-            with target.open("w", encoding="utf-8") as stream:
-                draw(stream)
+            with replacing(target) as stream:
+                text = io.TextIOWrapper(stream, encoding="utf-8")
+                draw(text)
+                text.flush()
         except OSError as error:
             raise click.FileError(str(target), error.strerror or "cannot be written") from None
         return

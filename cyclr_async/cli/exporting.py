@@ -14,7 +14,7 @@ import click
 
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output, chosen_format
-from cyclr_async.cli.terminal import say
+from cyclr_async.cli.terminal import data_stream, say
 from cyclr_async.usage import COLUMNS, Finding, UsageReader, export_usage, write_csv
 from cyclr_async.usage.findings import FINDINGS_KEPT
 from cyclr_async.usage.runs import MAX_AGE
@@ -85,7 +85,8 @@ def export_store(
             return
         rows = reader.rows(run_id, all_observations=all_observations)
         if form == "csv" and options.out is None and options.fields is None and not sys.stdout.isatty():
-            write_csv(rows, sys.stdout, raw=raw, excel=excel)
+            write_csv(rows, data_stream(), raw=raw, excel=excel)
+            sys.stdout.flush()
             return
         if raw or excel:
             raise click.UsageError("--raw and --excel need --out FILE or a pipe, and all fields")

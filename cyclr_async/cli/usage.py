@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 import shlex
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import click
 
 from cyclr_async.cli.options import Command, Group, current
+from cyclr_async.cli.textinput import read_text
 
 __all__ = ["usage"]
 
@@ -49,13 +49,9 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]
 def _ids(path: str | None) -> tuple[str, ...] | None:
     if path is None:
         return None
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise click.UsageError(f"--accounts {path!r} is not UTF-8") from None
-    except OSError as error:
-        raise click.UsageError(f"--accounts {path!r} cannot be read: {error.strerror}") from None
-    ids = tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    # A mark may stand before any line: files that Windows programs wrote may have been put together.
+    lines = (line.removeprefix("\ufeff").strip() for line in re.split(r"\r\n|\r|\n", read_text(path, "--accounts")))
+    ids = tuple(dict.fromkeys(line for line in lines if line))
     if not ids:
         raise click.UsageError(f"--accounts {path!r} holds no account id; it takes one per line")
     return ids
@@ -107,10 +103,13 @@ def collect(
     words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
     place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
     place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--partner": options.partner}
+    place |= {"--client-id": options.client_id}
     given = {**place, "--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
     given["--max-age"] = None if max_age is None else f"{max_age.total_seconds():.0f}"
     for name, value in given.items():
         words += [] if value is None else [name, str(value)]
+    for host in options.http_host:
+        words += ["--http-host", host]
     job = Job(
         store=store,
         from_date=from_date,
@@ -133,6 +132,7 @@ def resume(ctx: click.Context, store: Path | None, concurrency: int | None, max_
     """Go on with the unfinished run of a store; only what is missing is asked for."""
     from cyclr_async.cli.collecting import DEFAULT_STORE, Job  # noqa: PLC0415 - help must start fast
     from cyclr_async.cli.collecting import collect as run  # noqa: PLC0415
+    from cyclr_async.cli.terminal import say  # noqa: PLC0415
     from cyclr_async.usage import UsageReader  # noqa: PLC0415
 
     options = current(ctx)
@@ -140,7 +140,7 @@ def resume(ctx: click.Context, store: Path | None, concurrency: int | None, max_
     with UsageReader(store) as reader:
         unfinished = next((found for found in reader.runs() if found.resumable), None)
     if unfinished is None:
-        click.echo(f"nothing to resume in {store}: its last run is complete", err=True)
+        say(options, f"nothing to resume in {store}: its last run is complete")
         return
     words = ["cyclr", "usage", "resume", "--store", str(store)]
     words += [] if max_age is None else ["--max-age", f"{max_age.total_seconds():.0f}"]

@@ -63,6 +63,11 @@ class Sender(Protocol):
         ...
 
     @property
+    def http_hosts(self) -> frozenset[str]:
+        """The hosts that are spoken to over plain http, besides this machine."""
+        ...
+
+    @property
     def clock(self) -> Clock:
         """Time and chance."""
         ...

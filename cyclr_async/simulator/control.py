@@ -16,9 +16,16 @@ from cyclr_async.simulator.fields import RefusedError, dump
 from cyclr_async.simulator.replies import Reply
 from cyclr_async.simulator.world import World
 
-__all__ = ["CONTROL_PREFIX", "answer_control"]
+__all__ = ["CONTROL_PREFIX", "accepted", "answer_control"]
 
 CONTROL_PREFIX: Final = "/_simulator/"
+
+
+def accepted(host: str, hosts: frozenset[str]) -> bool:
+    """Tell whether a host, with a port or without, is among those accepted with this port or with any."""
+    host = host.lower()
+    name, colon, port = host.rpartition(":")
+    return host in hosts or (bool(colon) and port.isdigit() and name in hosts)
 
 
 def answer_control(
@@ -30,7 +37,7 @@ def answer_control(
         RefusedError: with the status and the reason.
     """
     origin = request.headers.get("Origin")
-    if origin is not None and (hosts is None or origin.lower().partition("://")[2] not in hosts):
+    if origin is not None and (hosts is None or not accepted(origin.partition("://")[2], hosts)):
         raise RefusedError(403, "The control endpoint takes no requests from web pages of other origins.")
     name, _, rest = path[len(CONTROL_PREFIX) :].rstrip("/").partition("/")
     methods = _ROUTES.get(name if name in ("faults", "accounts") or not rest else f"{name}/{rest}")

@@ -246,7 +246,11 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         options = "mode=ro&immutable=1"  # on read-only media: no room for shared memory, and no writer
     with store_errors(path, "opening it"):
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
+            f"file:{quote(os.fsencode(path))}?{options}",
+            uri=True,
+            isolation_level=None,
+            timeout=5.0,
+            check_same_thread=False,
         )
         try:
             connection.execute("PRAGMA query_only = ON")
