@@ -75,8 +75,8 @@ class Network:
                 context.load_cert_chain(certificate, key)
         except (ssl.SSLError, OSError) as error:
             problem = (
-                f"ca_file or client_certificate cannot be used ({error.__class__.__name__}): they must be PEM files, and "
-                "a certificate and its key must belong together"
+                f"ca_file or client_certificate cannot be used ({error.__class__.__name__}): they must be PEM files, "
+                "and a certificate and its key must belong together"
             )
         if problem:
             raise ConfigurationError(problem)
