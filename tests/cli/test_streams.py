@@ -78,28 +78,28 @@ def test_a_mark_is_no_part_of_an_id(api: Api, source: str, mark: bytes, end: byt
     assert sorted(line.split("/")[-2] for line in api.requests if line.endswith("/billing")) == ids
 
 
-@pytest.mark.parametrize("source", ["file", "stdin"])
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
-def test_other_encodings_are_refused(api: Api, source: str, encoding: str) -> None:
-    data = f"{1:032x}\n{2:032x}é\n".encode(encoding)
-    Path("ids").write_bytes(data)
-    for option, args in (
-        ("--accounts", ("usage", "collect", "--accounts", "ids" if source == "file" else "-")),
-        (
-            "--client-secret",
-            ("plans", *(("--client-secret-file", "ids") if source == "file" else ("--client-secret-stdin",))),
-        ),
-    ):
-        secret = data if option == "--accounts" else "geheim-canary-é\n".encode(encoding)
-        Path("ids").write_bytes(secret)
-        done = subprocess.run(
-            [sys.executable, "-m", "cyclr_async.cli", *args], input=secret, capture_output=True, check=False, timeout=60
-        )
-        assert done.returncode == 2
-        assert f"{option}" in done.stderr.decode()
-        assert "UTF-8" in done.stderr.decode()
-        assert b"Traceback" not in done.stderr
-        assert b"canary" not in done.stderr
+def test_files_in_other_encodings_are_refused(api: Api, cyclr: Run, encoding: str) -> None:
+    for option, args in (("--accounts", ("usage", "collect")), ("--client-secret-file", ("plans",))):
+        Path("text").write_bytes("canary-é\ncanary-é\n".encode(encoding))
+        result = cyclr(*args, option, "text")
+        assert result.code == 2
+        assert option in result.err
+        assert "UTF-8" in result.err
+        assert "canary" not in result.err
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+@pytest.mark.parametrize("args", ["usage collect --accounts -", "plans --client-secret-stdin"])
+def test_standard_input_in_another_encoding_is_refused(api: Api, encoding: str, args: str) -> None:
+    Path("text").write_bytes("canary-é\ncanary-é\n".encode(encoding))
+    done = shell(f"cyclr {args} < text")
+    assert done.returncode == 2
+    assert b"standard input is" in done.stderr
+    assert b"UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"canary" not in done.stderr
     assert api.requests == []
 
 
