@@ -18,8 +18,8 @@ from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import settings_from
 from cyclr_async.errors import (
     ConfigurationError,
+    CyclrError,
     InvalidArgumentError,
-    ResponseError,
     SessionClosedError,
     WrongEventLoopError,
 )
@@ -32,7 +32,7 @@ from cyclr_async.http.pool import Network, Pool
 from cyclr_async.http.raw import RawResponse, raw_body, raw_call
 from cyclr_async.http.retry import Effort, RetryBudget
 from cyclr_async.http.stats import Stats, stats_of
-from cyclr_async.http.tokencall import refusal, token_call
+from cyclr_async.http.tokencall import token_call, token_failure
 from cyclr_async.http.tokens import OnToken, TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
 from cyclr_async.http.watch import Watch
@@ -294,8 +294,8 @@ class AsyncPartnerSession:
         call = token_call(self._token_url, form, repeatable=repeatable)
         try:
             return await self._pipeline.run(call, timeout=_TOKEN_TIMEOUT)
-        except ResponseError as error:
-            failed = refusal(error) or error
+        except CyclrError as error:
+            failed = token_failure(error, self._token_url)
         raise failed
 
     async def _ready(self) -> None:

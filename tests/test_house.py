@@ -23,7 +23,7 @@ WIRE = BASE | {"wire"}
 MODELS = WIRE | {"models"}
 HTTP = WIRE | {"http", "config", "auth"}
 RESOURCES = MODELS | {"resources", "config", "http.call", "http.clock", "http.retry"}
-USAGE = MODELS | {"usage", "config", "http.clock", "http.limiter", "http.retry", "http.watch"}
+USAGE = MODELS | {"usage", "config", "http.classify", "http.clock", "http.limiter", "http.retry", "http.watch"}
 
 ROOMS: dict[str, frozenset[str]] = {
     # A room and the doors out of it. The longest name that fits a module is its room.
@@ -37,6 +37,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "models": MODELS,
     "http": HTTP,
     "http.call": WIRE,
+    "http.classify": BASE,
     "http.retry": BASE | {"config", "http.call"},
     "http.limiter": BASE | {"http.clock"},
     "resources": RESOURCES,
@@ -54,7 +55,7 @@ LAZY: dict[str, frozenset[str]] = {
     "cli": frozenset({"simulator"}),
 }
 
-PURE = ("wire", "models", "http.retry", "http.limiter", "http.call", "errors", "config", "secret")
+PURE = ("wire", "models", "http.classify", "http.retry", "http.limiter", "http.call", "errors", "config", "secret")
 IMPURE = {
     "aiohttp",
     "socket",

@@ -15,9 +15,9 @@ from cyclr_async.errors import (
     AuthenticationError,
     BulkInterruptedError,
     ConfigurationError,
-    ForbiddenError,
+    CyclrError,
     InvalidArgumentError,
-    NotFoundError,
+    SessionClosedError,
     StoreError,
 )
 from cyclr_async.http.clock import Clock
@@ -25,11 +25,12 @@ from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.usage.asking import Asker
 from cyclr_async.usage.breaker import Breaker
 from cyclr_async.usage.feed import Feed, Lister, Source
+from cyclr_async.usage.guard import Refusal
 from cyclr_async.usage.items import Again, Item
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
 from cyclr_async.usage.results import Results
-from cyclr_async.usage.rows import FinalStatus, RunScope
+from cyclr_async.usage.rows import FinalStatus, RunScope, state_of
 from cyclr_async.usage.store import UsageStore
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ _logger: Final = logging.getLogger("cyclr_async.usage")
 _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
+_FURTHER: Final = 16
+"""Accounts that are asked one by one, from farther ahead in the list, when many in a row were refused before anybody
+has answered: a list can begin with accounts that were deleted."""
 
 
 class Collection:
@@ -79,7 +83,10 @@ class Collection:
         self._given_store = store
         self._scope = scope
         self._on_progress = on_progress
+        self._max_outage = max_outage
         self._passes = passes
+        self._undisputed = asyncio.Event()
+        self._undisputed.set()
         self._store: UsageStore | None = None
         self._feed: Feed
         self._deferred: deque[Item] = deque()
@@ -100,7 +107,12 @@ class Collection:
             self._store = await UsageStore.open(self._given_store, self._scope, resume=None)
         registered = await self._resumed()
         self._feed = Feed(
-            self._source, self._store, self._clock, ahead=max(2, self._concurrency), registered=registered
+            self._source,
+            self._store,
+            self._clock,
+            ahead=max(2, self._concurrency),
+            registered=registered,
+            max_outage=self._max_outage,
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
@@ -187,14 +199,14 @@ class Collection:
                 async with asyncio.TaskGroup() as group:
                     for index in range(min(self._concurrency, len(again))):
                         group.create_task(self._work(index, Again(again), later_pass=number < self._passes - 1))
-            self._asker.guard.at_end(self._counts["ok"])
+            await self._decide_rest()
             self._feed.at_end()
             counts = self._counts
             settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
             status = "complete" if settled else "partial"
         except BaseExceptionGroup as caught:
             failure = _first(caught)
-        except BulkInterruptedError as caught:
+        except CyclrError as caught:
             failure = caught
         finally:
             self._ended_at = self._clock.now()
@@ -222,6 +234,15 @@ class Collection:
                 attempts=failure.attempts,
                 sent="yes",
             )
+        elif isinstance(failure, SessionClosedError):
+            failure = BulkInterruptedError(
+                f"the session was closed during the collection: {failure.message}",
+                reason="closed",
+                resumable=resumable,
+                request_id=failure.request_id,
+                attempts=failure.attempts,
+                sent=failure.sent,
+            )
         elif isinstance(failure, StoreError):
             failure = BulkInterruptedError(
                 f"the store failed: {failure.message}. What it held before is safe", reason="store", resumable=True
@@ -234,20 +255,84 @@ class Collection:
                 if items.exhausted:
                     return
                 await self._until_needed()
+            if not self._undisputed.is_set():
+                await self._undisputed.wait()
             item = items.poll() or await items.next()
             if item is None:
                 self._release_idle()
                 return
-            outcome = await self._asker.settle(item, may_defer=later_pass)
-            if outcome is None:
-                self._deferred.append(item)
-                continue
-            if self._store is not None and item.refused is None:
-                await self._store.record(outcome)
-            self._count(item, outcome)
-            self._results.add(outcome)
+            await self._settle(item, may_defer=later_pass)
+            if self._asker.guard.suspicious and self._undisputed.is_set():
+                await self._decide(items, may_defer=later_pass)
             if self._results.full:
                 await self._results.until_room()
+
+    async def _settle(self, item: Item, *, may_defer: bool) -> bool:
+        """Ask for an account and keep what becomes of it; True when it answered."""
+        guard = self._asker.guard
+        outcome = await self._asker.settle(item, may_defer=may_defer)
+        if outcome is None:
+            self._deferred.append(item)
+            return False
+        if outcome.error is not None and guard.concerns(outcome.error):
+            guard.hold(item, outcome)
+            return False
+        await self._keep(item, outcome)
+        if outcome.ok and guard.holds:
+            await self._keep_all(guard.released(item.begun))
+        return outcome.ok
+
+    async def _decide(self, items: Feed | Again, *, may_defer: bool) -> None:
+        """Find out whether refusals in a row are the accounts' own, while the other workers wait.
+
+        Raises:
+            BulkInterruptedError: they are not.
+        """
+        asker = self._asker
+        self._undisputed.clear()
+        try:
+            vouched = await asker.witness()
+            if vouched is not None:
+                await self._keep_all(asker.guard.vouched(vouched))
+                return
+            witness = bool(await asker.known_good())
+            for _ in range(0 if witness else _FURTHER):
+                item = items.poll(last=True) or await items.next()
+                if item is None:
+                    return  # the end of the run decides
+                if await self._settle(item, may_defer=may_defer):
+                    return
+            if asker.guard.suspicious:
+                raise asker.guard.interruption(at_end=False, witness=witness)
+        finally:
+            self._undisputed.set()
+
+    async def _decide_rest(self) -> None:
+        """Decide about the accounts that are still held back when all have been asked.
+
+        Raises:
+            BulkInterruptedError: nobody has answered, or those that had do not any more.
+        """
+        guard = self._asker.guard
+        if not guard.holds:
+            return
+        witness = bool(await self._asker.known_good())
+        if not witness and not guard.is_an_answer():
+            raise guard.interruption(at_end=True, witness=False)
+        if witness and guard.needs_witness() and await self._asker.witness() is None:
+            raise guard.interruption(at_end=True, witness=True)
+        await self._keep_all(guard.released(guard.refusals))
+
+    async def _keep_all(self, refusals: list[Refusal]) -> None:
+        for item, outcome in refusals:
+            await self._keep(item, outcome)
+
+    async def _keep(self, item: Item, outcome: UsageOutcome) -> None:
+        """Book an outcome: in the store, in the counts, and for the consumer."""
+        if self._store is not None and item.refused is None:
+            await self._store.record(outcome)
+        self._count(item, outcome)
+        self._results.add(outcome)
 
     async def _until_needed(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -267,15 +352,9 @@ class Collection:
         self._tell(always=True)
 
     def _count(self, item: Item, outcome: UsageOutcome) -> None:
+        self._counts["ok" if outcome.error is None else state_of(outcome.error)] += 1
         if outcome.ok:
-            self._counts["ok"] += 1
             self._feed.collected(item)
-        elif isinstance(outcome.error, NotFoundError):
-            self._counts["missing"] += 1
-        elif isinstance(outcome.error, ForbiddenError):
-            self._counts["forbidden"] += 1
-        else:
-            self._counts["failed"] += 1
         self._tell()
 
     def _tell(self, *, always: bool = False) -> None:

@@ -8,14 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import Final, Protocol
 
-from cyclr_async.errors import (
-    BulkInterruptedError,
-    CyclrError,
-    DecodeError,
-    RateLimitedError,
-    ServerError,
-    TransportError,
-)
+from cyclr_async.errors import BulkInterruptedError, CyclrError, DecodeError
+from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_wrong_address
 from cyclr_async.http.clock import Clock
 from cyclr_async.models import Account
 from cyclr_async.usage.items import Item, item_of, refusal_of
@@ -35,7 +29,14 @@ _STORE_AHEAD: Final = 500
 _BATCH: Final = 500
 _PAGE: Final = 500
 _RELIST: Final = (1.0, 5.0, 20.0)
-"""Seconds before the account list is asked for again after it broke off."""
+"""Seconds before the account list is asked for again after it broke off within."""
+_UNTIL_LISTED: Final = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+"""The same when it did not begin at all, which is an outage; the last one repeats."""
+_LONGEST_WAIT: Final = 900.0
+"""Seconds that a ``Retry-After`` can delay it, as for the accounts."""
+_REMEMBERED: Final = 100_000
+"""Listed ids that are remembered without a store, to leave them out when the list is read again: some 10 MB. A longer
+list that breaks off is not read again, because that would ask for accounts twice; with a store any list is."""
 
 
 class BadRecordHook(Protocol):
@@ -55,8 +56,8 @@ class Lister(Protocol):
 
 
 def _passes(error: CyclrError) -> bool:
-    passing = (TransportError, ServerError, RateLimitedError, TimeoutError, DecodeError)
-    return isinstance(error, passing)
+    # A list that cannot be decoded is worth another try, whatever the place.
+    return classify(error) is Concern.SERVICE or isinstance(error, DecodeError)
 
 
 class Feed:
@@ -71,11 +72,20 @@ class Feed:
         store: the store of the run, or None.
         clock: time.
         ahead: how many ids of the caller are pulled ahead of the workers, 2 or more.
-        registered: accounts that the store holds from before; then all that is not settled is taken from it.
+        registered: accounts that the store holds from before; then all that is not collected is taken from it, those
+            that were not asked yet first.
+        max_outage: seconds for which an account list that does not begin is asked for again.
     """
 
     def __init__(
-        self, source: Source | Lister, store: UsageStore | None, clock: Clock, *, ahead: int, registered: int = 0
+        self,
+        source: Source | Lister,
+        store: UsageStore | None,
+        clock: Clock,
+        *,
+        ahead: int,
+        registered: int = 0,
+        max_outage: float = 0.0,
     ) -> None:
         self._source = source
         self._store = store
@@ -85,10 +95,15 @@ class Feed:
             ahead = _LIST_AHEAD if store is None else _STORE_AHEAD
         self._ahead = ahead
         self._batch = min(_BATCH, max(1, ahead // 2))
+        self._max_outage = max_outage
         self._ready: deque[Item] = deque()
         self._taken: set[str] = set()
         self._collected_meanwhile: set[str] | None = None
         self._left_in_store = registered > 0
+        self._asked_before = False
+        self._listed: set[str] = set()
+        self._relisted: set[str] = set()
+        self._arrived_count = 0
         self._incoming: deque[str | Account] = deque()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
@@ -106,11 +121,11 @@ class Feed:
         """True when there is nothing left to hand out, and there will not be."""
         return self._ended and not self._ready
 
-    def poll(self) -> Item | None:
-        """Return the next item if one is at hand."""
+    def poll(self, *, last: bool = False) -> Item | None:
+        """Return the next item if one is at hand, or the one that is farthest ahead."""
         if not self._ready:
             return None
-        item = self._ready.popleft()
+        item = self._ready.pop() if last else self._ready.popleft()
         if self._room is not None and len(self._ready) <= self._ahead // 2:
             _wake(self._room)
         return item
@@ -148,7 +163,7 @@ class Feed:
                     await self._list(self._source)
             else:
                 if store is not None and self._left_in_store:
-                    await self._read_store(store)
+                    await self._read_store(store)  # not settled ones first
                 assert isinstance(self._source, (Iterable, AsyncIterable))
                 await self._pull(self._source)
             if self._broken is None and not self._problems:
@@ -158,6 +173,10 @@ class Feed:
                     await store.finish_listing()
             if store is not None and self._left_in_store:
                 await self._read_store(store)
+            if store is not None and self._asked_before:
+                # What a former run settled without a usage comes last: accounts that do not exist, mostly, and a run
+                # that began with them could find nobody who answers.
+                await self._read_store(store, settled=True)
         finally:
             self._ended = True
             self._wake_some(len(self._consumers))
@@ -184,20 +203,46 @@ class Feed:
             ) from self._problem
 
     async def _list(self, lister: Lister) -> None:
-        """Read the account list. It is asked for again when it breaks off, if that cannot double anything."""
-        for wait in (*_RELIST, None):
+        """Read the account list. It is asked for again when it breaks off, if that cannot double anything.
+
+        Raises:
+            CyclrError: it was refused, or something other than the API answered.
+        """
+        breaks = failures = 0
+        since: float | None = None
+        while True:
             self._problems, self._problem = 0, None
+            before = self._arrived_count
             try:
                 await self._pull(lister(on_bad_record=self._bad))
             except CyclrError as error:
-                if not _passes(error):
-                    raise
-                self._broken = error
+                self._broken = failure = error
             else:
                 self._broken = None
                 return
-            if wait is None or (self._store is None and self.asked):
-                return
+            if not _passes(failure):
+                raise failure
+            if is_wrong_address(failure) and not self.asked:
+                raise BulkInterruptedError(
+                    f"the account list cannot be had, and nothing else has answered: {failure.message}",
+                    reason="systemic",
+                    sent="yes",
+                ) from failure
+            now = self._clock.now()
+            if self._arrived_count > before:
+                breaks, failures, since = breaks + 1, 0, None
+                if breaks > len(_RELIST) or len(self._listed) >= _REMEMBERED:
+                    return
+                wait = _RELIST[breaks - 1]
+            else:
+                since = now if since is None else since
+                left = since + self._max_outage - now
+                if left <= 0:
+                    return
+                wait = min(_UNTIL_LISTED[min(failures, len(_UNTIL_LISTED) - 1)], left)
+                wait = max(wait, min(asked_to_wait(failure) or 0.0, _LONGEST_WAIT))
+                failures += 1
+            self._relisted = set(self._listed)
             _logger.warning("the account list broke off after %d accounts: it is asked for again", self.asked)
             await self._clock.sleep(wait)
 
@@ -258,6 +303,9 @@ class Feed:
             await self._drained.wait()
 
     async def _take(self, batch: list[str | Account]) -> None:
+        self._arrived_count += len(batch)
+        if self._listing and self._store is None:
+            batch = self._not_listed_before(batch)
         good = [entry for entry in batch if refusal_of(entry) is None]
         if len(good) < len(batch):
             bad = [
@@ -279,13 +327,22 @@ class Feed:
             await self._until_low()
         self._hand_out([item_of(entry) for entry in good])
 
+    def _not_listed_before(self, batch: list[str | Account]) -> list[str | Account]:
+        ids = [entry.id if isinstance(entry, Account) else entry for entry in batch]
+        if len(self._listed) < _REMEMBERED:
+            self._listed.update(ids)
+        if not self._relisted:
+            return batch
+        return [entry for entry, name in zip(batch, ids, strict=True) if name not in self._relisted]
+
     async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> bool:
         """Register accounts; True when some were known, which of them only the store can tell."""
         new = await store.add_accounts(batch)
         self.asked += new
         return new < len(batch)
 
-    async def _read_store(self, store: UsageStore) -> None:
+    async def _read_store(self, store: UsageStore, *, settled: bool = False) -> None:
+        """Hand out what the store holds without a usage: what was never asked, or else what was ``settled`` before."""
         self._left_in_store = False
         after: str | None = None
         while True:
@@ -296,8 +353,11 @@ class Feed:
             if not page:
                 return
             after = page[-1].account_id
-            settled = self._taken | meanwhile
-            self._hand_out([Item(p.account_id, p.account) for p in page if p.account_id not in settled])
+            done = self._taken | meanwhile
+            due = [p for p in page if p.account_id not in done]
+            chosen = [p for p in due if bool(p.attempts) is settled]
+            self._asked_before = self._asked_before or len(chosen) < len(due)
+            self._hand_out([Item(p.account_id, p.account) for p in chosen])
             if len(self._ready) > self._ahead // 2:
                 await self._until_low()
 

@@ -21,6 +21,7 @@ class Item:
         account: the account as listed, when known.
         attempts: HTTP attempts made so far.
         tries: attempts of this pass that count against the account; being told to slow down counts a quarter.
+        begun: refusals that the run had seen when the last request for it began.
         refused: why it cannot be an account at all, or None.
     """
 
@@ -28,6 +29,7 @@ class Item:
     account: Account | None = None
     attempts: int = 0
     tries: float = 0
+    begun: int = 0
     refused: InvalidArgumentError | None = None
 
 
@@ -56,9 +58,11 @@ class Again:
         """True when there is nothing left to hand out."""
         return not self._items
 
-    def poll(self) -> Item | None:
-        """Return the next item if one is at hand."""
-        return self._items.popleft() if self._items else None
+    def poll(self, *, last: bool = False) -> Item | None:
+        """Return the next item if one is at hand, or the last one."""
+        if not self._items:
+            return None
+        return self._items.pop() if last else self._items.popleft()
 
     async def next(self) -> Item | None:
         """Return the next item; None when there are no more."""
