@@ -111,7 +111,7 @@ def is_wrong_address(error: CyclrError) -> bool:
         return error.status is not None and 300 <= error.status < 500
     if error.token_request or not isinstance(error, ResponseError):
         return False
-    if isinstance(error, UnexpectedRedirectError) or error.status == 405:
+    if isinstance(error, UnexpectedRedirectError) or error.status in {405, 407}:
         return True
     return classify(error) is Concern.SERVICE and error.status in _ACCOUNT_STATUSES
 

@@ -44,8 +44,10 @@ _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
 _FURTHER: Final = 16
-"""Accounts that are asked one by one, from farther ahead in the list, when many in a row were refused before anybody
-has answered: a list can begin with accounts that were deleted."""
+"""Accounts that are asked one by one, farther and farther ahead, when many in a row were refused before anybody has
+answered: a list that is sorted by age can begin with accounts that were deleted."""
+_FARTHEST: Final = 256
+"""The longest step between two of these, which doubles from 1: together they look at some 2,300 accounts."""
 
 
 class Collection:
@@ -261,6 +263,9 @@ class Collection:
             if item is None:
                 self._release_idle()
                 return
+            if not self._undisputed.is_set():
+                items.give_back([item])
+                continue
             await self._settle(item, may_defer=later_pass)
             if self._asker.guard.suspicious and self._undisputed.is_set():
                 await self._decide(items, may_defer=later_pass)
@@ -290,22 +295,32 @@ class Collection:
         """
         asker = self._asker
         self._undisputed.clear()
-        try:
-            vouched = await asker.witness()
-            if vouched is not None:
-                await self._keep_all(asker.guard.vouched(vouched))
-                return
+        vouched = await asker.witness()
+        if vouched is not None:
+            await self._keep_all(asker.guard.vouched(vouched))
+        else:
             witness = bool(await asker.known_good())
-            for _ in range(0 if witness else _FURTHER):
-                item = items.poll(last=True) or await items.next()
-                if item is None:
-                    return  # the end of the run decides
-                if await self._settle(item, may_defer=may_defer):
-                    return
-            if asker.guard.suspicious:
+            if witness or not await self._look_ahead(items, may_defer=may_defer):
+                # The others go on waiting, so that not one more request is sent; they end with this one.
                 raise asker.guard.interruption(at_end=False, witness=witness)
+        self._undisputed.set()
+
+    async def _look_ahead(self, items: Feed | Again, *, may_defer: bool) -> bool:
+        """Ask accounts farther ahead, until one answers; True when one did, or when there is nothing left to ask."""
+        skipped: list[Item] = []
+        step = 1
+        try:
+            for _ in range(_FURTHER):
+                ahead = [item for _ in range(step) if (item := items.poll() or await items.next()) is not None]
+                skipped += ahead
+                if not skipped:
+                    return True  # the end of the run decides
+                if await self._settle(skipped.pop(), may_defer=may_defer):
+                    return True
+                step = min(2 * step, _FARTHEST)
         finally:
-            self._undisputed.set()
+            items.give_back(skipped)
+        return not self._asker.guard.suspicious
 
     async def _decide_rest(self) -> None:
         """Decide about the accounts that are still held back when all have been asked.

@@ -121,11 +121,11 @@ class Feed:
         """True when there is nothing left to hand out, and there will not be."""
         return self._ended and not self._ready
 
-    def poll(self, *, last: bool = False) -> Item | None:
-        """Return the next item if one is at hand, or the one that is farthest ahead."""
+    def poll(self) -> Item | None:
+        """Return the next item if one is at hand."""
         if not self._ready:
             return None
-        item = self._ready.pop() if last else self._ready.popleft()
+        item = self._ready.popleft()
         if self._room is not None and len(self._ready) <= self._ahead // 2:
             _wake(self._room)
         return item
@@ -141,6 +141,11 @@ class Feed:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._consumers.append(waiter)
             await waiter
+
+    def give_back(self, items: list[Item]) -> None:
+        """Take back items that were not asked for; they are the next."""
+        self._ready.extendleft(reversed(items))
+        self._wake_some(len(items))
 
     def collected(self, item: Item) -> None:
         """Forget an item whose usage the store has; the others are remembered, so that none is asked twice."""

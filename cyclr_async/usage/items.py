@@ -58,11 +58,13 @@ class Again:
         """True when there is nothing left to hand out."""
         return not self._items
 
-    def poll(self, *, last: bool = False) -> Item | None:
-        """Return the next item if one is at hand, or the last one."""
-        if not self._items:
-            return None
-        return self._items.pop() if last else self._items.popleft()
+    def poll(self) -> Item | None:
+        """Return the next item if one is at hand."""
+        return self._items.popleft() if self._items else None
+
+    def give_back(self, items: list[Item]) -> None:
+        """Take back items that were not asked for; they are the next."""
+        self._items.extendleft(reversed(items))
 
     async def next(self) -> Item | None:
         """Return the next item; None when there are no more."""

@@ -109,6 +109,9 @@ class PartnerServer:
         self.targets: list[str] = []
         self.always: bytes | None = None
         """The answer to everything, whatever it is."""
+        self.token: Callable[[], bytes] = lambda: http(200, {"access_token": "t", "expires_in": 3600})
+        """The answer of the token endpoint."""
+        self.token_requests = 0
         self.lists = 0
         self.cuts: list[int] = []
         """After how many accounts each of the next lists breaks off."""
@@ -124,8 +127,12 @@ class PartnerServer:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/api/partner"
 
-    def session(self, **options: Any) -> AsyncPartnerSession:
-        return AsyncPartnerSession("token", base_url=self.base_url, **options)
+    @property
+    def token_url(self) -> str:
+        return self.base_url.replace("/api/partner", "/oauth/token")
+
+    def session(self, auth: Any = "token", **options: Any) -> AsyncPartnerSession:
+        return AsyncPartnerSession(auth, base_url=self.base_url, token_url=self.token_url, **options)
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -143,6 +150,9 @@ class PartnerServer:
     def answer(self, path: str) -> bytes:
         if self.always is not None:
             return self.always
+        if path == "/oauth/token":
+            self.token_requests += 1
+            return self.token()
         if path.endswith("/accounts"):
             return self._list()
         account = path.split("/")[-2]
