@@ -40,8 +40,8 @@ _REFUSING: Final = frozenset(
         "unsupported_grant_type",
     }
 )
-"""Codes of RFC 6749 that are about who asks. No other text of an answer of status 200 is repeated in a message: whatever
-answered there may have sent anything back, a secret of the form included."""
+"""Codes of RFC 6749 that are about who asks. No other text of an answer of status 200 is repeated in a message, because
+whatever answered there may have sent anything back, a secret of the form included."""
 
 
 class _RefusalError(DecodeError):

@@ -75,7 +75,8 @@ class Accounts(Resource):
         """Yield every account while the list arrives: the first at once, in flat memory.
 
         When the connection breaks within the list, the error comes after the accounts that had arrived, and the list is
-        not asked for again, because that would yield them twice. To leave early, use :func:`contextlib.aclosing`, so that the connection is dropped at once.
+        not asked for again, because that would yield them twice. To leave early, use :func:`contextlib.aclosing`, so
+        that the connection is dropped at once.
 
         Args:
             on_bad_record: as for :meth:`list`.

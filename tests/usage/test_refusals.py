@@ -149,13 +149,15 @@ async def test_a_run_broken_off_at_90_percent_with_some_missing_is_resumed_to_it
 async def test_what_was_settled_is_not_asked_again_first(path: Path) -> None:
     ids = account_ids(300)
     missing = set(ids[50:150])
-    async with PartnerServer(reply=lambda one, _: MESSAGE if one in missing else None) as server:
-        async with server.session() as session:
-            await all_of(session.accounts.collect_usage(ids[:200], store=path))
-            with closing(sqlite3.connect(path)) as store, store:
-                store.execute("UPDATE run SET status = 'interrupted'")
-            server.targets.clear()
-            await all_of(session.accounts.collect_usage(ids, store=path, concurrency=1))
+    async with (
+        PartnerServer(reply=lambda one, _: MESSAGE if one in missing else None) as server,
+        server.session() as session,
+    ):
+        await all_of(session.accounts.collect_usage(ids[:200], store=path))
+        with closing(sqlite3.connect(path)) as store, store:
+            store.execute("UPDATE run SET status = 'interrupted'")
+        server.targets.clear()
+        await all_of(session.accounts.collect_usage(ids, store=path, concurrency=1))
     asked = [target.split("/")[-2] for target in server.targets]
     assert set(asked[:100]) == set(ids[200:])
     assert set(asked[100:]) - {ids[-1]} == missing  # and the one that answered last, as a witness
@@ -287,7 +289,7 @@ async def test_foreign_answers_for_a_while_are_an_outage(answer: bytes) -> None:
 @pytest.mark.parametrize("answer", FOREIGN.values(), ids=FOREIGN)
 async def test_foreign_answers_that_last_end_the_run_as_an_outage(answer: bytes, path: Path) -> None:
     ids = account_ids(300)
-    async with virtual() as (server, session, clock):
+    async with virtual() as (server, session, _):
         server.reply = lambda _account, _nth: answer if server.requests >= 100 else None
         run = session.accounts.collect_usage(ids, store=path, max_outage=120)
         with pytest.raises(BulkInterruptedError) as caught:

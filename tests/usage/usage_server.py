@@ -17,7 +17,7 @@ from cyclr_async.usage.collector import Collection
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress
 
-__all__ = ["DROP", "PartnerServer", "account_ids", "all_of", "consistent", "http", "stored", "usage_of"]
+__all__ = ["DROP", "PartnerServer", "ThenClosed", "account_ids", "all_of", "consistent", "http", "stored", "usage_of"]
 
 DROP = b""
 """The answer that closes the connection instead."""
@@ -28,6 +28,10 @@ _USAGE = {
     "CurrentPricePlanId": 3,
     "AuditInfo": "Demo",
 }
+
+
+class ThenClosed(bytes):
+    """An answer after which the connection is closed."""
 
 
 def account_ids(count: int, start: int = 0) -> list[str]:
@@ -203,5 +207,5 @@ class _Connection(asyncio.Protocol):
             return
         self._transport.write(answer)
         cut = b"chunked" in answer[:100] and not answer.endswith(b"0\r\n\r\n")
-        if answer == DROP or cut:
+        if answer == DROP or cut or isinstance(answer, ThenClosed):
             self._transport.close()
