@@ -41,6 +41,9 @@ _ACCOUNT_STATUSES: Final = frozenset({403, 404, 410, 451})
 _NO_ROUTE: Final = re.compile(r"no http resource was found|no (?:type|action) was found|no route", re.IGNORECASE)
 """How ASP.NET Web API and common gateways say that a URL leads nowhere: the API itself was never reached."""
 
+_BLANK: Final = re.compile(r"^(?:\s|\\x0[9ad]|\\xfeff|\\[nrt])+")
+"""White space and a byte order mark, also as an error shows them: escaped."""
+
 
 class Concern(Enum):
     """What an error is about."""
@@ -97,7 +100,7 @@ def is_foreign(error: ResponseError) -> bool:
     """
     if _NO_ROUTE.search(error.server_message or ""):
         return True
-    body = error.body.lstrip()
+    body = _BLANK.sub("", error.body, count=1)
     return bool(body) and not body.startswith(("{", "[", '"', "null"))
 
 
@@ -124,7 +127,7 @@ def needs_witness(error: CyclrError) -> bool:
     """
     if isinstance(error, UnauthorizedError) or is_wrong_address(error):
         return True
-    return isinstance(error, ResponseError) and error.server_message is None and error.body.strip() != "{}"
+    return isinstance(error, ResponseError) and error.server_message is None and _BLANK.sub("", error.body) != "{}"
 
 
 def asked_to_wait(error: CyclrError) -> float | None:

@@ -87,7 +87,8 @@ def error_from_response(
         message += f": {_ADVICE[status]}"
     error = kind(message, status=status, server_message=said, headers=kept, body=veil(_excerpt(body)) if quote else "")
     if isinstance(error, (ForbiddenError, NotFoundError)) and is_foreign(error):
-        error.args = (f"{message}; this is not an answer of the API: check the base URL, or a proxy in between",)
+        words = f"{operation}: the server answered {status}{f': {said}' if said else ''}"
+        error.args = (f"{words}; this is not an answer of the API: check the base URL, or a proxy in between",)
     if isinstance(error, (RateLimitedError, ServerError)):
         error.retry_after = parse_retry_after(headers.get("Retry-After"), wall=wall, date=headers.get("Date"))
     if isinstance(error, UnexpectedRedirectError):

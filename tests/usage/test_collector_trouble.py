@@ -273,10 +273,12 @@ async def test_wrong_credentials_end_the_run_at_once(path: Path) -> None:
     assert set(server.targets) == {"/oauth/token"}
 
 
+@pytest.mark.parametrize("unframed", [False, True], ids=["chunked", "no length"])
 @pytest.mark.parametrize("cuts", [[0], [1], [400], [900, 100, 999]])
-async def test_a_list_that_breaks_off_is_read_again_into_a_store(cuts: list[int], path: Path) -> None:
+async def test_a_list_that_breaks_off_is_read_again_into_a_store(cuts: list[int], unframed: bool, path: Path) -> None:
     ids = account_ids(1000)
     async with virtual(listed=ids) as (server, session, _):
+        server.unframed = unframed
         server.cuts = list(cuts)
         run = session.accounts.collect_usage(store=path)
         outcomes = await all_of(run)
@@ -304,10 +306,12 @@ async def test_a_list_that_always_breaks_off_never_looks_complete(path: Path) ->
     assert stored(path) == set(ids)
 
 
+@pytest.mark.parametrize("unframed", [False, True], ids=["chunked", "no length"])
 @pytest.mark.parametrize("cuts", [[0], [1], [600], [900, 100, 999]])
-async def test_a_list_that_breaks_off_is_read_again_without_a_store(cuts: list[int]) -> None:
+async def test_a_list_that_breaks_off_is_read_again_without_a_store(cuts: list[int], unframed: bool) -> None:
     ids = account_ids(1000)
     async with virtual(listed=ids) as (server, session, _):
+        server.unframed = unframed
         server.cuts = list(cuts)
         run = session.accounts.collect_usage()
         outcomes = await all_of(run)

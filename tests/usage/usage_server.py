@@ -119,6 +119,8 @@ class PartnerServer:
         self.lists = 0
         self.cuts: list[int] = []
         """After how many accounts each of the next lists breaks off."""
+        self.unframed = False
+        """Send the list without a length and without chunks: it ends with the connection."""
         self.active = self.most_active = 0
         self._server: asyncio.Server
         self._open: set[asyncio.Transport] = set()
@@ -170,6 +172,8 @@ class PartnerServer:
         cut = self.cuts.pop(0) if self.cuts else None
         rows = [json.dumps(row).encode() for row in self.listed[:cut]]
         body = b"[" + b",".join(rows) + (b"]" if cut is None else b",")
+        if self.unframed:
+            return ThenClosed(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + body.rstrip(b","))
         chunks = [body[at : at + 16_000] for at in range(0, len(body), 16_000)]
         framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
         return head + framed + (b"0\r\n\r\n" if cut is None else b"")
