@@ -34,8 +34,8 @@ _UNTIL_LISTED: Final = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """The same when it did not begin at all, which is an outage; the last one repeats."""
 _LONGEST_WAIT: Final = 900.0
 """Seconds that a ``Retry-After`` can delay it, as for the accounts."""
-_REMEMBERED: Final = 100_000
-"""Listed ids that are remembered without a store, to leave them out when the list is read again: some 10 MB. A longer
+_REMEMBERED: Final = 50_000
+"""Listed ids that are remembered without a store, to leave them out when the list is read again: some 6 MB. A longer
 list that breaks off is not read again, because that would ask for accounts twice; with a store any list is."""
 
 
@@ -101,7 +101,7 @@ class Feed:
         self._collected_meanwhile: set[str] | None = None
         self._left_in_store = registered > 0
         self._asked_before = False
-        self._listed: set[str] = set()
+        self._listed: set[str] | None = None if store is not None else set()
         self._relisted: set[str] = set()
         self._arrived_count = 0
         self._incoming: deque[str | Account] = deque()
@@ -236,7 +236,7 @@ class Feed:
             now = self._clock.now()
             if self._arrived_count > before:
                 breaks, failures, since = breaks + 1, 0, None
-                if breaks > len(_RELIST) or len(self._listed) >= _REMEMBERED:
+                if breaks > len(_RELIST) or (self._store is None and self._listed is None):
                     return
                 wait = _RELIST[breaks - 1]
             else:
@@ -247,7 +247,7 @@ class Feed:
                 wait = min(_UNTIL_LISTED[min(failures, len(_UNTIL_LISTED) - 1)], left)
                 wait = max(wait, min(asked_to_wait(failure) or 0.0, _LONGEST_WAIT))
                 failures += 1
-            self._relisted = set(self._listed)
+            self._relisted = set(self._listed or ())
             _logger.warning("the account list broke off after %d accounts: it is asked for again", self.asked)
             await self._clock.sleep(wait)
 
@@ -334,8 +334,10 @@ class Feed:
 
     def _not_listed_before(self, batch: list[str | Account]) -> list[str | Account]:
         ids = [entry.id if isinstance(entry, Account) else entry for entry in batch]
-        if len(self._listed) < _REMEMBERED:
+        if self._listed is not None:
             self._listed.update(ids)
+            if len(self._listed) > _REMEMBERED:
+                self._listed = None  # too many to remember, so none is
         if not self._relisted:
             return batch
         return [entry for entry, name in zip(batch, ids, strict=True) if name not in self._relisted]

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cyclr_async import CyclrError, Limits, RetryPolicy, SessionClosedError, TruncatedResponseError
+from cyclr_async import CyclrError, Limits, RetryPolicy, SessionClosedError, Timeouts, TruncatedResponseError
 from tests.faults.answers import account_id, http
 from tests.faults.matrix import after, partner
 from tests.faults.server import FaultServer, Link, stall, write
@@ -182,11 +182,13 @@ async def test_a_list_that_is_cut_off_is_asked_for_again(
         await link.write(answers[min(link.server.request_count, 3) - 1])
         link.fin()
 
-    retry = RetryPolicy(attempts=4, base=0.001)
-    async with (
-        FaultServer(serve) as server,
-        partner(server.base_url, limits=Limits(reuse_connections=False), retry=retry, **options) as session,
-    ):
+    settings: dict[str, Any] = {
+        "limits": Limits(reuse_connections=False),
+        "retry": RetryPolicy(attempts=4, base=0.001),
+        "timeouts": Timeouts(read=10, attempt=20),  # no part of this, however busy the machine
+        **options,
+    }
+    async with FaultServer(serve) as server, partner(server.base_url, **settings) as session:
         assert len(await getattr(session, operation).list()) == 300
         assert server.request_count == 3
 
