@@ -27,10 +27,10 @@ from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import blamed, settings_from
 from cyclr_async.errors import (
     ConfigurationError,
+    CyclrError,
     ForbiddenError,
     InvalidArgumentError,
     NotFoundError,
-    ResponseError,
     SessionClosedError,
     WrongEventLoopError,
 )
@@ -44,7 +44,7 @@ from cyclr_async.http.pool import Network, Pool
 from cyclr_async.http.raw import RawResponse, raw_body, raw_call
 from cyclr_async.http.retry import Effort, RetryBudget
 from cyclr_async.http.stats import Stats, stats_of
-from cyclr_async.http.tokencall import refusal, token_call
+from cyclr_async.http.tokencall import token_call, token_failure
 from cyclr_async.http.tokens import OnToken, TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
 from cyclr_async.http.watch import Watch
@@ -289,7 +289,9 @@ class AsyncPartnerSession:
             call = Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=domain_of)
             try:
                 named = await self.send(call, timeout)
-            except (ForbiddenError, NotFoundError):
+            except (ForbiddenError, NotFoundError) as error:
+                if error.token_request:
+                    raise  # a token provider of the caller's: it says nothing about the partner's settings
                 named = None
         return identity(self._provider, named)
 
@@ -359,8 +361,8 @@ class AsyncPartnerSession:
         call = token_call(self._token_url, form, repeatable=repeatable)
         try:
             return await self._pipeline.run(call, timeout=_TOKEN_TIMEOUT)
-        except ResponseError as error:
-            failed = refusal(error) or error
+        except CyclrError as error:
+            failed = token_failure(error, self._token_url)
         raise failed
 
     async def _ready(self) -> None:

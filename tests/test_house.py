@@ -23,7 +23,7 @@ WIRE = BASE | {"wire"}
 MODELS = WIRE | {"models"}
 HTTP = WIRE | {"http", "config", "auth"}
 RESOURCES = MODELS | {"resources", "config", "auth", "http.call", "http.clock", "http.retry"}
-USAGE = MODELS | {"usage", "config", "auth", "http.clock", "http.limiter", "http.retry", "http.watch"}
+USAGE = MODELS | {"usage", "config", "auth", "http.classify", "http.clock", "http.limiter", "http.retry", "http.watch"}
 
 ROOMS: dict[str, frozenset[str]] = {
     # A room and the doors out of it. The longest name that fits a module is its room.
@@ -39,6 +39,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "models": MODELS,
     "http": HTTP,
     "http.call": WIRE,
+    "http.classify": BASE,
     "http.retry": BASE | {"config", "http.call"},
     "http.limiter": BASE | {"http.clock"},
     "resources": RESOURCES,
@@ -60,6 +61,7 @@ LAZY: dict[str, frozenset[str]] = {
 PURE = (
     "usage.periods",
     "wire",
+    "http.classify",
     "models",
     "http.retry",
     "http.limiter",

@@ -26,6 +26,7 @@ from cyclr_async.errors import (
     UnexpectedRedirectError,
     UnprocessableError,
 )
+from cyclr_async.http.classify import is_foreign, is_not_json
 from cyclr_async.http.retry import Failure, parse_retry_after
 from cyclr_async.wire.jsonic import dumps, loads
 
@@ -85,6 +86,9 @@ def error_from_response(
     elif status in _ADVICE:
         message += f": {_ADVICE[status]}"
     error = kind(message, status=status, server_message=said, headers=kept, body=veil(_excerpt(body)) if quote else "")
+    if isinstance(error, (ForbiddenError, NotFoundError)) and is_foreign(error):
+        words = f"{operation}: the server answered {status}{f': {said}' if said else ''}"
+        error.args = (f"{words}; this is not an answer of the API: check the base URL, or a proxy in between",)
     if isinstance(error, (RateLimitedError, ServerError)):
         error.retry_after = parse_retry_after(headers.get("Retry-After"), wall=wall, date=headers.get("Date"))
     if isinstance(error, UnexpectedRedirectError):
@@ -149,7 +153,7 @@ def failure_of(error: CyclrError) -> Failure:
         return Failure(kind="status", sent="yes", status=error.status, retry_after=retry_after)
     if isinstance(error, DecodeError):
         # What is not JSON at all is usually a page of something in between and passes; a wrong field does not.
-        return Failure(kind="decode", sent="yes", status=error.status, at_most=None if error.path == "$" else 1)
+        return Failure(kind="decode", sent="yes", status=error.status, at_most=None if is_not_json(error) else 1)
     if isinstance(error, (TlsError, DnsError)):
         return Failure(
             kind="connect", sent="never", at_most=1 if isinstance(error, TlsError) and error.permanent else 2

@@ -239,7 +239,7 @@ class Pipeline:
                 return
             # No slot is held while waiting for the token endpoint.
             self.limiter.release()
-            await self._in_time(self.tokens.get(), call, progress)
+            await self._in_time(_token_request(self.tokens.get()), call, progress)
 
     async def _in_time(self, waiting: Awaitable[R], call: Call[T], progress: Progress) -> R:
         """Wait for something other than the server, until the deadline at most."""
@@ -262,7 +262,7 @@ class Pipeline:
         scope = self._watch.limit(max(progress.deadline - self._clock.now(), 0.0))
         try:
             with scope:
-                return await self.tokens.renew(progress.token) is not None
+                return await _token_request(self.tokens.renew(progress.token)) is not None
         except CyclrError:
             raise
         except TimeoutError:
@@ -284,7 +284,8 @@ class Pipeline:
             remaining=progress.deadline - now,
             random=self._clock.random(),
         )
-        if decision.pause:
+        # The token endpoint takes no slots of the limiter, and what it asks for is no reason to stop the API.
+        if decision.pause and call.authorized:
             self.limiter.pause(decision.pause)
             if self._on_event is not None:
                 notify(
@@ -341,3 +342,12 @@ class Pipeline:
         )
         if self._on_event is not None:
             notify(self._on_event, event)
+
+
+async def _token_request(waiting: Awaitable[R]) -> R:
+    """Mark what fails as a failure of the token request, whatever a provider raises: it is never about an account."""
+    try:
+        return await waiting
+    except CyclrError as error:
+        error.token_request = True
+        raise

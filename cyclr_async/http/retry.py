@@ -160,7 +160,8 @@ def decide(
     if asked is not None:
         # Never earlier than asked; the spread keeps a crowd from coming back in one instant.
         delay = max(asked, delay) + random * min(5.0, 0.25 * asked)
-    if failure.status == 429:
+    # A 503 without Retry-After pauses nobody: it may be about one request, or one server of several.
+    if failure.status == 429 or (failure.status == 503 and asked is not None):
         pause = min(asked if asked is not None else delay, policy.retry_after_cap)
     if verdict is Verdict.RETRY:
         too_long = asked is not None and asked > policy.retry_after_cap

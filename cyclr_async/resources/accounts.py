@@ -13,7 +13,7 @@ from cyclr_async.errors import CyclrError, DecodeError, InvalidArgumentError, Ou
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.retry import Effort
 from cyclr_async.models import Account, AccountUsage
-from cyclr_async.resources.base import ListReader, Resource, body_of, id_of, text
+from cyclr_async.resources.base import ListReader, Resource, body_of, id_of, rest_of, text
 from cyclr_async.resources.base import model as model_of
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.dates import format_date, format_datetime
@@ -76,14 +76,16 @@ class Accounts(Resource):
     ) -> AsyncGenerator[Account, None]:
         """Yield every account while the list arrives: the first at once, in flat memory.
 
-        When the connection breaks within the list, the error comes after the accounts that had arrived. To leave
-        early, use :func:`contextlib.aclosing`, so that the connection is dropped at once.
+        When the connection breaks within the list, the error comes after the accounts that had arrived, and the list is
+        not asked for again, because that would yield them twice. To leave early, use :func:`contextlib.aclosing`, so
+        that the connection is dropped at once.
 
         Args:
             on_bad_record: as for :meth:`list`.
             timeout: wall-clock seconds until the list begins to arrive; ``Timeouts.deadline`` when None.
 
         Raises:
+            TruncatedResponseError: the list broke off.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *List Accounts*, ``GET accounts``.
@@ -102,7 +104,7 @@ class Accounts(Resource):
                 for account in decoder.feed(chunk):
                     yield account
                 _report(decoder, on_bad_record)
-            for account in decoder.close():
+            for account in rest_of(decoder):
                 yield account
             _report(decoder, on_bad_record)
 
@@ -276,7 +278,8 @@ class Accounts(Resource):
                 open. With a file, the service is asked once whose data this is, unless the session's ``partner``
                 says so.
             on_progress: called with a :class:`Progress`, four times a second at most.
-            max_outage: seconds of outage after which the run gives up.
+            max_outage: seconds of outage after which the run gives up, 0 or more; ``math.inf`` for never. The service
+                is asked once more at that moment.
             passes: how often accounts that failed alone are tried again at the end, 0 or more.
             resume: None continues an unfinished run of the file that is fresh and about the same accounts, and begins
                 a new one otherwise; True requires one to continue; False begins anew. What is not continued is closed
@@ -305,6 +308,11 @@ class Accounts(Resource):
             raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {concurrency!r}")
         if type(passes) is not int or passes < 0:
             raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {passes!r}")
+        number = isinstance(max_outage, (int, float)) and not isinstance(max_outage, bool)
+        if not number or not max_outage >= 0:  # also refuses NaN
+            raise InvalidArgumentError(
+                f"max_outage must be a number of seconds, 0 or more, or math.inf; got {max_outage!r}"
+            )
         if account_ids is not None:
             collector.check_ids(account_ids)
 

@@ -11,7 +11,7 @@ from yarl import URL
 
 from cyclr_async.auth import PartnerIdentity
 from cyclr_async.config import Limits
-from cyclr_async.errors import DecodeError, InvalidArgumentError
+from cyclr_async.errors import DecodeError, InvalidArgumentError, TruncatedResponseError
 from cyclr_async.http.call import Answer, Call
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.retry import Effort
@@ -31,6 +31,7 @@ __all__ = [
     "domain_of",
     "id_of",
     "model",
+    "rest_of",
     "text",
 ]
 
@@ -121,11 +122,28 @@ class ListReader:
 
     def close(self) -> list[Any]:
         """Take the end of the body and return the models."""
-        self._items += self._decoder.close()
+        self._items += rest_of(self._decoder)
         if self._report is not None:
             for index, problem in self._decoder.problems:
                 self._report(index, problem)
         return self._items
+
+
+def rest_of(decoder: ListDecoder[T]) -> list[T]:
+    """Take the end of a list and return its last models.
+
+    Raises:
+        TruncatedResponseError: the list has no end. Without a length in the answer, or behind a proxy that made up a
+            good one, nothing else tells that it was cut off.
+        DecodeError: it has one and is malformed.
+    """
+    try:
+        return decoder.close()
+    except DecodeError as error:
+        if not decoder.unfinished:
+            raise
+        problem = error.message
+    raise TruncatedResponseError(f"the list was cut off: {problem}", sent="yes", status=200)
 
 
 def model(cls: type[T]) -> Callable[[Answer], T]:

@@ -16,6 +16,8 @@ _SLICE: Final = 1 << 18
 _TRIES: Final = 4
 _MISSES: Final = 8
 _WINDOW: Final = 256
+_ENDED: Final = 1 << 30
+"""A depth that no document reaches, even when it goes on after its end."""
 _AT_TOP: Final = re.compile(rb'["{}\[\],]').search
 _NESTED: Final = re.compile(rb'["{}\[\]]').search
 _IN_TEXT: Final = re.compile(rb'["\\]').search
@@ -52,9 +54,14 @@ class _Scanner:
             else:
                 self._depth += 1 if byte in b"{[" else -1
                 if self._depth < 0:  # the array has ended; what follows is judged when the document is complete
-                    self._depth = 1 << 30
+                    self._depth = _ENDED
         self._at = at
         self.longest = max(self.longest, size - self._start)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the bracket that ends the array has been read."""
+        return self._depth >= _ENDED
 
     def shift(self, count: int) -> None:
         """Account for ``count`` bytes removed from the front of the buffer."""
@@ -78,6 +85,8 @@ class ArraySplitter:
     def __init__(self, *, element_bytes: int = 1 << 20) -> None:
         self.index = 0
         """Elements handed out so far."""
+        self.unfinished = False
+        """True after :meth:`close` when the array had begun and did not end."""
         self._limit = element_bytes
         self._buffer = bytearray()
         self._opened = self._closed = False
@@ -117,7 +126,13 @@ class ArraySplitter:
         self._closed = True
         if not self._opened:
             self._not_an_array()
-        elements = self._parse(b"[" + bytes(self._buffer))
+        try:
+            elements = self._parse(b"[" + bytes(self._buffer))
+        except DecodeError:
+            scanner = self._scanner or _Scanner()
+            scanner.scan(self._buffer)
+            self.unfinished = not scanner.ended
+            raise
         if self.index and not elements:
             raise DecodeError(f"the answer is not JSON: nothing follows the comma after $[{self.index - 1}]", path="$")
         self._buffer.clear()
@@ -247,6 +262,11 @@ class ListDecoder(Generic[T]):
         """
         base = self._splitter.index
         return structure_elements(self._splitter.feed(chunk), self._cls, self._reported, base=base)
+
+    @property
+    def unfinished(self) -> bool:
+        """True after :meth:`close` when the array had begun and did not end: the document was cut off."""
+        return self._splitter.unfinished
 
     def close(self) -> list[T]:
         """Take the end of the document and return the remaining models.

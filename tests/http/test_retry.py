@@ -174,7 +174,7 @@ def test_the_backoff_of_a_decision_is_capped_by_the_policy() -> None:
     assert [verdict_of(failure, policy=policy, attempt=n, random=1.0).delay for n in (1, 2, 3)] == [3.0, 4.0, 4.0]
 
 
-def test_only_a_429_pauses_the_session() -> None:
+def test_a_429_and_a_503_with_retry_after_pause_the_session() -> None:
     def pause(status: int, asked: float | None) -> float:
         failure = Failure(kind="status", sent="yes", status=status, retry_after=asked)
         return verdict_of(failure, Safety.UNSAFE, random=0.5).pause
@@ -183,7 +183,10 @@ def test_only_a_429_pauses_the_session() -> None:
     assert pause(429, 0.0) == 0.0
     assert pause(429, None) == 0.5
     assert pause(429, 3600.0) == 60.0
-    assert pause(503, 7.0) == 0.0
+    assert pause(503, 7.0) == 7.0
+    assert pause(503, 3600.0) == 60.0
+    assert pause(503, None) == 0.0
+    assert pause(500, 7.0) == 0.0
     assert pause(500, None) == 0.0
 
 
