@@ -185,6 +185,9 @@ class Limits:
         keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
         reuse_connections: False gives every request a connection of its own. Then an answer can never be taken for
             the answer to another request, whatever the server does, at the price of a handshake per request.
+        direct_reads: False sends reads through :class:`aiohttp.ClientSession` too, as everything else is. By default a
+            plain read talks to the connection itself, at about a third fewer instructions for a whole call; where
+            something listens to aiohttp or stands in for it, or an aiohttp is not built as expected, that is noticed.
         response_bytes: the largest decoded body that is accepted, in bytes. A streamed list is not limited by it, but
             each of its elements is.
     """
@@ -193,4 +196,5 @@ class Limits:
     requests_per_second: float | None = attrs.field(default=None, validator=_rate)
     keepalive: float = attrs.field(default=4.0, validator=_seconds())
     reuse_connections: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
+    direct_reads: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
     response_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=_count(1024))
