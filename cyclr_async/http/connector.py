@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import select
 from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from cyclr_async.http.arrivals import pending_of
 from cyclr_async.http.watch import Scope, Watch
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = ["Attempt", "GuardedConnector", "SecondSend", "SpokeFirstError", "Watc
 
 _logger: Final = logging.getLogger("cyclr_async.http")
 
-_HAS_POLL: Final = hasattr(select, "poll")
 _LISTEN: Final = 0.002
 """Seconds for which a new connection is listened to, at least, before anything is sent on it.
 
@@ -95,7 +94,7 @@ class WatchfulProtocol(ResponseHandler):
     def __init__(self, connector: GuardedConnector, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self.connector = connector
-        self.pending: Callable[[float], object] = _silent
+        self.pending: Callable[[float], object] = pending_of(None)
         """Tells whether something has arrived that this protocol has not been given yet."""
         # The connections with a request under way. A new connection counts as one until its first request is over: a
         # proxy answers a CONNECT before the pool knows of the connection.
@@ -121,7 +120,7 @@ class WatchfulProtocol(ResponseHandler):
         """
         self.watched = True
         self.busy = busy
-        self.pending = _pending_of(self.transport)
+        self.pending = pending_of(self.transport)
 
 
 class GuardedConnector(aiohttp.TCPConnector):
@@ -142,6 +141,7 @@ class GuardedConnector(aiohttp.TCPConnector):
     def __init__(self, *, listen: float | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._listen = listen
+        self._said = False
         self.make_protocol = functools.partial(WatchfulProtocol, self, self._loop)
         # Private to aiohttp. Where it is not honoured, the connections are not reused: see _first().
         self._factory = self.make_protocol  # type: ignore[assignment]  # made with other arguments, called with none
@@ -195,7 +195,9 @@ class GuardedConnector(aiohttp.TCPConnector):
     async def _first(self, protocol: ResponseHandler | None, took: float) -> None:
         """Listen to a new connection before it is used for the first time."""
         if not isinstance(protocol, WatchfulProtocol):
-            _logger.warning("aiohttp %s makes connections of its own kind: each is used once", aiohttp.__version__)
+            if not self._said:
+                self._said = True
+                _logger.warning("aiohttp %s makes connections of its own kind: each is used once", aiohttp.__version__)
             if protocol is not None:
                 protocol.force_close()
             return
@@ -209,30 +211,3 @@ class GuardedConnector(aiohttp.TCPConnector):
             raise aiohttp.ClientConnectionResetError("the connection was lost")
         if protocol.should_close or protocol.pending(0):
             raise SpokeFirstError
-
-
-def _pending_of(transport: asyncio.BaseTransport | None) -> Callable[[float], object]:
-    """Return a function that tells whether something has arrived that the protocol has not been given yet.
-
-    It may be with the kernel, which is asked at the price of about a microsecond, or, as part of a TLS record, in the
-    buffer of the event loop. That buffer is private to asyncio; another event loop may not show it.
-    """
-    sock = None if transport is None else transport.get_extra_info("socket")
-    if sock is None or not _HAS_POLL:
-        return _silent
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    asked = poll.poll
-    buffers: list[Any] = []
-    while (tls := getattr(transport, "_ssl_protocol", None)) is not None:  # twice where the proxy is spoken to with TLS
-        buffers.append(getattr(tls, "_incoming", None))
-        transport = getattr(tls, "_transport", None)
-    buffers = [buffer for buffer in buffers if hasattr(buffer, "pending")]
-    if not buffers:
-        return asked
-    return lambda timeout: asked(timeout) or any(buffer.pending for buffer in buffers)
-
-
-def _silent(_: float) -> bool:
-    """Stand in for poll() where the platform has none."""
-    return False
