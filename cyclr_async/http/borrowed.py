@@ -35,6 +35,9 @@ def check_session(session: aiohttp.ClientSession) -> None:
             "client_session was made with auto_decompress=False, so compressed answers could not be read: "
             "leave that setting out"
         )
+    # Not public in aiohttp. Without room for a byte, its parser waits for ever.
+    if getattr(session, "_read_bufsize", 1) < 1:
+        raise ConfigurationError("client_session was made with a read_bufsize below 1, so nothing could be read")
 
 
 def check_loop(session: aiohttp.ClientSession) -> None:

@@ -79,6 +79,19 @@ class _PooledResponse:
             self._connection.close()
 
 
+class _Destination(ClientRequest):
+    """A request that is never sent: it tells the pool where to connect to.
+
+    aiohttp makes the key of the pool anew whenever it is asked for; here it is always the same.
+    """
+
+    connection_key: Any = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.connection_key = super().connection_key
+
+
 class FastPath:
     """Sends GET requests to one origin.
 
@@ -116,8 +129,7 @@ class FastPath:
         self._timeout = timeout
         self._scheme = origin.scheme
         self._authority = origin.raw_authority
-        # Never sent: it tells the pool where to connect to.
-        self._request = ClientRequest("GET", origin, loop=asyncio.get_running_loop(), session=session)
+        self._request = _Destination("GET", origin, loop=asyncio.get_running_loop(), session=session)
         # aiohttp's own functions, once they were seen to be its own.
         self._method: object = None
         self._wrapper: object = None
