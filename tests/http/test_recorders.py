@@ -13,7 +13,7 @@ from unittest import mock
 
 import aiohttp
 import pytest
-import vcr
+import vcr  # type: ignore[import-untyped]
 from aioresponses import aioresponses
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -172,6 +172,7 @@ def test_direct_reads_is_true_or_false(value: Any) -> None:
 
 
 async def _everything(session: AsyncPartnerSession) -> list[object]:
+    await session.connectors.install(ACCOUNT, "Mailchimp", "v1", installed_name="News", api_key=Secret(KEY))
     return [
         (await session.accounts.usage(ACCOUNT)).task_count,
         [account.id for account in await session.accounts.list()],
@@ -179,7 +180,6 @@ async def _everything(session: AsyncPartnerSession) -> list[object]:
         [plan.name for plan in await session.priceplans.list()],
         await session.accounts.update(ACCOUNT, name="New"),
         await session.accounts.create(name="ACME"),
-        await session.connectors.install(ACCOUNT, "Mailchimp", "v1", installed_name="News", api_key=Secret(KEY)),
     ]
 
 
@@ -248,6 +248,29 @@ def sightings_in_frames(error: BaseException) -> list[str]:
 
 USAGE = f"https://cyclr.example/api/partner/accounts/{ACCOUNT}/billing"
 PRIVATE = "https://cyclr.example/api/partner"
+
+
+# pytest-recording
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("cassettes"))
+
+
+@pytest.mark.vcr
+async def test_pytest_recording_lets_nothing_through(server: FaultServer) -> None:
+    async with partner(server.base_url) as session:
+        with pytest.raises(vcr.errors.CannotOverwriteExistingCassetteException):
+            await session.accounts.usage(ACCOUNT)
+    assert server.connections == 0
+
+
+@pytest.mark.block_network
+async def test_pytest_recording_blocks_the_network() -> None:
+    async with partner("http://127.0.0.1:9/api/partner") as session:
+        with pytest.raises(ConnectError):
+            await session.accounts.usage(ACCOUNT)
 
 
 def usage_document() -> Any:
