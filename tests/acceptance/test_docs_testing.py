@@ -35,7 +35,10 @@ def python(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("name", "count"), [("test_bill.py", 3), ("test_service.py", 4), ("test_async.py", 2)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("test_bill.py", 3), ("test_service.py", 4), ("test_async.py", 2), ("test_with_aioresponses.py", 1)],
+)
 def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> None:
     for file, source in FILES.items():
         (tmp_path / file).write_text(source, encoding="utf-8")
@@ -46,7 +49,7 @@ def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> Non
 
 
 def test_every_python_block_is_a_file_that_is_run() -> None:
-    assert TESTING.count("```python") == len(FILES) == 5
+    assert TESTING.count("```python") == len(FILES) == 6
     assert {"bill.py", "service.py"} < set(FILES)
 
 
