@@ -30,8 +30,9 @@ _LISTEN: Final = 0.002
 A server or proxy near by that speaks unasked is heard within them. Beside the handshakes of a new connection they do
 not count.
 """
-_TURNS: Final = 4
-"""Turns in which the event loop may read what has just arrived on a new connection: session tickets of TLS, say."""
+_TURNS: Final = 20
+"""Turns in which the event loop may read what has just arrived on a new connection, session tickets of TLS say; each
+takes it two."""
 
 
 class Attempt(Scope):
@@ -204,10 +205,11 @@ class GuardedConnector(aiohttp.TCPConnector):
         protocol.watch(self._acquired)
         await asyncio.sleep(max(_LISTEN, min(took, self._listen or 0.0)))
         for _ in range(_TURNS):
-            if not protocol.pending(0):
+            arrived = protocol.pending(0)
+            if not arrived:
                 break
             await asyncio.sleep(0)
         if not protocol.is_connected():
             raise aiohttp.ClientConnectionResetError("the connection was lost")
-        if protocol.should_close or protocol.pending(0):
+        if protocol.should_close or arrived:
             raise SpokeFirstError
