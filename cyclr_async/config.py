@@ -179,8 +179,11 @@ class Limits:
         connections: calls under way at once, and so open connections (a streamed account list has one of its own).
         requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly.
         keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
-        reuse_connections: False gives every request a connection of its own. Then an answer can never be taken for
-            the answer to another request, whatever the server does, at the price of a handshake per request.
+        reuse_connections: False gives every request a connection of its own, at the price of a handshake and a moment
+            of listening per request. Then an answer cannot be taken for the answer to another request of this session.
+        direct_reads: False sends reads through :class:`aiohttp.ClientSession`, as everything else. By default a plain
+            read uses the connection itself, which is cheaper, unless something listens to aiohttp or stands in for it,
+            or aiohttp is not built as expected: that is noticed.
         response_bytes: the largest decoded body that is accepted, in bytes. A streamed list is not limited by it, but
             each of its elements is.
     """
@@ -189,4 +192,5 @@ class Limits:
     requests_per_second: float | None = attrs.field(default=None, validator=_rate)
     keepalive: float = attrs.field(default=4.0, validator=_seconds())
     reuse_connections: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
+    direct_reads: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
     response_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=_count(1024))

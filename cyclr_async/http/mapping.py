@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from cyclr_async.errors import (
     ConnectError,
     CyclrError,
+    DesynchronizedError,
     DnsError,
     ProtocolError,
     ReadTimeoutError,
@@ -20,7 +21,7 @@ from cyclr_async.errors import (
     TransportError,
     TruncatedResponseError,
 )
-from cyclr_async.http.connector import SecondSend
+from cyclr_async.http.connector import SecondSend, SpokeFirstError
 
 __all__ = ["FOREIGN", "translate"]
 
@@ -40,6 +41,11 @@ def translate(
         status: the HTTP status, when one had been read.
         secure: whether the URL is https.
     """
+    if isinstance(error, SpokeFirstError):
+        return DesynchronizedError(
+            f"{operation}: the server sent something before it was asked; it was discarded with its connection",
+            sent="never",
+        )
     if not connected or isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         return _not_sent(error, operation, secure=secure)
     sent: Sent = "yes" if status is not None else "maybe"
@@ -52,6 +58,8 @@ def translate(
         what = "the body is not encoded as its header says" if broken else "the connection ended within the answer"
     elif isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
         kind, what, sent = ProtocolError, "what came back is not HTTP", "yes"
+    elif isinstance(error, SecondSend):
+        kind, what = TransportError, "the connection broke, or a middleware was about to send the request again"
     else:
         kind, what = TransportError, "the connection was closed before the answer came"
     return kind(f"{operation}: {what} ({type(error).__name__})", sent=sent, status=status)

@@ -7,7 +7,7 @@ import platform
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import attrs
@@ -16,6 +16,7 @@ from yarl import URL
 from cyclr_async._version import __version__
 from cyclr_async.config import Limits, Timeouts
 from cyclr_async.errors import ConfigurationError, SessionClosedError
+from cyclr_async.http.borrowed import Middleware, check_loop, check_session, middlewares_for
 from cyclr_async.http.connector import GuardedConnector
 from cyclr_async.http.fastpath import FastPath
 from cyclr_async.secret import SecretUrl
@@ -30,6 +31,9 @@ HEADERS: Final = {
     "Accept-Encoding": "gzip",
     "User-Agent": f"cyclr-async/{__version__} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
 }
+_LISTEN: Final = 0.25
+"""The longest time, in seconds, that a connection without reuse is listened to before its request is sent: enough for a
+round trip around the world."""
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +100,9 @@ class Pool:
         timeouts: for connecting and reading.
         limits: keep-alive and reuse.
         borrowed: a session of the caller's, used for everything and never closed.
+
+    Raises:
+        ConfigurationError: the borrowed session cannot work.
     """
 
     def __init__(
@@ -114,7 +121,11 @@ class Pool:
         self._limits = limits
         self._opening: asyncio.Task[None] | None = None
         self._closed = False
+        if borrowed is not None:
+            check_session(borrowed)
         self.borrowed = borrowed
+        self.middlewares: tuple[Middleware, ...] | None = None
+        """What every request of a borrowed session passes through."""
         # The pipeline watches over silence and length of an attempt itself, with one timer for all calls.
         self.timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
         self.proxy = URL(network.proxy.reveal()) if network.proxy is not None else None
@@ -153,6 +164,9 @@ class Pool:
         """Make the sessions, once, however many callers arrive together and whoever of them is cancelled."""
         if self._closed:
             raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+        if self.borrowed is not None:
+            check_loop(self.borrowed)
+            self.middlewares = middlewares_for(self.borrowed)
         if self.reads is not None:
             return
         if not self._needs_tls:
@@ -175,17 +189,18 @@ class Pool:
             self._build(context)
 
     def _build(self, context: ssl.SSLContext | None) -> None:
-        secure: dict[str, object] = {} if context is None else {"ssl": context}
-        reuse: dict[str, object] = (
+        secure: dict[str, Any] = {} if context is None else {"ssl": context}
+        reuse: dict[str, Any] = (
             {"keepalive_timeout": self._limits.keepalive} if self._limits.reuse_connections else {"force_close": True}
         )
         # The limiter bounds the connections; a second bound in the pool would only make calls queue twice.
-        connector = GuardedConnector(limit=0, **reuse, **secure)
+        listen = None if self._limits.reuse_connections else _LISTEN
+        connector = GuardedConnector(limit=0, listen=listen, **reuse, **secure)
         self.reads = self._session(connector)
         self.writes = self._session(GuardedConnector(limit=0, force_close=True, **secure))
         # Asked of the session, because instrumentation adds trace configurations behind everybody's back.
-        if self.proxy is None and not self.reads.trace_configs:
-            self.fast = FastPath(self.reads, connector, self._origin, HEADERS, self.timeout)
+        if self._limits.direct_reads and self.proxy is None and not self.reads.trace_configs:
+            self.fast = FastPath.made(self.reads, connector, self._origin, HEADERS, self.timeout)
 
     def _session(self, connector: GuardedConnector) -> aiohttp.ClientSession:
         self._connectors.append(connector)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -19,9 +19,10 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.clock import Clock
-from cyclr_async.http.connector import Attempt, SecondSend, current_attempt
+from cyclr_async.http.connector import Attempt, current_attempt
 from cyclr_async.http.failures import error_from_response
-from cyclr_async.http.fastpath import REQUEST_ID, Response
+from cyclr_async.http.fastpath import REQUEST_ID, NotDirectError, Response
+from cyclr_async.http.interception import forget_frames, is_intercepted
 from cyclr_async.http.mapping import FOREIGN, translate
 from cyclr_async.http.pool import HEADERS, Pool
 from cyclr_async.http.watch import Scope, Watch
@@ -70,10 +71,13 @@ class Transport:
         """
         status: int | None = None
         try:
-            response = await self._send(call, authorization, request_id, attempt)
+            try:
+                response = await self._send(call, authorization, request_id, attempt)
+            except NotDirectError:
+                response = await self._through_session(call, authorization, request_id, attempt)
             status = attempt.status = response.status
             try:
-                self._check(call, response, request_id)
+                self._check(call, response, request_id, attempt)
                 if status >= 300:
                     failed: CyclrError = await self._refusal(call, response, authorization)
                 elif call.reader is not None:
@@ -94,6 +98,7 @@ class Transport:
         except (RuntimeError, UnicodeError) as error:
             failed = self._unusable(error, call, attempt)
         except DecodeError as error:
+            attempt.doubt()
             error.status = status
             failed = error.with_traceback(None)  # the frames of a decoder hold the body
         raise failed
@@ -103,11 +108,14 @@ class Transport:
     ) -> Stream:
         """Make one attempt up to the headers of a successful answer."""
         try:
-            response = await self._send(call, authorization, request_id, attempt)
+            try:
+                response = await self._send(call, authorization, request_id, attempt)
+            except NotDirectError:
+                response = await self._through_session(call, authorization, request_id, attempt)
             attempt.status = response.status
             settled = False
             try:
-                self._check(call, response, request_id)
+                self._check(call, response, request_id, attempt)
                 if response.status < 300:
                     settled = True
                     return Stream(
@@ -130,7 +138,7 @@ class Transport:
     ) -> Coroutine[Any, Any, Response]:
         fast = self._pool.fast
         plain = call.method == "GET" and call.body is None and call.safety is not Safety.UNSAFE
-        if fast is not None and plain and fast.leads_to(call.url):
+        if fast is not None and plain and fast.takes(call.url):
             return fast.get(call.url, request_id, authorization, attempt)
         return self._through_session(call, authorization, request_id, attempt)
 
@@ -138,7 +146,7 @@ class Transport:
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> Response:
         pool = self._pool
-        session = pool.writes if call.safety is Safety.UNSAFE else pool.reads
+        session = pool.reads if call.safety is Safety.SAFE else pool.writes
         if session is None or pool.closed:
             raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
         headers: dict[str, str] = {REQUEST_ID: request_id}
@@ -146,35 +154,41 @@ class Transport:
             headers["Authorization"] = authorization
         if call.body is not None:
             headers["Content-Type"] = call.content_type
+        options: dict[str, Any] = {}
         if pool.borrowed is not None:
             headers = {**HEADERS, **headers}
-            sending = session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=headers,
-                allow_redirects=False,
-                proxy=pool.proxy,
-                timeout=pool.timeout,
-                raise_for_status=False,
-                middlewares=(_once(attempt),),
-            )
-        else:
-            sending = session.request(
-                call.method, call.url, data=call.body, headers=headers, allow_redirects=False, proxy=pool.proxy
-            )
+            options = {"timeout": pool.timeout, "raise_for_status": False, "middlewares": pool.middlewares}
+            attempt.connected = pool.middlewares is None  # nobody will say when it is
+        intercepted = is_intercepted(session)
         token = current_attempt.set(attempt)
         try:
-            return await sending
+            return await session.request(
+                call.method,
+                call.url,
+                data=bytes(call.body) if intercepted and call.body is not None else call.body,
+                headers=_plain(headers) if intercepted else headers,
+                allow_redirects=False,
+                proxy=pool.proxy,
+                **options,
+            )
+        except BaseException as error:
+            if not intercepted:
+                raise
+            # Whether what stands in for aiohttp has sent something is not known.
+            attempt.connected = True
+            # Its frames hold the token and the body in clear, and a traceback may show their locals.
+            forget_frames(error)
+            raise
         finally:
             current_attempt.reset(token)
 
-    def _check(self, call: Call[T], response: Response, request_id: str) -> None:
+    def _check(self, call: Call[T], response: Response, request_id: str, attempt: Attempt) -> None:
         status = response.status
         if not 200 <= status <= 599:
             raise ProtocolError(f"{call.name}: the server answered with the status {status}", sent="yes", status=status)
         echoed = response.headers.get(REQUEST_ID)
         if echoed is not None and echoed != request_id and echoed.startswith(self._id_prefix):
+            attempt.doubt()
             raise DesynchronizedError(
                 f"{call.name}: the answer belongs to another request and was discarded", sent="maybe", status=None
             )
@@ -314,22 +328,6 @@ async def _next_piece(response: Response) -> bytes:
     raise aiohttp.ClientPayloadError("the connection was lost")
 
 
-def _once(
-    attempt: Attempt,
-) -> Callable[
-    [aiohttp.ClientRequest, Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]],
-    Awaitable[aiohttp.ClientResponse],
-]:
-    """Keep a borrowed session, whose pool is not ours, from sending a request twice."""
-
-    async def middleware(
-        request: aiohttp.ClientRequest,
-        handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
-    ) -> aiohttp.ClientResponse:
-        if attempt.connected:
-            raise SecondSend
-        # The pool does not say when it hands over a connection, so from here on anything may have been sent.
-        attempt.connected = True
-        return await handler(request)
-
-    return middleware
+def _plain(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers that can be copied, pickled and written to a file: a recorder does all of that."""
+    return {name: str(value) for name, value in headers.items()}

@@ -9,7 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cyclr_async.config import RetryPolicy
-from cyclr_async.errors import CyclrError, DecodeError, InvalidArgumentError, OutcomeUnknownError
+from cyclr_async.errors import (
+    CyclrError,
+    DecodeError,
+    DesynchronizedError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+)
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.retry import Effort
 from cyclr_async.models import Account, AccountUsage
@@ -206,6 +212,7 @@ class Accounts(Resource):
         Raises:
             InvalidArgumentError: an argument cannot be valid, or nothing was to be changed; nothing was sent.
             NotFoundError: no such account.
+            DesynchronizedError: the answers name another account.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *Update Account*, ``PUT accounts/{AccountId}``.
@@ -216,7 +223,12 @@ class Accounts(Resource):
         if all(value is UNSET for value in fields.values()):
             raise InvalidArgumentError("nothing to update: name at least one field")
         call = Call(
-            name="accounts.update", method="PUT", url=url, safety=Safety.REPEATABLE, body=body_of(fields), decode=id_of
+            name="accounts.update",
+            method="PUT",
+            url=url,
+            safety=Safety.REPEATABLE,
+            body=body_of(fields),
+            decode=_same_id(account_id),
         )
         return await self._sender.send(call, timeout)
 
@@ -368,6 +380,25 @@ class Accounts(Resource):
 
 def _accounts(answer: Answer) -> list[Account]:
     return decode(answer.body, list[Account])
+
+
+def _same_id(account_id: str) -> Callable[[Answer], str]:
+    """Return a decoder of the answer to a change of this account."""
+
+    def decoded(answer: Answer) -> str:
+        found = id_of(answer)
+        # An id may be written in two ways, which is no reason to doubt an update.
+        if _bare(found) != _bare(account_id):
+            raise DesynchronizedError(
+                "accounts.update: the answer names another account and was discarded", sent="maybe", status=None
+            )
+        return found
+
+    return decoded
+
+
+def _bare(account_id: str) -> str:
+    return account_id.replace("-", "").strip("{}").lower()
 
 
 def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:

@@ -36,7 +36,14 @@ def python(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("test_bill.py", 3), ("test_service.py", 4), ("test_async.py", 2), ("test_months.py", 2)]
+    ("name", "count"),
+    [
+        ("test_bill.py", 3),
+        ("test_service.py", 4),
+        ("test_async.py", 2),
+        ("test_months.py", 2),
+        ("test_with_aioresponses.py", 1),
+    ],
 )
 def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> None:
     for file, source in FILES.items():
