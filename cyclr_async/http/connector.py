@@ -47,8 +47,11 @@ class Attempt(Scope):
 
     def alive(self) -> None:
         """Note a sign of life: from here the server may be silent for the read limit again."""
-        left = self._ends - self._now()
-        self.extend(min(self._read, left) if left > 0 else 0.0)
+        self.extend(self.patience())
+
+    def patience(self) -> float:
+        """Return for how many seconds from now the server may be silent."""
+        return max(min(self._read, self._ends - self._now()), 0.0)
 
 
 current_attempt: Final[ContextVar[Attempt | None]] = ContextVar("cyclr_async_attempt", default=None)

@@ -7,7 +7,7 @@ import ssl
 from typing import Final
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError
 
 from cyclr_async.errors import (
     ConnectError,
@@ -20,11 +20,12 @@ from cyclr_async.errors import (
     TransportError,
     TruncatedResponseError,
 )
+from cyclr_async.http.body import BrokenBody
 from cyclr_async.http.connector import SecondSend
 
 __all__ = ["FOREIGN", "translate"]
 
-FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, SecondSend, OSError, TimeoutError, ssl.SSLError)
+FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, SecondSend, BrokenBody, OSError, TimeoutError, ssl.SSLError)
 """What an attempt can raise besides our own errors and cancellation."""
 
 
@@ -46,10 +47,11 @@ def translate(
     kind: type[TransportError]
     if isinstance(error, TimeoutError):
         kind, what = ReadTimeoutError, "the server stopped answering"
+    elif isinstance(error, BrokenBody):
+        kind = TruncatedResponseError if error.cut else ProtocolError
+        return kind(f"{operation}: {error.what}", sent=sent, status=status)
     elif isinstance(error, aiohttp.ClientPayloadError):
-        broken = isinstance(error.__cause__, ContentEncodingError)
-        kind = ProtocolError if broken else TruncatedResponseError
-        what = "the body is not encoded as its header says" if broken else "the connection ended within the answer"
+        kind, what = TruncatedResponseError, "the connection ended within the answer"
     elif isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
         kind, what, sent = ProtocolError, "what came back is not HTTP", "yes"
     else:

@@ -9,7 +9,7 @@ import ssl
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
-from aiohttp.http_exceptions import BadStatusLine, ContentEncodingError, HttpProcessingError
+from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -24,6 +24,7 @@ from cyclr_async.errors import (
     TransportError,
     TruncatedResponseError,
 )
+from cyclr_async.http.body import BrokenBody
 from cyclr_async.http.connector import SecondSend
 from cyclr_async.http.mapping import FOREIGN, translate
 
@@ -118,11 +119,8 @@ def test_a_reset_during_the_handshake_is_one_of_tls_only_where_there_is_tls() ->
         (aiohttp.SocketTimeoutError("hush"), ReadTimeoutError, "the server stopped answering (SocketTimeoutError)"),
         (TimeoutError(), ReadTimeoutError, "the server stopped answering (TimeoutError)"),
         (aiohttp.ClientPayloadError("hush"), TruncatedResponseError, "the connection ended within the answer"),
-        (
-            caused(aiohttp.ClientPayloadError("hush"), ContentEncodingError("hush")),
-            ProtocolError,
-            "the body is not encoded as its header says",
-        ),
+        (BrokenBody("no gzip"), ProtocolError, "no gzip"),
+        (BrokenBody("half a gzip", cut=True), TruncatedResponseError, "half a gzip"),
         (aiohttp.ServerDisconnectedError(), TransportError, "the connection was closed before the answer came"),
         (aiohttp.ClientOSError(errno.ECONNRESET, "hush"), TransportError, "(ClientOSError)"),
         (ConnectionResetError("hush"), TransportError, "(ConnectionResetError)"),
