@@ -5,10 +5,12 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
+from cyclr_async.http.handler import HeadFirstHandler
 from cyclr_async.http.watch import Scope, Watch
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class GuardedConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(HeadFirstHandler, loop=self._loop)
         self._known: dict[ResponseHandler, Callable[[float], object]] = {}
         self.created = 0
         self.reused = 0
