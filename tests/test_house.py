@@ -21,8 +21,8 @@ LONGEST = 600  # lines; a longer module is hardly about one thing
 BASE = frozenset({"errors", "secret", "_version"})
 WIRE = BASE | {"wire"}
 MODELS = WIRE | {"models"}
-HTTP = WIRE | {"http", "config", "auth"}
-RESOURCES = MODELS | {"resources", "config", "http.call", "http.clock", "http.retry"}
+HTTP = WIRE | {"http", "checks", "config", "auth"}
+RESOURCES = MODELS | {"resources", "checks", "config", "http.call", "http.clock", "http.retry"}
 USAGE = MODELS | {"usage", "config", "http.clock", "http.limiter", "http.retry", "http.watch"}
 
 ROOMS: dict[str, frozenset[str]] = {
@@ -30,7 +30,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "_version": frozenset(),
     "errors": frozenset(),
     "secret": frozenset(),
-    "config": BASE,
+    "checks": BASE,
+    "config": BASE | {"checks"},
     "auth": BASE,
     "environment": BASE | {"config", "auth"},
     "wire": WIRE,
@@ -40,7 +41,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.retry": BASE | {"config", "http.call"},
     "http.limiter": BASE | {"http.clock"},
     "resources": RESOURCES,
-    "session": MODELS | {"resources", "http", "config", "auth", "environment"},
+    "session": MODELS | {"resources", "http", "checks", "config", "auth", "environment"},
     "usage": USAGE,
     "simulator": MODELS | {"simulator"},
     "cli": MODELS | {"cli", "usage", "session", "config", "auth", "environment", "http.call", ""},
@@ -54,7 +55,7 @@ LAZY: dict[str, frozenset[str]] = {
     "cli": frozenset({"simulator"}),
 }
 
-PURE = ("wire", "models", "http.retry", "http.limiter", "http.call", "errors", "config", "secret")
+PURE = ("wire", "models", "http.retry", "http.limiter", "http.call", "errors", "checks", "config", "secret")
 IMPURE = {
     "aiohttp",
     "socket",

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import aiohttp
 
 from cyclr_async.errors import (
+    ConfigurationError,
     ConnectError,
     CyclrError,
     DecodeError,
@@ -92,11 +93,11 @@ class Transport:
                 response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, status)
-        except (RuntimeError, UnicodeError) as error:
-            failed = self._unusable(error, call, attempt)
         except DecodeError as error:
             error.status = status
             failed = error.with_traceback(None)  # the frames of a decoder hold the body
+        except (RuntimeError, ValueError) as error:
+            failed = self._unusable(error, call, attempt)
         raise failed
 
     async def open_stream(
@@ -123,7 +124,7 @@ class Transport:
                     response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, attempt.status)
-        except (RuntimeError, UnicodeError) as error:
+        except (RuntimeError, ValueError) as error:
             failed = self._unusable(error, call, attempt)
         raise failed
 
@@ -278,11 +279,20 @@ class Transport:
             connected=attempt.connected,
             status=status,
             secure=call.url.scheme == "https",
+            proxy=self._pool.proxy,
         )
 
-    def _unusable(self, error: RuntimeError | UnicodeError, call: Call[T], attempt: Attempt) -> CyclrError:
+    def _unusable(self, error: RuntimeError | ValueError, call: Call[T], attempt: Attempt) -> CyclrError:
         if isinstance(error, CyclrError):
             return error
+        if isinstance(error, ValueError) and not isinstance(error, UnicodeError) and not attempt.connected:
+            # Not shown: it may hold a header, and with it the token.
+            return ConfigurationError(
+                f"{call.name}: aiohttp refused the request before it was sent. A client_session must not have auth= or "
+                "credentials for this host in .netrc: aiohttp does not send them together with an access token"
+                if self._pool.borrowed is not None
+                else f"{call.name}: aiohttp refused the request before it was sent"
+            )
         if self._pool.closed:
             return SessionClosedError("the session is closed: make a new AsyncPartnerSession")
         if attempt.connected:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from cyclr_async.checks import shown
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import CyclrError, DecodeError, InvalidArgumentError, OutcomeUnknownError
 from cyclr_async.http.call import Answer, Call, Safety
@@ -59,6 +60,7 @@ class Accounts(Resource):
 
         Source: *List Accounts*, ``GET accounts``.
         """
+        _function(on_bad_record, "on_bad_record")
         call: Call[builtins.list[Account]] = Call(
             name="accounts.list",
             method="GET",
@@ -86,6 +88,7 @@ class Accounts(Resource):
 
         Source: *List Accounts*, ``GET accounts``.
         """
+        _function(on_bad_record, "on_bad_record")
         call: Call[object] = Call(
             name="accounts.list",
             method="GET",
@@ -141,6 +144,8 @@ class Accounts(Resource):
 
         Source: *Create Account*, ``POST createaccount``. That only ``Name`` is required is assumed.
         """
+        if not isinstance(reconcile, bool):
+            raise InvalidArgumentError(f"reconcile must be True or False; got {shown(reconcile)}")
         marker = f"[cyclr-async:{secrets.token_hex(8)}]" if reconcile else None
         if marker is not None:
             audit_info = f"{audit_info} {marker}" if isinstance(audit_info, str) and audit_info else marker
@@ -278,13 +283,16 @@ class Accounts(Resource):
         from cyclr_async.usage import collector  # noqa: PLC0415 - sqlite and the engine are for bulk work only
 
         _day(from_date)  # refuses what is not a day, before the run begins
+        _function(on_progress, "on_progress")
+        if not isinstance(max_outage, (int, float)) or isinstance(max_outage, bool) or not max_outage >= 0:
+            raise InvalidArgumentError(f"max_outage must be a number of seconds, 0 or more; got {shown(max_outage)}")
         limits = self._sender.limits
         if concurrency is None:
             concurrency = min(32, limits.connections)
         if type(concurrency) is not int or concurrency < 1:
-            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {concurrency!r}")
+            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {shown(concurrency)}")
         if type(passes) is not int or passes < 0:
-            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {passes!r}")
+            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {shown(passes)}")
         if account_ids is not None:
             collector.check_ids(account_ids)
 
@@ -320,6 +328,11 @@ def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:
         for index, problem in decoder.problems:
             hook(index, problem)
         decoder.problems.clear()
+
+
+def _function(value: object, name: str) -> None:
+    if value is not None and not callable(value):
+        raise InvalidArgumentError(f"{name} must be a function, not {type(value).__name__}")
 
 
 def _day(from_date: date | None) -> str | None:
