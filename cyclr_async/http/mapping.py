@@ -29,6 +29,8 @@ __all__ = ["FOREIGN", "translate"]
 FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, SecondSend, BrokenBody, OSError, TimeoutError, ssl.SSLError)
 """What an attempt can raise besides our own errors and cancellation."""
 
+_NO_CONNECTION: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+
 
 def translate(
     error: BaseException,
@@ -49,7 +51,8 @@ def translate(
         secure: whether the URL is https.
         proxy: the proxy in between; its credentials are not shown.
     """
-    if not connected or isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+    # A borrowed session does not say when a connection is handed over; these errors say that none was.
+    if not connected or isinstance(error, _NO_CONNECTION):
         return _not_sent(error, operation, secure=secure, proxy=proxy)
     sent: Sent = "yes" if status is not None else "maybe"
     kind: type[TransportError]
