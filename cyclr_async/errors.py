@@ -127,27 +127,22 @@ class TransportError(CyclrError, ConnectionError):
 
 
 class ConnectError(TransportError):
-    """No connection could be made: refused, unreachable, or timed out while connecting. Nothing was sent."""
+    """No connection could be made: refused, unreachable, or timed out while connecting. Nothing was sent.
+
+    Attributes:
+        permanent: True for what will not pass by itself: a certificate that does not verify, a host name that does
+            not exist, a proxy that refuses.
+    """
+
+    permanent: bool = False
 
 
 class DnsError(ConnectError):
-    """The host name could not be resolved.
-
-    Attributes:
-        permanent: True when the resolver answered that the name does not exist.
-    """
-
-    permanent: bool = False
+    """The host name could not be resolved; ``permanent`` when the resolver answered that it does not exist."""
 
 
 class TlsError(ConnectError):
-    """The TLS handshake failed: certificate, host name or protocol version.
-
-    Attributes:
-        permanent: True for a certificate that will not verify next time either.
-    """
-
-    permanent: bool = False
+    """The TLS handshake failed: certificate, host name or protocol version; ``permanent`` for a certificate."""
 
 
 class ReadTimeoutError(TransportError, TimeoutError):

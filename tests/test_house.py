@@ -21,8 +21,8 @@ LONGEST = 600  # lines; a longer module is hardly about one thing
 BASE = frozenset({"errors", "secret", "hosts", "settings", "_version"})
 WIRE = BASE | {"wire"}
 MODELS = WIRE | {"models"}
-HTTP = WIRE | {"http", "config", "auth"}
-RESOURCES = MODELS | {"resources", "config", "auth", "http.call", "http.clock", "http.retry"}
+HTTP = WIRE | {"http", "checks", "config", "auth"}
+RESOURCES = MODELS | {"resources", "checks", "config", "auth", "http.call", "http.clock", "http.retry"}
 USAGE = MODELS | {"usage", "config", "auth", "http.classify", "http.clock", "http.limiter", "http.retry", "http.watch"}
 
 ROOMS: dict[str, frozenset[str]] = {
@@ -32,7 +32,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "secret": frozenset(),
     "hosts": frozenset({"errors"}),
     "settings": frozenset(),
-    "config": BASE,
+    "checks": BASE,
+    "config": BASE | {"checks"},
     "auth": BASE,
     "environment": BASE | {"config", "auth"},
     "wire": WIRE,
@@ -43,7 +44,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.retry": BASE | {"config", "http.call"},
     "http.limiter": BASE | {"http.clock"},
     "resources": RESOURCES,
-    "session": MODELS | {"resources", "http", "config", "auth", "environment"},
+    "session": MODELS | {"resources", "http", "checks", "config", "auth", "environment"},
     "usage": USAGE,
     "usage.periods": frozenset(),
     "simulator": MODELS | {"simulator"},
@@ -67,6 +68,7 @@ PURE = (
     "http.limiter",
     "http.call",
     "errors",
+    "checks",
     "config",
     "secret",
     "hosts",

@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from cyclr_async.http.arrivals import pending_of
+from cyclr_async.http.handler import HeadFirstHandler
 from cyclr_async.http.watch import Scope, Watch
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ class Attempt(Scope):
 
     def alive(self) -> None:
         """Note a sign of life: from here the server may be silent for the read limit again."""
-        left = self._ends - self._now()
-        self.extend(min(self._read, left) if left > 0 else 0.0)
+        self.extend(self.patience())
+
+    def patience(self) -> float:
+        """Return for how many seconds from now the server may be silent."""
+        return max(min(self._read, self._ends - self._now()), 0.0)
 
     def doubt(self) -> None:
         """Let no later request use the connection: its answer may have been meant for another one."""
@@ -82,7 +86,7 @@ class SpokeFirstError(aiohttp.ClientConnectionError):
     """Something arrived on a new connection before anything was sent on it."""
 
 
-class WatchfulProtocol(ResponseHandler):
+class WatchfulProtocol(HeadFirstHandler):
     """The protocol of a pooled connection; it gives the connection up when something arrives that nobody asked for.
 
     It sits above TLS, where only the bytes of an answer arrive.
@@ -108,7 +112,7 @@ class WatchfulProtocol(ResponseHandler):
         # No data means that aiohttp goes on with what it had put aside. The method is called by its name because
         # super() is several times as dear, and this is called for every answer.
         if self in self.busy or not data:
-            ResponseHandler.data_received(self, data)
+            HeadFirstHandler.data_received(self, data)
             return
         self.connector.dropped += 1
         self.abort()

@@ -9,6 +9,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from cyclr_async.errors import (
     BadRequestError,
+    ConfigurationError,
     ConflictError,
     ConnectError,
     CyclrError,
@@ -49,6 +50,7 @@ _ADVICE: Final[dict[int, str]] = {
     401: "the access token was refused; check the credentials and that the token may use the partner API",
     403: "the credentials are valid but may not do this; check the scope of the token and IP restrictions",
     404: "no such account for this partner, or the base URL is not that of the partner API",
+    407: "the proxy wants credentials: give them as proxy='http://user:password@host:port'",
 }
 
 
@@ -136,13 +138,11 @@ def _excerpt(body: bytes) -> str:
 
 
 def _printable(text: str) -> str:
+    """Return a text of the server's with its control characters shown, so that it cannot forge a line of a log."""
     if text.isprintable():
         return text
     return "".join(
-        char
-        if char in "\n\t" or not unicodedata.category(char).startswith(("C", "Zl", "Zp"))
-        else f"\\x{ord(char):02x}"
-        for char in text
+        f"\\x{ord(char):02x}" if unicodedata.category(char).startswith(("C", "Zl", "Zp")) else char for char in text
     )
 
 
@@ -159,7 +159,9 @@ def failure_of(error: CyclrError) -> Failure:
             kind="connect", sent="never", at_most=1 if isinstance(error, TlsError) and error.permanent else 2
         )
     if isinstance(error, ConnectError):
-        return Failure(kind="connect", sent="never")
+        return Failure(kind="connect", sent="never", at_most=1 if error.permanent else None)
+    if isinstance(error, ConfigurationError):
+        return Failure(kind="connect", sent="never", at_most=1)
     if isinstance(error, SessionClosedError):
         return Failure(kind="transport", sent=error.sent, at_most=1)
     at_most = 1 if isinstance(error, ResponseTooLargeError) else None

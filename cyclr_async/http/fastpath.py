@@ -22,6 +22,7 @@ from aiohttp import ClientRequest, ClientSession, TCPConnector
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError
+from cyclr_async.http.body import BUFFER
 from cyclr_async.http.connector import Attempt, GuardedConnector
 from cyclr_async.http.interception import replaced
 from cyclr_async.secret import HiddenBytes, HiddenStr
@@ -70,6 +71,11 @@ class _PooledResponse:
         self.status = status
         self.headers = headers
         self.content = content
+
+    @property
+    def connection(self) -> Connection:
+        """The connection it comes on, named as in :class:`aiohttp.ClientResponse`."""
+        return self._connection
 
     def close(self) -> None:
         """Give the connection back when the answer was received to its end, and else drop it."""
@@ -198,8 +204,8 @@ class FastPath:
             transport = connection.transport
             if protocol is None or transport is None or transport.is_closing():
                 raise aiohttp.ClientConnectionResetError("the connection was lost")
-            # As ClientSession has it: a body without a length ends with the connection.
-            protocol.set_response_params(read_until_eof=True)
+            # As ClientSession has it: a body without a length ends with the connection. For the rest, see body.py.
+            protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER)
             written = True
             transport.write(self._head(target, request_id, authorization))
             message, content = await protocol.read()
@@ -252,7 +258,7 @@ class FastPath:
         stage = _Stage()
         protocol.connection_made(stage)
         _expect(not protocol.should_close and protocol.transport is stage)
-        protocol.set_response_params(read_until_eof=True)
+        protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER)
         protocol.data_received(_ANSWER)
         message, content = _at_once(protocol.read())
         _expect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import ssl
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import attrs
 from yarl import URL
 
 from cyclr_async._version import __version__
+from cyclr_async.checks import kind, shown
 from cyclr_async.config import Limits, Timeouts
 from cyclr_async.errors import ConfigurationError, SessionClosedError
 from cyclr_async.http.borrowed import Middleware, check_loop, check_session, middlewares_for
@@ -55,13 +57,22 @@ class Network:
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
 
     def __attrs_post_init__(self) -> None:
-        files = [self.ca_file, *(self.client_certificate or ())]
+        pair = self.client_certificate
+        if pair is not None and not (isinstance(pair, (tuple, list)) and len(pair) == 2 and None not in pair):
+            raise ConfigurationError(
+                "client_certificate must be two files: that of the certificate and that of its key"
+            )
+        if self.ssl_context is not None:
+            kind(self.ssl_context, ssl.SSLContext, "ssl_context")
+        files = [self.ca_file, *(pair or ())]
+        for config in self.trace_configs:
+            kind(config, aiohttp.TraceConfig, "each of trace_configs")
         if self.ssl_context is not None and any(file is not None for file in files):
             raise ConfigurationError("give either ssl_context, or ca_file and client_certificate, not both")
         for file in files:
-            if file is not None and not Path(file).is_file():
+            if file is not None and not _is_file(file):
                 raise ConfigurationError(
-                    f"there is no file {str(file)!r}: ca_file and client_certificate name PEM files"
+                    f"there is no file {shown(file, 300)}: ca_file and client_certificate name PEM files"
                 )
 
     def tls(self) -> ssl.SSLContext:
@@ -71,20 +82,39 @@ class Network:
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         problem = None
+        locked: list[str] = []
+
+        def no_password() -> str:
+            # Without a function to ask, OpenSSL asks at the terminal and waits.
+            locked.append("client_certificate")
+            return ""
+
         try:
             if self.ca_file is not None:
                 context.load_verify_locations(cafile=self.ca_file)
             if self.client_certificate is not None:
                 certificate, key = self.client_certificate
-                context.load_cert_chain(certificate, key)
-        except (ssl.SSLError, OSError) as error:
+                context.load_cert_chain(certificate, key, no_password)
+        except (ssl.SSLError, OSError, ValueError) as error:
             problem = (
                 f"ca_file or client_certificate cannot be used ({error.__class__.__name__}): they must be PEM files, "
                 "and a certificate and its key must belong together"
             )
+        if locked:
+            problem = (
+                "the key of client_certificate is encrypted: decrypt it (openssl pkey -in key.pem -out plain.pem), or "
+                "load it with its password into an ssl.SSLContext and give that as ssl_context"
+            )
         if problem:
             raise ConfigurationError(problem)
         return context
+
+
+def _is_file(file: object) -> bool:
+    try:
+        return isinstance(file, (str, os.PathLike)) and Path(file).is_file()
+    except (OSError, ValueError, TypeError):  # a name that is too long, or holds a NUL
+        return False
 
 
 class Pool:

@@ -120,7 +120,9 @@ def _may_repeat(failure: Failure, safety: Safety, *, attempt: int, elapsed: floa
             return Verdict.RETRY
         # A gateway has codes of its own for "the server did not answer me": the write may have been carried out.
         own_5xx = (failure.status or 0) >= 500 and failure.status not in _REFUSED
-        return Verdict.UNKNOWN if own_5xx and safety is Safety.UNSAFE else Verdict.FINAL
+        # A 303 says where to read what came of the request, so something did.
+        unclear = own_5xx or failure.status == 303
+        return Verdict.UNKNOWN if unclear and safety is Safety.UNSAFE else Verdict.FINAL
     if safety is Safety.UNSAFE and failure.sent != "never":
         return Verdict.UNKNOWN
     if failure.at_most is not None and attempt >= failure.at_most:

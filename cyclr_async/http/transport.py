@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-import aiohttp
-
 from cyclr_async.errors import (
+    ConfigurationError,
     ConnectError,
     CyclrError,
     DecodeError,
@@ -17,6 +16,7 @@ from cyclr_async.errors import (
     ResponseTooLargeError,
     SessionClosedError,
 )
+from cyclr_async.http.body import BUFFER, PURE_PYTHON, Body, legible
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.connector import Attempt, current_attempt
@@ -34,10 +34,9 @@ T = TypeVar("T")
 
 _USUAL_TYPES: Final = frozenset({"application/json", "application/json; charset=utf-8"})
 _ERROR_BODY: Final = 64 * 1024
-_UNPACKED: Final = 16 * 1024 * 1024
-"""Unpacked bytes of a compressed list that may wait to be decoded; for a moment twice as many."""
-_PIECE: Final = 64 * 1024
-"""Bytes of a list that are decoded in one turn of the event loop: about 300 accounts, a millisecond."""
+"""Bytes that are read of the body of an error, and that are left when they are unpacked."""
+_ERROR_PATIENCE: Final = 1.0
+"""Seconds to wait for the body of an error, which comes with its headers as a rule and cannot change what they say."""
 
 
 class Transport:
@@ -79,10 +78,11 @@ class Transport:
             try:
                 self._check(call, response, request_id, attempt)
                 if status >= 300:
-                    failed: CyclrError = await self._refusal(call, response, authorization)
+                    failed: CyclrError = await self._refusal(call, response, authorization, attempt)
                 elif call.reader is not None:
                     reader = call.reader()
-                    while piece := await _next_piece(response):
+                    body = Body(response)
+                    while piece := await body.piece():
                         attempt.alive()
                         reader.feed(piece)
                         await asyncio.sleep(0)  # a long list does not keep the event loop to itself
@@ -95,12 +95,12 @@ class Transport:
                 response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, status)
-        except (RuntimeError, UnicodeError) as error:
-            failed = self._unusable(error, call, attempt)
         except DecodeError as error:
             attempt.doubt()
             error.status = status
             failed = error.with_traceback(None)  # the frames of a decoder hold the body
+        except (RuntimeError, ValueError) as error:
+            failed = self._unusable(error, call, attempt)
         raise failed
 
     async def open_stream(
@@ -117,19 +117,20 @@ class Transport:
             try:
                 self._check(call, response, request_id, attempt)
                 if response.status < 300:
-                    settled = True
-                    return Stream(
+                    stream = Stream(
                         response,
                         lambda error: self._translated(error, call, attempt, response.status),
                         lambda: self._watch.limit(self._read),
                     )
-                failed: CyclrError = await self._refusal(call, response, authorization)
+                    settled = True
+                    return stream
+                failed: CyclrError = await self._refusal(call, response, authorization, attempt)
             finally:
                 if not settled:
                     response.close()
         except FOREIGN as error:
-            failed = self._translated(error, call, attempt, None)
-        except (RuntimeError, UnicodeError) as error:
+            failed = self._translated(error, call, attempt, attempt.status)
+        except (RuntimeError, ValueError) as error:
             failed = self._unusable(error, call, attempt)
         raise failed
 
@@ -154,10 +155,10 @@ class Transport:
             headers["Authorization"] = authorization
         if call.body is not None:
             headers["Content-Type"] = call.content_type
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"auto_decompress": False, "read_bufsize": BUFFER}  # see body.py
         if pool.borrowed is not None:
             headers = {**HEADERS, **headers}
-            options = {"timeout": pool.timeout, "raise_for_status": False, "middlewares": pool.middlewares}
+            options |= {"timeout": pool.timeout, "raise_for_status": False, "middlewares": pool.middlewares}
             attempt.connected = pool.middlewares is None  # nobody will say when it is
         intercepted = is_intercepted(session)
         token = current_attempt.set(attempt)
@@ -209,26 +210,38 @@ class Transport:
 
     async def _body(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
         content = response.content
-        # A short answer arrives whole, as a rule.
-        body = content.read_nowait() if content.is_eof() else await content.readany()
-        if not content.at_eof() or len(body) > self._body_limit:
-            pieces = bytearray(body)
-            while len(pieces) <= self._body_limit and (chunk := await content.readany()):
-                attempt.alive()
-                pieces += chunk
-            if len(pieces) > self._body_limit:
-                raise ResponseTooLargeError(
-                    f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
-                    sent="yes",
-                    status=response.status,
-                )
-            body = bytes(pieces)
+        if content.is_eof() and not PURE_PYTHON and "Content-Encoding" not in response.headers:
+            # A short answer has arrived whole, as a rule, and a parser in C has seen that nothing follows it.
+            body = content.read_nowait()
+        else:
+            body = await self._collected(call, response, attempt)
+        if len(body) > self._body_limit:
+            raise self._too_large(call, response)
         if body:
             self._check_type(call, response)
         return body
 
-    async def _refusal(self, call: Call[T], response: Response, authorization: HiddenStr | None) -> CyclrError:
-        body = await self._error_body(response)
+    async def _collected(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
+        body = Body(response)
+        pieces = bytearray()
+        while piece := await body.piece():
+            attempt.alive()
+            pieces += piece
+            if len(pieces) > self._body_limit:
+                raise self._too_large(call, response)
+        return bytes(pieces)
+
+    def _too_large(self, call: Call[T], response: Response) -> CyclrError:
+        return ResponseTooLargeError(
+            f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
+            sent="yes",
+            status=response.status,
+        )
+
+    async def _refusal(
+        self, call: Call[T], response: Response, authorization: HiddenStr | None, attempt: Attempt
+    ) -> CyclrError:
+        body = await self._error_body(response, attempt)
         hidden = [secret.reveal() for secret in call.secrets]
         if authorization is not None:
             hidden.append(authorization.removeprefix("Bearer "))
@@ -242,13 +255,18 @@ class Transport:
             quote=call.authorized,
         )
 
-    async def _error_body(self, response: Response) -> bytes:
-        pieces = bytearray()
-        async for chunk in response.content.iter_any():
-            pieces += chunk
-            if len(pieces) >= _ERROR_BODY:
-                break
-        return bytes(pieces[:_ERROR_BODY])
+    async def _error_body(self, response: Response, attempt: Attempt) -> bytes:
+        """Return what can be had of the body of an error. Whatever happens to it, the status has been seen."""
+        raw = bytearray()
+        attempt.alive()
+        try:
+            # Half of what is left at most, so that it is this limit that ends the waiting and not the attempt's.
+            with self._watch.limit(min(_ERROR_PATIENCE, attempt.patience() / 2)):
+                while len(raw) < _ERROR_BODY and (chunk := await response.content.read(_ERROR_BODY)):
+                    raw += chunk
+        except (*FOREIGN, RuntimeError):
+            pass
+        return legible(bytes(raw), response.headers.get("Content-Encoding", ""), _ERROR_BODY)
 
     def _translated(self, error: BaseException, call: Call[T], attempt: Attempt, status: int | None) -> CyclrError:
         if isinstance(error, CyclrError):
@@ -264,11 +282,20 @@ class Transport:
             connected=attempt.connected,
             status=status,
             secure=call.url.scheme == "https",
+            proxy=self._pool.proxy,
         )
 
-    def _unusable(self, error: RuntimeError | UnicodeError, call: Call[T], attempt: Attempt) -> CyclrError:
+    def _unusable(self, error: RuntimeError | ValueError, call: Call[T], attempt: Attempt) -> CyclrError:
         if isinstance(error, CyclrError):
             return error
+        if isinstance(error, ValueError) and not isinstance(error, UnicodeError) and not attempt.connected:
+            # Not shown: it may hold a header, and with it the token.
+            return ConfigurationError(
+                f"{call.name}: aiohttp refused the request before it was sent. A client_session must not have auth= or "
+                "credentials for this host in .netrc: aiohttp does not send them together with an access token"
+                if self._pool.borrowed is not None
+                else f"{call.name}: aiohttp refused the request before it was sent"
+            )
         if self._pool.closed:
             return SessionClosedError("the session is closed: make a new AsyncPartnerSession")
         if attempt.connected:
@@ -294,6 +321,8 @@ class Stream:
         self._response = response
         self._translated = translated
         self._limit = limit
+        self._body = Body(response)
+        self._body.pause()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the pieces as they arrive."""
@@ -304,7 +333,7 @@ class Stream:
     async def _next(self) -> bytes:
         try:
             with self._limit():
-                return await _next_piece(self._response)
+                return await self._body.piece()
         except FOREIGN as error:
             failed = self._translated(error)
         raise failed
@@ -312,20 +341,6 @@ class Stream:
     def close(self) -> None:
         """Drop the connection, unless the body was read to its end."""
         self._response.close()
-
-
-async def _next_piece(response: Response) -> bytes:
-    """Return the next piece of a list, nothing at its end."""
-    content = response.content
-    if "Content-Encoding" in response.headers:
-        # A parser that is paused while it unpacks forgets the rest when a TLS connection ends; so it is not paused.
-        content.set_read_chunk_size(_UNPACKED)
-    try:
-        return await content.read(_PIECE)
-    except RuntimeError:
-        pass
-    # What aiohttp raises when the connection was lost in the meantime; its error would hold nothing else.
-    raise aiohttp.ClientPayloadError("the connection was lost")
 
 
 def _plain(headers: dict[str, str]) -> dict[str, str]:

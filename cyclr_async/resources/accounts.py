@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cyclr_async.checks import shown
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import (
     CyclrError,
@@ -67,6 +68,7 @@ class Accounts(Resource):
 
         Source: *List Accounts*, ``GET accounts``.
         """
+        _function(on_bad_record, "on_bad_record")
         call: Call[builtins.list[Account]] = Call(
             name="accounts.list",
             method="GET",
@@ -96,6 +98,7 @@ class Accounts(Resource):
 
         Source: *List Accounts*, ``GET accounts``.
         """
+        _function(on_bad_record, "on_bad_record")
         call: Call[object] = Call(
             name="accounts.list",
             method="GET",
@@ -151,6 +154,8 @@ class Accounts(Resource):
 
         Source: *Create Account*, ``POST createaccount``. That only ``Name`` is required is assumed.
         """
+        if not isinstance(reconcile, bool):
+            raise InvalidArgumentError(f"reconcile must be True or False; got {shown(reconcile)}")
         marker = f"[cyclr-async:{secrets.token_hex(8)}]" if reconcile else None
         if marker is not None:
             audit_info = f"{audit_info} {marker}" if isinstance(audit_info, str) and audit_info else marker
@@ -313,17 +318,18 @@ class Accounts(Resource):
         if from_date is not None:
             self._check_day(from_date)
         age = opening.check_store_options(store, resume, max_age)
+        _function(on_progress, "on_progress")
         limits = self._sender.limits
         if concurrency is None:
             concurrency = min(32, limits.connections)
         if type(concurrency) is not int or concurrency < 1:
-            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {concurrency!r}")
+            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {shown(concurrency)}")
         if type(passes) is not int or passes < 0:
-            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {passes!r}")
+            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {shown(passes)}")
         number = isinstance(max_outage, (int, float)) and not isinstance(max_outage, bool)
         if not number or not max_outage >= 0:  # also refuses NaN
             raise InvalidArgumentError(
-                f"max_outage must be a number of seconds, 0 or more, or math.inf; got {max_outage!r}"
+                f"max_outage must be a number of seconds, 0 or more, or math.inf; got {shown(max_outage)}"
             )
         if account_ids is not None:
             collector.check_ids(account_ids)
@@ -406,6 +412,11 @@ def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:
         for index, problem in decoder.problems:
             hook(index, problem)
         decoder.problems.clear()
+
+
+def _function(value: object, name: str) -> None:
+    if value is not None and not callable(value):
+        raise InvalidArgumentError(f"{name} must be a function, not {type(value).__name__}")
 
 
 def _day(from_date: date | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from yarl import URL
 
 from cyclr_async.auth import PartnerIdentity
+from cyclr_async.checks import LONGEST, is_seconds, shown
 from cyclr_async.config import Limits
 from cyclr_async.errors import DecodeError, InvalidArgumentError, TruncatedResponseError
 from cyclr_async.http.call import Answer, Call
@@ -227,6 +227,8 @@ def check_timeout(timeout: object) -> float | None:
     """Check the wall-clock budget of a call, in seconds; None stands for the session's default."""
     if timeout is None:
         return None
-    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and math.isfinite(timeout) and timeout > 0:
-        return float(timeout)
-    raise InvalidArgumentError(f"timeout must be a finite number of seconds greater than 0; got {timeout!r}")
+    if is_seconds(timeout):
+        return float(timeout)  # type: ignore[arg-type]
+    raise InvalidArgumentError(
+        f"timeout must be a finite number of seconds greater than 0, at most {LONGEST:g}; got {shown(timeout)}"
+    )

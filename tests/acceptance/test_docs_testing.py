@@ -55,7 +55,7 @@ def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> Non
 
 
 def test_every_python_block_is_a_file_that_is_run() -> None:
-    assert TESTING.count("```python") == len(FILES) == 6
+    assert TESTING.count("```python") == len(FILES) == 7
     assert {"bill.py", "service.py"} < set(FILES)
 
 
