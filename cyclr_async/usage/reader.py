@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
 
 from cyclr_async.errors import StoreError
 
+from .paths import store_path
 from .rows import RunInfo, UsageRow, short_instant
 from .runs import read_runs
 from .schema import connect_readonly, store_errors
@@ -105,7 +105,7 @@ class UsageReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = store_path(path)
         self._connection: sqlite3.Connection | None = connect_readonly(self.path)
 
     def __enter__(self) -> Self:

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from cyclr_async.errors import StoreError
 
+from .paths import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -98,20 +100,21 @@ def store_errors(path: Path, doing: str) -> Iterator[None]:
 
 
 def _explain(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
+    where = shown(path)
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
     if name.startswith(_DAMAGED):
         return StoreError(
-            f"{path} is not a usable store ({name} while {doing}): it is damaged or not a SQLite file. "
+            f"{where} is not a usable store ({name} while {doing}): it is damaged or not a SQLite file. "
             "Restore a copy, or choose another path"
         )
     if name.startswith(_FULL):
         return StoreError(
-            f"the store {path} cannot be written ({name} while {doing}): the disk may be full or the place read-only. "
+            f"the store {where} cannot be written ({name} while {doing}): the disk may be full or the place read-only. "
             "What was committed is kept; make room and resume"
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreError(f"the store {path} is locked by another program ({name} while {doing}): close it and resume")
-    return StoreError(f"the store {path} failed ({name} while {doing})")
+        return StoreError(f"the store {where} is locked by another program ({name} while {doing}): close it and resume")
+    return StoreError(f"the store {where} failed ({name} while {doing})")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -123,10 +126,13 @@ def connect(path: Path) -> sqlite3.Connection:
     if sqlite3.sqlite_version_info < _MINIMUM_SQLITE:
         raise StoreError(f"the store needs SQLite 3.37 or later, and this Python has {sqlite3.sqlite_version}")
     try:
-        # Created here and not by SQLite, because its files take over the mode of the first.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Created here and not by SQLite, because its files take over the mode of the first. An existing file is not
+        # opened: to close it again would take SQLite's locks off it, if it is read elsewhere in this process.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
-        raise StoreError(f"cannot open the store {path}: {error.strerror}") from None
+        raise StoreError(f"cannot open the store {shown(path)}: {error.strerror}") from None
     with store_errors(path, "opening it"):
         connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
         try:
@@ -164,14 +170,14 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     if _is_empty(connection):
-        raise StoreError(f"{path} is empty: nothing has been collected into it")
+        raise StoreError(f"{shown(path)} is empty: nothing has been collected into it")
     identity = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if identity != APPLICATION_ID:
-        raise StoreError(f"{path} is a SQLite file of another program: choose another path")
+        raise StoreError(f"{shown(path)} is a SQLite file of another program: choose another path")
     if version > SCHEMA_VERSION:
         raise StoreError(
-            f"the store {path} has schema version {version} and this release knows {SCHEMA_VERSION}: "
+            f"the store {shown(path)} has schema version {version} and this release knows {SCHEMA_VERSION}: "
             "use the release that made it, or a later one"
         )
 
@@ -183,7 +189,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         StoreError: there is no such file, or it is not a usable store.
     """
     if not path.is_file():
-        raise StoreError(f"there is no store at {path}")
+        raise StoreError(f"there is no store at {shown(path)}")
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         options = "mode=rw"  # a connection that may not write could not clean up the write-ahead log at its end
     elif path.with_name(path.name + "-wal").exists():
@@ -192,7 +198,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         options = "mode=ro&immutable=1"  # on read-only media: no room for shared memory, and no writer
     with store_errors(path, "opening it"):
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
+            f"{_uri(path)}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA query_only = ON")
@@ -201,3 +207,9 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _uri(path: Path) -> str:
+    """Return ``file://`` with an empty host and the bytes of the path, whatever they are."""
+    text = path.as_posix()
+    return "file://" + quote(os.fsencode(text if text.startswith("/") else f"/{text}"))

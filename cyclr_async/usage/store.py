@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
 
 from . import rows
 from .locking import StoreLock
+from .paths import shown, store_path
 from .rows import Counts, FinalStatus, PendingAccount, RunInfo, RunScope
 from .runs import choose_run
 from .schema import connect, store_errors
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from datetime import timedelta
+    from pathlib import Path
     from types import TracebackType
 
     from cyclr_async.models import Account
@@ -111,7 +112,7 @@ class UsageStore:
             raise InvalidArgumentError("a new run needs a scope")
         loop = asyncio.get_running_loop()
 
-        opening = loop.run_in_executor(None, _open_run, Path(path), scope, resume, max_age, batch_seconds)
+        opening = loop.run_in_executor(None, _open_run, path, scope, resume, max_age, batch_seconds)
         try:
             writer, run, where = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -223,7 +224,8 @@ class UsageStore:
     async def close(self) -> None:
         """Commit what was recorded, close the file and give up the lock. May be called again, and concurrently.
 
-        A cancelled call closes all the same, in the background.
+        A cancelled call closes all the same, in the background. In a process that was forked while the store was open
+        nothing is written and nothing given up: the store is its parent's.
 
         Raises:
             StoreError: something recorded could not be written and nobody was told yet, or the file is still not
@@ -234,7 +236,7 @@ class UsageStore:
         ended = asyncio.wrap_future(self._ended)
         done, _ = await asyncio.wait([ended], timeout=_CLOSE_SECONDS)
         if not done:
-            raise StoreError(f"the store {self.path} is still being written after {_CLOSE_SECONDS:.0f} s")
+            raise StoreError(f"the store {shown(self.path)} is still being written after {_CLOSE_SECONDS:.0f} s")
         if self._writer.failure is not None and not self._failure_reported:
             self._failure_reported = True
             raise _again(self._writer.failure)
@@ -253,22 +255,26 @@ class UsageStore:
             error.add_note(f"and the store: {failure}")
 
     def _stop(self) -> Future[None]:
-        self._hand_over()
+        if not self._writer.is_foreign:
+            self._hand_over()
         atexit.unregister(self._end_of_program)
         return self._writer.stop()
 
     def _end_of_program(self) -> None:
         # The thread is a daemon, so that a forgotten store cannot keep a program from ending.
+        if self._writer.is_foreign:
+            return  # a forked child ends: the store, its thread and its lock are the parent's
         if self._ended is None:
             self._ended = self._stop()
         self._ended.result(_CLOSE_SECONDS)
 
     def _check(self) -> None:
+        self._writer.refuse_foreign()
         if self._writer.failure is not None:
             self._failure_reported = True
             raise _again(self._writer.failure)
         if self._ended is not None:
-            raise StoreError(f"the store {self.path} is closed")
+            raise StoreError(f"the store {shown(self.path)} is closed")
 
     async def _call(self, work: Callable[[RunWriter], _T]) -> _T:
         self._check()
@@ -301,11 +307,15 @@ class UsageStore:
 
 
 def _open_run(
-    path: Path, scope: RunScope | None, resume: bool | None, max_age: timedelta | None, commit_seconds: float
+    path: str | os.PathLike[str],
+    scope: RunScope | None,
+    resume: bool | None,
+    max_age: timedelta | None,
+    commit_seconds: float,
 ) -> tuple[WriterThread, RunInfo, Path]:
-    path = path.resolve()
+    path = store_path(path)
     if resume and not path.exists():
-        raise StoreError(f"there is no store at {path} to resume")
+        raise StoreError(f"there is no store at {shown(path)} to resume")
     lock = StoreLock(path)
     lock.acquire()
     try:
@@ -313,13 +323,14 @@ def _open_run(
         try:
             with store_errors(path, "opening the run"):
                 run = choose_run(connection, path, scope, resume, max_age)
+            lock.check()
         except BaseException:
             connection.close()
             raise
     except BaseException:
         lock.release()
         raise
-    statements = RunWriter(connection, run.run_id, run.counts)
+    statements = RunWriter(connection, run.run_id, run.counts, lock.check)
     return WriterThread(connection, statements, path, commit_seconds=commit_seconds, on_end=lock.release), run, path
 
 

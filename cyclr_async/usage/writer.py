@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ import attrs
 
 from cyclr_async.errors import StoreError
 
+from .paths import shown
 from .rows import Counts, ItemRow, instant
 from .schema import store_errors
 
@@ -54,11 +56,21 @@ _DUE: Final = """
 
 
 class RunWriter:
-    """Every statement that changes a run; used by the writer thread only."""
+    """Every statement that changes a run; used by the writer thread only.
 
-    def __init__(self, connection: sqlite3.Connection, run_id: int, counts: Counts) -> None:
+    Args:
+        connection: the write connection.
+        run_id: the run.
+        counts: what it holds already.
+        check: makes sure that the file is still where it was opened; called after every commit.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, run_id: int, counts: Counts, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._connection = connection
         self._run_id = run_id
+        self._check = check
         self._counts = {"asked": counts.asked, **{state: getattr(counts, state) for state in _STATES}}
 
     @property
@@ -76,6 +88,13 @@ class RunWriter:
         if self._connection.in_transaction:
             self._save_counts()
             self._connection.execute("COMMIT")
+            # Afterwards: a file that was moved still takes what was recorded, and its owner learns where it is.
+            self._check()
+
+    def end(self) -> None:
+        """Commit what is left, and see for the last time that the file is in its place."""
+        self.commit()
+        self._check()
 
     def _save_counts(self) -> None:
         self._connection.execute(
@@ -179,6 +198,7 @@ class WriterThread:
         self._path = path
         self._commit_seconds = commit_seconds
         self._on_end = on_end
+        self._pid = os.getpid()
         self._queue: queue.SimpleQueue[_Command | None] = queue.SimpleQueue()
         self._mutex = threading.Lock()
         self._stopped = False
@@ -188,17 +208,39 @@ class WriterThread:
         self._thread = threading.Thread(target=self._main, name="cyclr-usage-store", daemon=True)
         self._thread.start()
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this process was forked from the one that has the thread.
+
+        A copy of the connection is never closed here: SQLite would roll back the parent's transaction in the memory
+        that both share. It is not collected either, for the frame of the thread that is gone keeps it.
+        """
+        return self._pid != os.getpid()
+
+    def refuse_foreign(self) -> None:
+        """Raise :class:`StoreError` in a forked process, where no thread would ever answer."""
+        if self.is_foreign:
+            raise StoreError(
+                f"the store {shown(self._path)} was opened by process {self._pid}, from which this one was forked: "
+                "open the store in the process that writes to it"
+            )
+
     def submit(self, work: Callable[[RunWriter], _T]) -> Future[_T]:
         """Queue a command; its future ends on the writer thread."""
+        self.refuse_foreign()  # before the mutex: another thread may have held it when the process was forked
         future: Future[_T] = Future()
         with self._mutex:
             if self._stopped:
-                raise StoreError(f"the store {self._path} is closed")
+                raise StoreError(f"the store {shown(self._path)} is closed")
             self._queue.put(_Command(work, future))  # type: ignore[arg-type]
         return future
 
     def stop(self) -> Future[None]:
         """Ask the thread to end after what is queued; the future ends when the file is closed."""
+        if self.is_foreign:
+            nothing: Future[None] = Future()
+            nothing.set_result(None)
+            return nothing
         with self._mutex:
             if not self._stopped:
                 self._stopped = True
@@ -219,7 +261,9 @@ class WriterThread:
         while not self._queue.empty():
             command = self._queue.get()
             if command is not None and command.future.set_running_or_notify_cancel():
-                self.failure = self.failure or StoreError(f"the writer of the store {self._path} ended unexpectedly")
+                self.failure = self.failure or StoreError(
+                    f"the writer of the store {shown(self._path)} ended unexpectedly"
+                )
                 command.future.set_exception(self.failure)
 
     def _serve(self) -> None:
@@ -232,7 +276,7 @@ class WriterThread:
                 self._guard("committing", RunWriter.commit)
             else:
                 if command is None:
-                    self._guard("committing", RunWriter.commit)
+                    self._guard("committing", RunWriter.end)
                     return
                 self._execute(command)
             if not self._connection.in_transaction:
@@ -246,7 +290,7 @@ class WriterThread:
         try:
             result = self._guard("writing", command.work)
         except BaseException as error:
-            self.failure = StoreError(f"the writer of the store {self._path} ended with {type(error).__name__}")
+            self.failure = StoreError(f"the writer of the store {shown(self._path)} ended with {type(error).__name__}")
             command.future.set_exception(self.failure)
             raise
         if self.failure is None:
@@ -264,7 +308,7 @@ class WriterThread:
         except StoreError as error:
             self.failure = error
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            self.failure = StoreError(f"the store {self._path} failed: {type(error).__name__} while {doing}")
+            self.failure = StoreError(f"the store {shown(self._path)} failed: {type(error).__name__} while {doing}")
             _log.exception("writing to the store failed")
         self._roll_back()
         return None
@@ -278,8 +322,9 @@ class WriterThread:
 
     def _end(self) -> None:
         try:
-            if self.failure is None:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # After a failure too: the write-ahead log of a file that was moved stays behind under the old name, where
+            # SQLite would take it for the log of whatever file is there next.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             _log.warning("the write-ahead log stays beside the store: %s", type(error).__name__)
         finally:
