@@ -38,13 +38,15 @@ _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle
 
 
 def export_store(
-    options: Options, store: Path, run_id: int | None, *, all_observations: bool, raw: bool, excel: bool
+    options: Options, store: Path, run_id: int | None, *, all_observations: bool, raw: bool, excel: bool, text: bool
 ) -> None:
     """Write the rows of a store to ``--out`` or standard output."""
     parquet = options.output is None and options.out is not None and Path(options.out).suffix.lower() == ".parquet"
     form = "parquet" if parquet else chosen_format(options)
-    if form != "csv" and (raw or excel):
-        raise click.UsageError("--raw and --excel are options of CSV")
+    if form != "csv" and (raw or excel or text):
+        raise click.UsageError("--raw, --excel and --text are options of CSV")
+    if raw and text:
+        raise click.UsageError("--raw leaves texts as they are, and --text does not: choose one")
     with UsageReader(store) as reader:
         if options.out is not None and form in {"csv", "jsonl", "parquet"} and options.fields is None:
             written = export_usage(
@@ -55,15 +57,16 @@ def export_store(
                 all_observations=all_observations,
                 raw=raw,
                 excel=excel,
+                text=text,
             )
             say(options, f"{written.rows:,} rows in {written.path}")
             return
         rows = reader.rows(run_id, all_observations=all_observations)
         if form == "csv" and options.out is None and options.fields is None and not sys.stdout.isatty():
-            write_csv(rows, sys.stdout, raw=raw, excel=excel)
+            write_csv(rows, sys.stdout, raw=raw, excel=excel, text=text)
             return
-        if raw or excel:
-            raise click.UsageError("--raw and --excel need --out FILE or a pipe, and all fields")
+        if raw or excel or text:
+            raise click.UsageError("--raw, --excel and --text need --out FILE or a pipe, and all fields")
         with Output(options, COLUMNS, table=_ROW_TABLE) as output:
             for row in rows:
                 output.write(attrs.asdict(row))
