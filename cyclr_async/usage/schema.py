@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from cyclr_async.errors import StoreError
+from cyclr_async.errors import CyclrError, StoreError
 
+from .integrity import SEALS, advice, check_structure, damaged
 from .paths import shown
 
 if TYPE_CHECKING:
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "connect", "connect_readonly", "store_errors"]
 
 APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _MINIMUM_SQLITE: Final = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger("cyclr_async.usage.store")
 
-_SCHEMA: Final = (
+_VERSION_1: Final = (
     """
     CREATE TABLE run (
         run_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,17 +85,38 @@ _SCHEMA: Final = (
     """,
 )
 
+# Every new store is made as version 1 and led through the same statements as an old one, so that both are alike.
+_VERSION_2: Final = (*SEALS,)
+_MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+"""Statement by statement, what leads from each version to the next; the first makes an empty file a store."""
+
+# A store holds texts of some kilobytes. A damaged length must not make SQLite ask for a gigabyte of memory.
+_LONGEST_VALUE: Final = 64 << 20
 _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+# A name of a column that is not there any more, a text that is not UTF-8, a value that is too long: with statements
+# that have worked before, only a changed file explains it.
+_NONSENSE: Final = {
+    "SQLITE_ERROR",
+    "SQLITE_TOOBIG",
+    "SQLITE_MISMATCH",
+    "OperationalError",
+    "DatabaseError",
+    "DataError",
+}
 
 
 @contextmanager
 def store_errors(path: Path, doing: str) -> Iterator[None]:
-    """Turn what SQLite raises into :class:`StoreError` with what happened and what to do."""
+    """Turn what SQLite raises, or what comes of a damaged value, into :class:`StoreError` that says what to do."""
     try:
         yield
+    except CyclrError:
+        raise
     except sqlite3.Error as error:
         failure = _explain(error, path, doing)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        failure = damaged(path, f"{type(error).__name__} while {doing}")
     else:
         return
     raise failure
@@ -105,7 +128,7 @@ def _explain(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
     if name.startswith(_DAMAGED):
         return StoreError(
             f"{where} is not a usable store ({name} while {doing}): it is damaged or not a SQLite file. "
-            "Restore a copy, or choose another path"
+            f"{advice(path)}; or choose another path"
         )
     if name.startswith(_FULL):
         return StoreError(
@@ -114,6 +137,8 @@ def _explain(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(f"the store {where} is locked by another program ({name} while {doing}): close it and resume")
+    if name in _NONSENSE:
+        return damaged(path, f"{name} while {doing}")
     return StoreError(f"the store {where} failed ({name} while {doing})")
 
 
@@ -144,9 +169,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    _be_careful(connection)
     fresh = _is_empty(connection)
     if not fresh:
         _check_identity(connection, path)
+        check_structure(connection, path)  # before anything is written: to write into a damaged file damages more
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         _log.warning("the file system of the store offers no shared memory; using a rollback journal instead of WAL")
@@ -155,13 +182,32 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA cache_size = -500")
     connection.execute("PRAGMA journal_size_limit = 16777216")
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
-    if fresh:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
-            connection.execute(statement)
+    version = 0 if fresh else connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < SCHEMA_VERSION:
+        _migrate(connection, version)
+
+
+def _be_careful(connection: sqlite3.Connection) -> None:
+    """Let SQLite look twice at pages it reads, and run nothing that a file brings along."""
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Lead the tables from a version to the present one, in one transaction: killed on the way, nothing has changed."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statements in _MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
@@ -180,6 +226,29 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
             f"the store {shown(path)} has schema version {version} and this release knows {SCHEMA_VERSION}: "
             "use the release that made it, or a later one"
         )
+    if version < 1 or not _shape(connection).items() >= _expected_shape(version).items():
+        raise damaged(path, "its tables are not those that were made")
+
+
+def _shape(connection: sqlite3.Connection) -> dict[str, object]:
+    """Return what the tables, indexes and triggers of a store are, by name."""
+    shape: dict[str, object] = {}
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall():
+        shape[name] = " ".join(str(sql).split())
+        if kind == "table":  # the text of a changed table is SQLite's, and may differ between its versions
+            columns = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,)).fetchall()
+            traits = connection.execute("SELECT wr, strict FROM pragma_table_list WHERE name = ?", (name,)).fetchall()
+            shape[name] = (columns, traits)
+    return shape
+
+
+@cache
+def _expected_shape(version: int) -> dict[str, object]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for statements in _MIGRATIONS[:version]:
+            for statement in statements:
+                connection.execute(statement)
+        return _shape(connection)
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
@@ -201,6 +270,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             f"{_uri(path)}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
         )
         try:
+            _be_careful(connection)
             connection.execute("PRAGMA query_only = ON")
             _check_identity(connection, path)
         except BaseException:

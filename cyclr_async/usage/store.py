@@ -7,9 +7,10 @@ import atexit
 import json
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from cyclr_async.errors import InvalidArgumentError, StoreError
+from cyclr_async.errors import CyclrError, InvalidArgumentError, StoreError
 
 from . import rows
+from .integrity import check_run, check_runs, damaged
 from .locking import StoreLock
 from .paths import shown, store_path
 from .rows import Counts, FinalStatus, PendingAccount, RunInfo, RunScope
@@ -167,7 +168,17 @@ class UsageStore:
         self._hand_over()
         cursor = None if after is None else rows.key(after)
         found = await self._call(lambda run: run.pending(cursor, limit))
-        return [PendingAccount(account_id, _account(text), attempts) for account_id, text, attempts in found]
+        return [
+            PendingAccount(account_id, self._account(account_id, text), attempts)
+            for account_id, text, attempts in found
+        ]
+
+    def _account(self, account_id: str, text: str | None) -> Account | None:
+        try:
+            return _account(text)
+        except (CyclrError, ValueError, TypeError):
+            failure = damaged(self.path, f"what was listed of account {shown(account_id)!r} cannot be read")
+        raise failure
 
     async def record(self, outcome: UsageOutcome) -> None:
         """Take over an outcome; waits only while ``batch_size`` outcomes are not committed.
@@ -322,7 +333,10 @@ def _open_run(
         connection = connect(path)
         try:
             with store_errors(path, "opening the run"):
+                check_runs(connection, path)
                 run = choose_run(connection, path, scope, resume, max_age)
+                if run.counts.asked:
+                    check_run(connection, path, run.run_id)
             lock.check()
         except BaseException:
             connection.close()

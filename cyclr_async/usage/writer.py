@@ -16,6 +16,7 @@ import attrs
 
 from cyclr_async.errors import StoreError
 
+from .integrity import add_checksum
 from .paths import shown
 from .rows import Counts, ItemRow, instant
 from .schema import store_errors
@@ -30,23 +31,35 @@ _T = TypeVar("_T")
 _STATES: Final = ("ok", "missing", "forbidden", "failed")
 _log = logging.getLogger("cyclr_async.usage.store")
 
-_PUT_OBSERVATION: Final = "INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+# The checksums cover the columns that integrity.py names, in its order.
+_PUT_OBSERVATION: Final = """
+    INSERT INTO observation (account_id, period_from, observed_at, run_id, period_to, task_count, cycle_count,
+        price_plan_id, audit_info, payload, checksum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, checksum(?1, ?2, ?3, ?5, ?6, ?7, ?8, ?9, ?10))
+    ON CONFLICT DO NOTHING
+"""
 _PUT_ACCOUNT: Final = """
-    INSERT INTO item (run_id, account_id, state, due, account_name, account_plan_id, account_audit_info, account)
-    VALUES (?, ?, 'pending', 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    INSERT INTO item (run_id, account_id, state, due, account_name, account_plan_id, account_audit_info, account,
+        checksum)
+    VALUES (?1, ?2, 'pending', 1, ?3, ?4, ?5, ?6, checksum(?2, 0, NULL, NULL, ?3, ?4, ?5, ?6)) ON CONFLICT DO NOTHING
 """
 _SET_ACCOUNT: Final = """
-    UPDATE item SET account_name = ?, account_plan_id = ?, account_audit_info = ?, account = ?
-    WHERE run_id = ? AND account_id = ? AND account IS NOT ? AND ? IS NOT NULL
+    UPDATE item SET account_name = ?1, account_plan_id = ?2, account_audit_info = ?3, account = ?4,
+        checksum = checksum(account_id, attempts, error, reason, ?1, ?2, ?3, ?4)
+    WHERE run_id = ?5 AND account_id = ?6 AND account IS NOT ?7 AND ?8 IS NOT NULL
 """
 _SET_OK: Final = """
-    UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?, updated_at = ?, period_from = ?,
-        observed_at = ?, error = NULL, reason = NULL
-    WHERE run_id = ? AND account_id = ? AND (observed_at IS NULL OR observed_at <= ?)
+    UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?1, updated_at = ?2, period_from = ?3,
+        observed_at = ?4, error = NULL, reason = NULL,
+        checksum = checksum(account_id, attempts + ?1, NULL, NULL, account_name, account_plan_id, account_audit_info,
+            account)
+    WHERE run_id = ?5 AND account_id = ?6 AND (observed_at IS NULL OR observed_at <= ?7)
 """
 _SET_FAILURE: Final = """
-    UPDATE item SET state = ?, attempts = attempts + ?, updated_at = ?, error = ?, reason = ?
-    WHERE run_id = ? AND account_id = ? AND state <> 'ok'
+    UPDATE item SET state = ?1, attempts = attempts + ?2, updated_at = ?3, error = ?4, reason = ?5,
+        checksum = checksum(account_id, attempts + ?2, ?4, ?5, account_name, account_plan_id, account_audit_info,
+            account)
+    WHERE run_id = ?6 AND account_id = ?7 AND state <> 'ok'
 """
 # Told which index to use: left to itself SQLite walks the primary key, past every account that is done.
 _DUE: Final = """
@@ -71,6 +84,8 @@ class RunWriter:
         self._connection = connection
         self._run_id = run_id
         self._check = check
+        self._observed = 0  # observations written and not yet counted in the run
+        add_checksum(connection)
         self._counts = {"asked": counts.asked, **{state: getattr(counts, state) for state in _STATES}}
 
     @property
@@ -98,9 +113,11 @@ class RunWriter:
 
     def _save_counts(self) -> None:
         self._connection.execute(
-            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, updated_at = ? WHERE run_id = ?",
-            (*self._counts.values(), instant(datetime.now(UTC)), self._run_id),
+            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, updated_at = ?, "
+            "observations = observations + ? WHERE run_id = ?",
+            (*self._counts.values(), instant(datetime.now(UTC)), self._observed, self._run_id),
         )
+        self._observed = 0
 
     def add(self, accounts: Sequence[tuple[object, ...]]) -> int:
         """Register accounts; return how many were not known."""
@@ -128,7 +145,7 @@ class RunWriter:
             execute(_SET_ACCOUNT, _known(*where, *row.account))
         before = "pending" if found is None else found[0]
         if row.observation is not None:
-            execute(_PUT_OBSERVATION, row.observation)
+            self._observed += execute(_PUT_OBSERVATION, row.observation).rowcount
             at = row.updated_at
             execute(_SET_OK, (row.attempts, at, row.observation[1], at, *where, at))
         elif before != "ok":

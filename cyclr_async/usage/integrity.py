@@ -1,0 +1,335 @@
+"""Whether a store still holds what was written to it: checksums of rows, copies of what a run is, and counts.
+
+SQLite notices a page that makes no sense, and takes a page whose figures have changed for what it is. So every account
+and every observation carries a CRC of its columns, a run carries a copy of its own, and the rows of a run are counted
+against its counters. Together with the order of the keys this finds what is changed, missing, or there twice.
+
+What changes without the row being written anew is not in a checksum, and is compared instead: the run and the state of
+an account with its observation, and both with the counters.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from cyclr_async.errors import StoreError
+from cyclr_async.wire.dates import parse_datetime
+
+from .paths import shown
+from .rows import instant
+from .text import scrub
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "ITEM_SUMMED",
+    "OBSERVATION_SUMMED",
+    "SEALS",
+    "add_checksum",
+    "advice",
+    "check_history",
+    "check_run",
+    "check_runs",
+    "check_structure",
+    "checksum",
+    "damaged",
+    "payload_agrees",
+    "sealed",
+]
+
+ITEM_SUMMED: Final = (
+    "account_id",
+    "attempts",
+    "error",
+    "reason",
+    "account_name",
+    "account_plan_id",
+    "account_audit_info",
+    "account",
+)
+"""The columns of an account that its checksum is made of, in order."""
+
+OBSERVATION_SUMMED: Final = (
+    "account_id",
+    "period_from",
+    "observed_at",
+    "period_to",
+    "task_count",
+    "cycle_count",
+    "price_plan_id",
+    "audit_info",
+    "payload",
+)
+"""The columns of an observation that its checksum is made of, in order."""
+
+_RUN_SEALED: Final = (
+    "run_id",
+    "base_url",
+    "partner",
+    "from_date",
+    "status",
+    "created_at",
+    "updated_at",
+    "finished_at",
+    "listing_complete",
+    "asked",
+    "ok",
+    "missing",
+    "forbidden",
+    "failed",
+    "observations",
+)
+# Control characters, which separate unambiguously because the texts beside them are ids, times and JSON.
+_BETWEEN, _NULL = "\x1f", "\x1e"
+_STATES: Final = ("pending", "ok", "missing", "forbidden", "failed")
+# Above this the structure of the whole file is not checked at every opening: 4 seconds per gigabyte and more, where the
+# file is not in memory. The rows of the run that goes on, and of what is read, are checked in any case.
+_LARGEST_CHECKED: Final = 4 << 30
+
+
+def _joined(columns: Sequence[str], table: str) -> str:
+    """Return SQL for the bytes that :func:`checksum` sums."""
+    values = (f"coalesce({table}.{column}, char({ord(_NULL)}))" for column in columns)
+    return f" || char({ord(_BETWEEN)}) || ".join(values)
+
+
+_COPY: Final = _joined(_RUN_SEALED, "run")
+
+SEALS: Final = (
+    "ALTER TABLE item ADD COLUMN checksum INTEGER",
+    "ALTER TABLE observation ADD COLUMN checksum INTEGER",
+    # How many observations a run has made. Wherever they are moved, the sum over all runs stays.
+    "ALTER TABLE run ADD COLUMN observations INTEGER NOT NULL DEFAULT 0",
+    """
+    UPDATE run SET observations = found.number
+    FROM (SELECT run_id, count(*) AS number FROM observation GROUP BY run_id) AS found WHERE found.run_id = run.run_id
+    """,
+    # Runs are few, and change in many statements: the database itself keeps their second copy.
+    "ALTER TABLE run ADD COLUMN seal TEXT",
+    f"UPDATE run SET seal = {_COPY}",  # noqa: S608 - constants
+    f"""
+    CREATE TRIGGER run_inserted AFTER INSERT ON run BEGIN
+        UPDATE run SET seal = {_COPY} WHERE run_id = NEW.run_id;
+    END
+    """,  # noqa: S608 - constants
+    f"""
+    CREATE TRIGGER run_updated AFTER UPDATE OF {", ".join(_RUN_SEALED)} ON run BEGIN
+        UPDATE run SET seal = {_COPY} WHERE run_id = NEW.run_id;
+    END
+    """,  # noqa: S608 - constants
+)
+"""The statements of schema version 2 that belong to this module. Rows from before have no checksum; then the columns of
+an observation are compared with its payload instead."""
+
+_RUN: Final = (
+    "SELECT asked, asked - ok - missing - forbidden - failed, ok, missing, forbidden, failed FROM run WHERE run_id = ?"
+)
+_WRONG_RUNS: Final = f"SELECT run_id FROM run WHERE seal IS NOT {_COPY}"  # noqa: S608 - constants
+_ROWS: Final = """
+    SELECT i.account_id, i.state, i.due, {item_sum}, CAST({item} AS BLOB), o.account_id, {observation_sum},
+        CAST({observation} AS BLOB)
+    FROM item AS i LEFT JOIN observation AS o
+        ON o.account_id = i.account_id AND o.period_from = i.period_from AND o.observed_at = i.observed_at
+        AND o.run_id = i.run_id
+    WHERE i.run_id = ? ORDER BY i.account_id
+"""
+_DUE: Final = "SELECT count(*) FROM item INDEXED BY item_due WHERE run_id = ? AND due = 1"
+_HISTORY: Final = """
+    SELECT account_id, period_from, observed_at, run_id, {sum}, CAST({observation} AS BLOB) FROM observation
+    ORDER BY account_id, period_from, observed_at, run_id
+"""
+_PAYLOADS: Final = """
+    SELECT o.account_id, o.period_from, o.period_to, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info,
+        o.payload
+    FROM observation AS o WHERE {where}
+"""
+
+
+def checksum(*values: object) -> int:
+    """Return the CRC of the columns of a row."""
+    return zlib.crc32(_BETWEEN.join(_NULL if value is None else str(value) for value in values).encode())
+
+
+def add_checksum(connection: sqlite3.Connection) -> None:
+    """Make ``checksum`` known to the SQL of a connection that writes."""
+    connection.create_function("checksum", -1, checksum, deterministic=True)
+
+
+def damaged(path: Path, what: str) -> StoreError:
+    """Return the error for a store that does not hold what was written to it."""
+    return StoreError(f"the store {shown(path)} is damaged: {what}. {advice(path)}")
+
+
+def advice(path: Path) -> str:
+    """Return what to do about a damaged store."""
+    return (
+        f"Restore a copy of it, or save what is sound: cyclr usage repair --store {shown(path)} (in Python "
+        "cyclr_async.usage.repair_store) keeps the old file beside, and the next collection asks for the rest"
+    )
+
+
+def sealed(connection: sqlite3.Connection) -> bool:
+    """Whether the store has checksums: from schema version 2 on."""
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= 2)
+
+
+def check_structure(connection: sqlite3.Connection, path: Path) -> None:
+    """Check pages, keys and types of the whole file, unless it is very large. About 3 seconds per gigabyte.
+
+    Raises:
+        StoreError: something is wrong.
+    """
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    if pages * size > _LARGEST_CHECKED:
+        return
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise damaged(path, str(found).splitlines()[-1])
+
+
+def check_runs(connection: sqlite3.Connection, path: Path) -> None:
+    """Compare each run with its own copy.
+
+    Raises:
+        StoreError: they differ.
+    """
+    if sealed(connection):
+        for (run_id,) in connection.execute(_WRONG_RUNS):
+            raise damaged(path, f"what it says of run {run_id} has changed")
+
+
+def check_run(connection: sqlite3.Connection, path: Path, run_id: int) -> None:
+    """Check every account of a run with its usage, and count them. About 3 seconds per million.
+
+    Raises:
+        StoreError: something is changed, missing or there twice; the message names the account where it is known.
+    """
+    with _snapshot(connection):
+        counts = connection.execute(_RUN, (run_id,)).fetchone()
+        if counts is None:
+            raise damaged(path, f"run {run_id} is missing")
+        found = dict.fromkeys(_STATES, 0)
+        due = 0
+        unsealed = False
+        last = ""
+        crc = zlib.crc32
+        rows = connection.execute(_query(connection, _ROWS), (run_id,))
+        for account_id, state, is_due, item_sum, item, observed, observation_sum, observation in rows:
+            if not isinstance(account_id, str) or account_id <= last:
+                raise damaged(path, f"its accounts are out of order after {shown(last)!r}")
+            last = account_id
+            if state not in found or is_due not in {0, 1} or item is None:
+                raise damaged(path, f"the state of account {shown(account_id)!r} makes no sense")
+            if (item_sum is not None and crc(item) != item_sum) or (
+                observation_sum is not None and crc(observation or b"") != observation_sum
+            ):
+                raise damaged(path, f"what it says of account {shown(account_id)!r} has changed")
+            if (state == "ok") != (observed is not None):
+                raise damaged(path, f"the usage of account {shown(account_id)!r} is missing or not its own")
+            if state == "pending" and not is_due:
+                raise damaged(path, f"account {shown(account_id)!r} would never be asked for")
+            unsealed = unsealed or (observed is not None and observation_sum is None)
+            found[state] += 1
+            due += is_due
+        if counts != (sum(found.values()), *found.values()):
+            raise damaged(path, f"run {run_id} has {sum(found.values())} accounts, and its counters say {counts[0]}")
+        if connection.execute(_DUE, (run_id,)).fetchone() != (due,):
+            raise damaged(path, f"the index of what run {run_id} has to ask for is wrong")
+        if unsealed:
+            _check_payloads(connection, path, "o.run_id = ?", (run_id,))
+
+
+def check_history(connection: sqlite3.Connection, path: Path) -> None:
+    """Check every observation of every run, and count them. About 2 seconds per million.
+
+    Raises:
+        StoreError: something is changed, missing or there twice; the message names the account where it is known.
+    """
+    with _snapshot(connection):
+        last: tuple[str, str, str, int] = ("", "", "", 0)
+        number = 0
+        unsealed = False
+        crc = zlib.crc32
+        for *key, row_sum, row in connection.execute(_query(connection, _HISTORY)):
+            place = tuple(key)
+            if not all(isinstance(part, str) for part in place[:3]) or place <= last:
+                raise damaged(path, f"its observations are out of order after account {shown(last[0])!r}")
+            last = place  # type: ignore[assignment]
+            number += 1
+            if row_sum is None:
+                unsealed = True
+            elif row is None or crc(row) != row_sum:
+                raise damaged(path, f"what was observed of account {shown(place[0])!r} has changed")
+        if sealed(connection):
+            (expected,) = connection.execute("SELECT coalesce(sum(observations), 0) FROM run").fetchone()
+            if number != expected:
+                raise damaged(path, f"it holds {number} observations, and {expected} were written")
+        if unsealed:
+            _check_payloads(connection, path, "true", ())
+
+
+def payload_agrees(
+    period_from: object, period_to: object, tasks: object, cycles: object, plan: object, audit: object, payload: str
+) -> bool:
+    """Whether the columns of an observation say what the answer said that they were taken from.
+
+    Raises:
+        ValueError: the payload is no answer.
+        LookupError: it lacks something.
+    """
+    data = json.loads(payload)
+    text = data.get("AuditInfo")
+    return (tasks, cycles, plan, audit, period_from, period_to) == (
+        data["TaskCount"],
+        data["CycleCount"],
+        data.get("CurrentPricePlanId"),
+        None if text is None else scrub(text),
+        instant(parse_datetime(data["FromDate"])),
+        instant(parse_datetime(data["ToDate"])),
+    )
+
+
+def _check_payloads(connection: sqlite3.Connection, path: Path, where: str, values: tuple[object, ...]) -> None:
+    """Check the observations that have no checksum."""
+    also = " AND o.checksum IS NULL" if sealed(connection) else ""
+    for account_id, *columns in connection.execute(_PAYLOADS.format(where=where + also), values):
+        try:
+            agrees = payload_agrees(*columns)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            agrees = False
+        if not agrees:
+            raise damaged(path, f"the columns of account {shown(str(account_id))!r} and the answer kept beside differ")
+
+
+def _query(connection: sqlite3.Connection, query: str) -> str:
+    known = sealed(connection)
+    if query is _HISTORY:
+        observation = _joined(OBSERVATION_SUMMED, "observation")
+        return query.format(sum="checksum" if known else "NULL", observation=observation)
+    return query.format(
+        item_sum="i.checksum" if known else "NULL",
+        observation_sum="o.checksum" if known else "NULL",
+        item=_joined(ITEM_SUMMED, "i"),
+        observation=_joined(OBSERVATION_SUMMED, "o"),
+    )
+
+
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read everything as of one moment: a collection may be writing meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
