@@ -1,4 +1,4 @@
-"""Reading a store: exports and the state of its runs."""
+"""Reading a store: exports, the state of its runs, and what can be saved of a damaged one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Final
 import attrs
 import click
 
+from cyclr_async.cli.exits import Exit
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.terminal import say
-from cyclr_async.usage import COLUMNS, UsageReader, export_usage, write_csv
+from cyclr_async.usage import COLUMNS, UsageReader, export_usage, repair_store, term, write_csv
 
-__all__ = ["export_store", "list_runs"]
+__all__ = ["export_store", "list_runs", "repair_damaged"]
 
 _RUN_COLUMNS: Final = (
     "run_id",
@@ -33,6 +34,7 @@ _RUN_COLUMNS: Final = (
     "resumable",
     "base_url",
 )
+_REPAIR_COLUMNS: Final = ("run_id", "accounts", "lost", "due", "rebuilt")
 _RUN_TABLE: Final = ("run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending")
 _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle_count", "period_from", "period_to")
 
@@ -70,6 +72,21 @@ def export_store(
         with Output(options, COLUMNS, table=_ROW_TABLE) as output:
             for row in rows:
                 output.write(attrs.asdict(row))
+
+
+def repair_damaged(options: Options, store: Path) -> Exit:
+    """Repair a store and write one record per run; the exit code tells whether anything was lost."""
+    result = repair_store(store)
+    with Output(options, _REPAIR_COLUMNS) as output:
+        for run in result.runs:
+            output.write(attrs.asdict(run))
+    lost = "an unknown number" if result.observations_lost is None else f"{result.observations_lost:,}"
+    if result.kept is None:
+        say(options, f"the store is sound, with {result.observations:,} observations: nothing was changed")
+    else:
+        say(options, f"{result.observations:,} observations saved, {lost} lost")
+        say(options, f"the damaged file is kept: {term(str(result.kept))}")
+    return Exit.DONE if result.complete else Exit.PARTIAL
 
 
 def list_runs(options: Options, store: Path) -> None:

@@ -141,6 +141,20 @@ def export(
     export_store(current(ctx), store or DEFAULT_STORE, run_id, **options)
 
 
+@usage.command(cls=Command, examples=("cyclr usage repair", "cyclr usage repair --store october.sqlite"))
+@click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
+@click.pass_context
+def repair(ctx: click.Context, store: Path | None) -> None:
+    """Save what is sound of a damaged store; the old file is kept beside it.
+
+    What was lost is asked for by the next collection, if it continues the run.
+    """
+    from cyclr_async.cli.collecting import DEFAULT_STORE  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.exporting import repair_damaged  # noqa: PLC0415
+
+    ctx.exit(repair_damaged(current(ctx), store or DEFAULT_STORE))
+
+
 @usage.command(cls=Command, examples=("cyclr usage status", "cyclr usage status --store october.sqlite -o json"))
 @click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
 @click.pass_context

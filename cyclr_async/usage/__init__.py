@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
     from .outcome import UsageOutcome
     from .reader import UsageReader
+    from .repair import RepairedRun, RepairResult, repair_store
     from .report import Summary, bar, render, summarize
     from .rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
     from .store import UsageStore
@@ -22,6 +23,8 @@ __all__ = [
     "Counts",
     "ExportResult",
     "PendingAccount",
+    "RepairResult",
+    "RepairedRun",
     "RunInfo",
     "RunScope",
     "Summary",
@@ -32,6 +35,7 @@ __all__ = [
     "bar",
     "export_usage",
     "render",
+    "repair_store",
     "summarize",
     "term",
     "write_csv",
@@ -43,6 +47,8 @@ _HOME = {
     "Counts": "rows",
     "ExportResult": "export",
     "PendingAccount": "rows",
+    "RepairResult": "repair",
+    "RepairedRun": "repair",
     "RunInfo": "rows",
     "RunScope": "rows",
     "Summary": "report",
@@ -53,6 +59,7 @@ _HOME = {
     "bar": "report",
     "export_usage": "export",
     "render": "report",
+    "repair_store": "repair",
     "summarize": "report",
     "term": "text",
     "write_csv": "export",

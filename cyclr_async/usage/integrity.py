@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "BETWEEN",
+    "IS_SEALED",
     "ITEM_SUMMED",
     "OBSERVATION_SUMMED",
+    "RUN_SEALED",
     "SEALS",
     "add_checksum",
     "advice",
@@ -41,6 +44,7 @@ __all__ = [
     "damaged",
     "payload_agrees",
     "sealed",
+    "sealed_text",
 ]
 
 ITEM_SUMMED: Final = (
@@ -68,7 +72,7 @@ OBSERVATION_SUMMED: Final = (
 )
 """The columns of an observation that its checksum is made of, in order."""
 
-_RUN_SEALED: Final = (
+RUN_SEALED: Final = (
     "run_id",
     "base_url",
     "partner",
@@ -85,8 +89,9 @@ _RUN_SEALED: Final = (
     "failed",
     "observations",
 )
+"""The columns of a run that its second copy is made of, in order."""
 # Control characters, which separate unambiguously because the texts beside them are ids, times and JSON.
-_BETWEEN, _NULL = "\x1f", "\x1e"
+BETWEEN, _NULL = "\x1f", "\x1e"
 _STATES: Final = ("pending", "ok", "missing", "forbidden", "failed")
 # Above this the structure of the whole file is not checked at every opening: 4 seconds per gigabyte and more, where the
 # file is not in memory. The rows of the run that goes on, and of what is read, are checked in any case.
@@ -94,12 +99,15 @@ _LARGEST_CHECKED: Final = 4 << 30
 
 
 def _joined(columns: Sequence[str], table: str) -> str:
-    """Return SQL for the bytes that :func:`checksum` sums."""
-    values = (f"coalesce({table}.{column}, char({ord(_NULL)}))" for column in columns)
-    return f" || char({ord(_BETWEEN)}) || ".join(values)
+    """Return SQL for the bytes that :func:`checksum` sums. A text that one bit has turned into bytes shows as such."""
+    values = (
+        f"coalesce(iif(typeof({table}.{column}) = 'blob', hex({table}.{column}), {table}.{column}), char({ord(_NULL)}))"
+        for column in columns
+    )
+    return f" || char({ord(BETWEEN)}) || ".join(values)
 
 
-_COPY: Final = _joined(_RUN_SEALED, "run")
+_COPY: Final = _joined(RUN_SEALED, "run")
 
 SEALS: Final = (
     "ALTER TABLE item ADD COLUMN checksum INTEGER",
@@ -119,7 +127,7 @@ SEALS: Final = (
     END
     """,  # noqa: S608 - constants
     f"""
-    CREATE TRIGGER run_updated AFTER UPDATE OF {", ".join(_RUN_SEALED)} ON run BEGIN
+    CREATE TRIGGER run_updated AFTER UPDATE OF {", ".join(RUN_SEALED)} ON run BEGIN
         UPDATE run SET seal = {_COPY} WHERE run_id = NEW.run_id;
     END
     """,  # noqa: S608 - constants
@@ -130,6 +138,8 @@ an observation are compared with its payload instead."""
 _RUN: Final = (
     "SELECT asked, asked - ok - missing - forbidden - failed, ok, missing, forbidden, failed FROM run WHERE run_id = ?"
 )
+IS_SEALED: Final = f"SELECT seal IS {_COPY} FROM run WHERE run_id = ?"  # noqa: S608 - constants
+"""SQL: whether a run and its copy agree."""
 _WRONG_RUNS: Final = f"SELECT run_id FROM run WHERE seal IS NOT {_COPY}"  # noqa: S608 - constants
 _ROWS: Final = """
     SELECT i.account_id, i.state, i.due, {item_sum}, CAST({item} AS BLOB), o.account_id, {observation_sum},
@@ -151,9 +161,14 @@ _PAYLOADS: Final = """
 """
 
 
+def sealed_text(value: object) -> str:
+    """Return a column as it stands in a seal and in what a checksum sums."""
+    return _NULL if value is None else str(value)
+
+
 def checksum(*values: object) -> int:
     """Return the CRC of the columns of a row."""
-    return zlib.crc32(_BETWEEN.join(_NULL if value is None else str(value) for value in values).encode())
+    return zlib.crc32(BETWEEN.join(map(sealed_text, values)).encode())
 
 
 def add_checksum(connection: sqlite3.Connection) -> None:

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "connect", "connect_readonly", "store_errors"]
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "be_careful",
+    "connect",
+    "connect_readonly",
+    "migrate",
+    "shape_is_right",
+    "store_errors",
+]
 
 APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
 SCHEMA_VERSION: Final = 2
@@ -169,7 +178,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    _be_careful(connection)
+    be_careful(connection)
     fresh = _is_empty(connection)
     if not fresh:
         _check_identity(connection, path)
@@ -184,17 +193,17 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
     version = 0 if fresh else connection.execute("PRAGMA user_version").fetchone()[0]
     if version < SCHEMA_VERSION:
-        _migrate(connection, version)
+        migrate(connection, version)
 
 
-def _be_careful(connection: sqlite3.Connection) -> None:
+def be_careful(connection: sqlite3.Connection) -> None:
     """Let SQLite look twice at pages it reads, and run nothing that a file brings along."""
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
 
 
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
+def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Lead the tables from a version to the present one, in one transaction: killed on the way, nothing has changed."""
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -226,8 +235,17 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
             f"the store {shown(path)} has schema version {version} and this release knows {SCHEMA_VERSION}: "
             "use the release that made it, or a later one"
         )
-    if version < 1 or not _shape(connection).items() >= _expected_shape(version).items():
+    if not shape_is_right(connection):
         raise damaged(path, "its tables are not those that were made")
+
+
+def shape_is_right(connection: sqlite3.Connection) -> bool:
+    """Whether a store has the tables, indexes and triggers of its version; it may have others besides."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not 1 <= version <= SCHEMA_VERSION:
+        return False
+    shape = _shape(connection)
+    return all(shape.get(name) == expected for name, expected in _expected_shape(version).items())
 
 
 def _shape(connection: sqlite3.Connection) -> dict[str, object]:
@@ -270,7 +288,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             f"{_uri(path)}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
         )
         try:
-            _be_careful(connection)
+            be_careful(connection)
             connection.execute("PRAGMA query_only = ON")
             _check_identity(connection, path)
         except BaseException:
