@@ -36,12 +36,14 @@ __all__ = [
     "SEALS",
     "add_checksum",
     "advice",
+    "check_answers",
     "check_history",
     "check_run",
     "check_runs",
     "check_structure",
     "checksum",
     "damaged",
+    "is_large",
     "payload_agrees",
     "sealed",
     "sealed_text",
@@ -93,8 +95,8 @@ RUN_SEALED: Final = (
 # Control characters, which separate unambiguously because the texts beside them are ids, times and JSON.
 BETWEEN, _NULL = "\x1f", "\x1e"
 _STATES: Final = ("pending", "ok", "missing", "forbidden", "failed")
-# Above this the structure of the whole file is not checked at every opening: 4 seconds per gigabyte and more, where the
-# file is not in memory. The rows of the run that goes on, and of what is read, are checked in any case.
+# Above this the whole file is not checked at every opening: some 8 seconds per gigabyte, and more where the file is not
+# in memory. The rows of the run that goes on, and of what is read, are checked in any case.
 _LARGEST_CHECKED: Final = 4 << 30
 
 
@@ -112,6 +114,9 @@ _COPY: Final = _joined(RUN_SEALED, "run")
 SEALS: Final = (
     "ALTER TABLE item ADD COLUMN checksum INTEGER",
     "ALTER TABLE observation ADD COLUMN checksum INTEGER",
+    # Rows from before get theirs now, once what can be compared was compared: from here on, none is without.
+    f"UPDATE item SET checksum = checksum({', '.join(ITEM_SUMMED)})",  # noqa: S608 - constants
+    f"UPDATE observation SET checksum = checksum({', '.join(OBSERVATION_SUMMED)})",  # noqa: S608 - constants
     # How many observations a run has made. Wherever they are moved, the sum over all runs stays.
     "ALTER TABLE run ADD COLUMN observations INTEGER NOT NULL DEFAULT 0",
     """
@@ -132,8 +137,7 @@ SEALS: Final = (
     END
     """,  # noqa: S608 - constants
 )
-"""The statements of schema version 2 that belong to this module. Rows from before have no checksum; then the columns of
-an observation are compared with its payload instead."""
+"""The statements of schema version 2 that belong to this module."""
 
 _RUN: Final = (
     "SELECT asked, asked - ok - missing - forbidden - failed, ok, missing, forbidden, failed FROM run WHERE run_id = ?"
@@ -194,16 +198,19 @@ def sealed(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= 2)
 
 
+def is_large(connection: sqlite3.Connection) -> bool:
+    """Whether to check the whole file would take too long."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    return bool(pages * size > _LARGEST_CHECKED)
+
+
 def check_structure(connection: sqlite3.Connection, path: Path) -> None:
-    """Check pages, keys and types of the whole file, unless it is very large. About 3 seconds per gigabyte.
+    """Check pages, keys and types of the whole file. About 3 seconds per gigabyte.
 
     Raises:
         StoreError: something is wrong.
     """
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    (size,) = connection.execute("PRAGMA page_size").fetchone()
-    if pages * size > _LARGEST_CHECKED:
-        return
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise damaged(path, str(found).splitlines()[-1])
@@ -232,7 +239,7 @@ def check_run(connection: sqlite3.Connection, path: Path, run_id: int) -> None:
             raise damaged(path, f"run {run_id} is missing")
         found = dict.fromkeys(_STATES, 0)
         due = 0
-        unsealed = False
+        known = sealed(connection)
         last = ""
         crc = zlib.crc32
         rows = connection.execute(_query(connection, _ROWS), (run_id,))
@@ -242,23 +249,20 @@ def check_run(connection: sqlite3.Connection, path: Path, run_id: int) -> None:
             last = account_id
             if state not in found or is_due not in {0, 1} or item is None:
                 raise damaged(path, f"the state of account {shown(account_id)!r} makes no sense")
-            if (item_sum is not None and crc(item) != item_sum) or (
-                observation_sum is not None and crc(observation or b"") != observation_sum
-            ):
+            if known and (crc(item) != item_sum or (observed and crc(observation or b"") != observation_sum)):
                 raise damaged(path, f"what it says of account {shown(account_id)!r} has changed")
             if (state == "ok") != (observed is not None):
                 raise damaged(path, f"the usage of account {shown(account_id)!r} is missing or not its own")
             if state == "pending" and not is_due:
                 raise damaged(path, f"account {shown(account_id)!r} would never be asked for")
-            unsealed = unsealed or (observed is not None and observation_sum is None)
             found[state] += 1
             due += is_due
         if counts != (sum(found.values()), *found.values()):
             raise damaged(path, f"run {run_id} has {sum(found.values())} accounts, and its counters say {counts[0]}")
         if connection.execute(_DUE, (run_id,)).fetchone() != (due,):
             raise damaged(path, f"the index of what run {run_id} has to ask for is wrong")
-        if unsealed:
-            _check_payloads(connection, path, "o.run_id = ?", (run_id,))
+        if not known:
+            check_answers(connection, path, run_id)
 
 
 def check_history(connection: sqlite3.Connection, path: Path) -> None:
@@ -270,7 +274,7 @@ def check_history(connection: sqlite3.Connection, path: Path) -> None:
     with _snapshot(connection):
         last: tuple[str, str, str, int] = ("", "", "", 0)
         number = 0
-        unsealed = False
+        known = sealed(connection)
         crc = zlib.crc32
         for *key, row_sum, row in connection.execute(_query(connection, _HISTORY)):
             place = tuple(key)
@@ -278,16 +282,14 @@ def check_history(connection: sqlite3.Connection, path: Path) -> None:
                 raise damaged(path, f"its observations are out of order after account {shown(last[0])!r}")
             last = place  # type: ignore[assignment]
             number += 1
-            if row_sum is None:
-                unsealed = True
-            elif row is None or crc(row) != row_sum:
+            if known and (row is None or crc(row) != row_sum):
                 raise damaged(path, f"what was observed of account {shown(place[0])!r} has changed")
-        if sealed(connection):
+        if known:
             (expected,) = connection.execute("SELECT coalesce(sum(observations), 0) FROM run").fetchone()
             if number != expected:
                 raise damaged(path, f"it holds {number} observations, and {expected} were written")
-        if unsealed:
-            _check_payloads(connection, path, "true", ())
+        else:
+            check_answers(connection, path)
 
 
 def payload_agrees(
@@ -311,10 +313,14 @@ def payload_agrees(
     )
 
 
-def _check_payloads(connection: sqlite3.Connection, path: Path, where: str, values: tuple[object, ...]) -> None:
-    """Check the observations that have no checksum."""
-    also = " AND o.checksum IS NULL" if sealed(connection) else ""
-    for account_id, *columns in connection.execute(_PAYLOADS.format(where=where + also), values):
+def check_answers(connection: sqlite3.Connection, path: Path, run_id: int | None = None) -> None:
+    """Compare the columns of observations with the answers kept beside: in a store of version 1, without checksums.
+
+    Raises:
+        StoreError: they differ; the message names the account.
+    """
+    where, values = ("true", ()) if run_id is None else ("o.run_id = ?", (run_id,))
+    for account_id, *columns in connection.execute(_PAYLOADS.format(where=where), values):
         try:
             agrees = payload_agrees(*columns)
         except (ValueError, LookupError, TypeError, AttributeError):

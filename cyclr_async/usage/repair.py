@@ -286,6 +286,7 @@ class _Repair:
         self._old = old
         self._new = new
         self._attempts = _ATTEMPTS
+        self._from_before = old.execute("PRAGMA user_version").fetchone() == (1,)  # without checksums
         self._due: dict[int, int] = {}
         self._rebuilt: dict[int, int] = {}
         self._expected: dict[int, tuple[int, int | None]] = {}  # accounts and observations of the sound runs
@@ -378,7 +379,7 @@ class _Repair:
             values = dict(zip(columns, row, strict=True))
             summed = [values[name] for name in ITEM_SUMMED]
             found = values.get("checksum")
-            if found is not None and found != checksum(*summed):
+            if found != checksum(*summed) and (found is not None or not self._from_before):
                 continue
             usage = values["account_id"], values["period_from"], values["observed_at"], run_id
             has_usage = self._one(usages, *usage) is not None

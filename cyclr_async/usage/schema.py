@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from cyclr_async.errors import CyclrError, StoreError
 
-from .integrity import SEALS, advice, check_structure, damaged
+from .integrity import SEALS, add_checksum, advice, check_answers, check_structure, damaged, is_large
 from .paths import shown
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     fresh = _is_empty(connection)
     if not fresh:
         _check_identity(connection, path)
-        check_structure(connection, path)  # before anything is written: to write into a damaged file damages more
+        if not is_large(connection):
+            check_structure(connection, path)  # before anything is written: that would damage more
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         _log.warning("the file system of the store offers no shared memory; using a rollback journal instead of WAL")
@@ -193,6 +194,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
     version = 0 if fresh else connection.execute("PRAGMA user_version").fetchone()[0]
     if version < SCHEMA_VERSION:
+        if version:
+            check_answers(connection, path)  # what it says now will be sealed
         migrate(connection, version)
 
 
@@ -203,15 +206,16 @@ def be_careful(connection: sqlite3.Connection) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
+def migrate(connection: sqlite3.Connection, version: int, until: int = SCHEMA_VERSION) -> None:
     """Lead the tables from a version to the present one, in one transaction: killed on the way, nothing has changed."""
+    add_checksum(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statements in _MIGRATIONS[version:]:
+        for statements in _MIGRATIONS[version:until]:
             for statement in statements:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute(f"PRAGMA user_version = {until}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -263,9 +267,7 @@ def _shape(connection: sqlite3.Connection) -> dict[str, object]:
 @cache
 def _expected_shape(version: int) -> dict[str, object]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        for statements in _MIGRATIONS[:version]:
-            for statement in statements:
-                connection.execute(statement)
+        migrate(connection, 0, version)
         return _shape(connection)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from cyclr_async.errors import CyclrError, InvalidArgumentError, StoreError
 
 from . import rows
-from .integrity import check_run, check_runs, damaged
+from .integrity import check_history, check_run, check_runs, damaged, is_large
 from .locking import StoreLock
 from .paths import shown, store_path
 from .rows import Counts, FinalStatus, PendingAccount, RunInfo, RunScope
@@ -334,6 +334,8 @@ def _open_run(
         try:
             with store_errors(path, "opening the run"):
                 check_runs(connection, path)
+                if not is_large(connection):
+                    check_history(connection, path)  # now, and not in the report after an hour of collecting
                 run = choose_run(connection, path, scope, resume, max_age)
                 if run.counts.asked:
                     check_run(connection, path, run.run_id)

@@ -74,6 +74,7 @@ def test_every_command_is_here() -> None:
         "usage resume",
         "usage export",
         "usage status",
+        "usage repair",
         "simulate",
         "config show",
         "config check",
