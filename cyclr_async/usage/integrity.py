@@ -100,16 +100,15 @@ _STATES: Final = ("pending", "ok", "missing", "forbidden", "failed")
 _LARGEST_CHECKED: Final = 4 << 30
 
 
-def _joined(columns: Sequence[str], table: str) -> str:
-    """Return SQL for the bytes that :func:`checksum` sums. A text that one bit has turned into bytes shows as such."""
-    values = (
-        f"coalesce(iif(typeof({table}.{column}) = 'blob', hex({table}.{column}), {table}.{column}), char({ord(_NULL)}))"
-        for column in columns
-    )
-    return f" || char({ord(BETWEEN)}) || ".join(values)
+def _listed(columns: Sequence[str], table: str = "") -> str:
+    return ", ".join(f"{table}{column}" for column in columns)
 
 
-_COPY: Final = _joined(RUN_SEALED, "run")
+# A text that one bit has turned into bytes shows as such.
+_COPY: Final = f" || char({ord(BETWEEN)}) || ".join(
+    f"coalesce(iif(typeof(run.{column}) = 'blob', hex(run.{column}), run.{column}), char({ord(_NULL)}))"
+    for column in RUN_SEALED
+)
 
 SEALS: Final = (
     "ALTER TABLE item ADD COLUMN checksum INTEGER",
@@ -145,19 +144,18 @@ _RUN: Final = (
 IS_SEALED: Final = f"SELECT seal IS {_COPY} FROM run WHERE run_id = ?"  # noqa: S608 - constants
 """SQL: whether a run and its copy agree."""
 _WRONG_RUNS: Final = f"SELECT run_id FROM run WHERE seal IS NOT {_COPY}"  # noqa: S608 - constants
-_ROWS: Final = """
-    SELECT i.account_id, i.state, i.due, {item_sum}, CAST({item} AS BLOB), o.account_id, {observation_sum},
-        CAST({observation} AS BLOB)
+_ROWS: Final = f"""
+    SELECT i.state, i.due, {{item_sum}}, {{observation_sum}}, {_listed(ITEM_SUMMED, "i.")},
+        {_listed(OBSERVATION_SUMMED, "o.")}
     FROM item AS i LEFT JOIN observation AS o
         ON o.account_id = i.account_id AND o.period_from = i.period_from AND o.observed_at = i.observed_at
         AND o.run_id = i.run_id
     WHERE i.run_id = ? ORDER BY i.account_id
-"""
-_DUE: Final = "SELECT count(*) FROM item INDEXED BY item_due WHERE run_id = ? AND due = 1"
-_HISTORY: Final = """
-    SELECT account_id, period_from, observed_at, run_id, {sum}, CAST({observation} AS BLOB) FROM observation
+"""  # noqa: S608 - constants
+_HISTORY: Final = f"""
+    SELECT run_id, {{sum}}, {_listed(OBSERVATION_SUMMED)} FROM observation
     ORDER BY account_id, period_from, observed_at, run_id
-"""
+"""  # noqa: S608 - constants
 _PAYLOADS: Final = """
     SELECT o.account_id, o.period_from, o.period_to, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info,
         o.payload
@@ -166,13 +164,17 @@ _PAYLOADS: Final = """
 
 
 def sealed_text(value: object) -> str:
-    """Return a column as it stands in a seal and in what a checksum sums."""
+    """Return a column of a run as it stands in the copy."""
     return _NULL if value is None else str(value)
 
 
+# The fastest way from columns to one text: half the time of a join, for millions of rows.
+_FORMS: Final = {len(columns): f"%s{BETWEEN}" * len(columns) for columns in (ITEM_SUMMED, OBSERVATION_SUMMED)}
+
+
 def checksum(*values: object) -> int:
-    """Return the CRC of the columns of a row."""
-    return zlib.crc32(BETWEEN.join(map(sealed_text, values)).encode())
+    """Return the CRC of the columns of a row: of their texts, each with a control character behind it."""
+    return zlib.crc32((_FORMS[len(values)] % values).encode())
 
 
 def add_checksum(connection: sqlite3.Connection) -> None:
@@ -211,7 +213,8 @@ def check_structure(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         StoreError: something is wrong.
     """
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    # Not quick_check: that leaves out whether the index of what is due is right, which costs next to nothing here.
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         raise damaged(path, str(found).splitlines()[-1])
 
@@ -238,29 +241,30 @@ def check_run(connection: sqlite3.Connection, path: Path, run_id: int) -> None:
         if counts is None:
             raise damaged(path, f"run {run_id} is missing")
         found = dict.fromkeys(_STATES, 0)
-        due = 0
         known = sealed(connection)
         last = ""
-        crc = zlib.crc32
-        rows = connection.execute(_query(connection, _ROWS), (run_id,))
-        for account_id, state, is_due, item_sum, item, observed, observation_sum, observation in rows:
+        split = 4 + len(ITEM_SUMMED)
+        query = _ROWS.format(
+            item_sum="i.checksum" if known else "NULL", observation_sum="o.checksum" if known else "NULL"
+        )
+        for row in connection.execute(query, (run_id,)):
+            state, due, item_sum, observation_sum = row[:4]
+            item, observation = row[4:split], row[split:]
+            account_id, observed = item[0], observation[0] is not None
             if not isinstance(account_id, str) or account_id <= last:
                 raise damaged(path, f"its accounts are out of order after {shown(last)!r}")
             last = account_id
-            if state not in found or is_due not in {0, 1} or item is None:
-                raise damaged(path, f"the state of account {shown(account_id)!r} makes no sense")
-            if known and (crc(item) != item_sum or (observed and crc(observation or b"") != observation_sum)):
+            if known and (checksum(*item) != item_sum or (observed and checksum(*observation) != observation_sum)):
                 raise damaged(path, f"what it says of account {shown(account_id)!r} has changed")
-            if (state == "ok") != (observed is not None):
+            if state not in found or due not in {0, 1}:
+                raise damaged(path, f"the state of account {shown(account_id)!r} makes no sense")
+            if (state == "ok") != observed:
                 raise damaged(path, f"the usage of account {shown(account_id)!r} is missing or not its own")
-            if state == "pending" and not is_due:
+            if state == "pending" and not due:
                 raise damaged(path, f"account {shown(account_id)!r} would never be asked for")
             found[state] += 1
-            due += is_due
         if counts != (sum(found.values()), *found.values()):
             raise damaged(path, f"run {run_id} has {sum(found.values())} accounts, and its counters say {counts[0]}")
-        if connection.execute(_DUE, (run_id,)).fetchone() != (due,):
-            raise damaged(path, f"the index of what run {run_id} has to ask for is wrong")
         if not known:
             check_answers(connection, path, run_id)
 
@@ -272,18 +276,17 @@ def check_history(connection: sqlite3.Connection, path: Path) -> None:
         StoreError: something is changed, missing or there twice; the message names the account where it is known.
     """
     with _snapshot(connection):
-        last: tuple[str, str, str, int] = ("", "", "", 0)
+        last: tuple[object, ...] = ("", "", "", 0)
         number = 0
         known = sealed(connection)
-        crc = zlib.crc32
-        for *key, row_sum, row in connection.execute(_query(connection, _HISTORY)):
-            place = tuple(key)
-            if not all(isinstance(part, str) for part in place[:3]) or place <= last:
-                raise damaged(path, f"its observations are out of order after account {shown(last[0])!r}")
-            last = place  # type: ignore[assignment]
+        for run_id, row_sum, *row in connection.execute(_HISTORY.format(sum="checksum" if known else "NULL")):
+            place = (*row[:3], run_id)
+            if not all(isinstance(part, str) for part in row[:3]) or place <= last:
+                raise damaged(path, f"its observations are out of order after account {shown(str(last[0]))!r}")
+            last = place
             number += 1
-            if known and (row is None or crc(row) != row_sum):
-                raise damaged(path, f"what was observed of account {shown(place[0])!r} has changed")
+            if known and checksum(*row) != row_sum:
+                raise damaged(path, f"what was observed of account {shown(row[0])!r} has changed")
         if known:
             (expected,) = connection.execute("SELECT coalesce(sum(observations), 0) FROM run").fetchone()
             if number != expected:
@@ -327,19 +330,6 @@ def check_answers(connection: sqlite3.Connection, path: Path, run_id: int | None
             agrees = False
         if not agrees:
             raise damaged(path, f"the columns of account {shown(str(account_id))!r} and the answer kept beside differ")
-
-
-def _query(connection: sqlite3.Connection, query: str) -> str:
-    known = sealed(connection)
-    if query is _HISTORY:
-        observation = _joined(OBSERVATION_SUMMED, "observation")
-        return query.format(sum="checksum" if known else "NULL", observation=observation)
-    return query.format(
-        item_sum="i.checksum" if known else "NULL",
-        observation_sum="o.checksum" if known else "NULL",
-        item=_joined(ITEM_SUMMED, "i"),
-        observation=_joined(OBSERVATION_SUMMED, "o"),
-    )
 
 
 @contextmanager
