@@ -11,8 +11,9 @@ an account with its observation, and both with the counters.
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from cyclr_async.errors import StoreError
@@ -23,7 +24,6 @@ from .rows import instant
 from .text import scrub
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -335,12 +335,12 @@ def check_answers(connection: sqlite3.Connection, path: Path, run_id: int | None
 @contextmanager
 def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     """Read everything as of one moment: a collection may be writing meanwhile."""
-    if connection.in_transaction:
-        yield
-        return
-    connection.execute("BEGIN")
+    begun = not connection.in_transaction
+    if begun:
+        connection.execute("BEGIN")
     try:
         yield
     finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        if begun:
+            with suppress(sqlite3.Error):  # an error of the file may have ended the transaction
+                connection.execute("ROLLBACK")

@@ -35,6 +35,7 @@ _log = logging.getLogger("cyclr_async.usage.store")
 # In SQLite's lock page, behind its own 512 bytes, in the part that is there for every page size from 4096 on.
 _LOCK_BYTE: Final = 0x4000_0000 + 2048
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)  # Windows has other means, which os.open uses by itself
+_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)  # the companion is written: not to where a link may lead
 _NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)  # were it a FIFO, os.open would wait for a writer
 
 _DESCRIPTORS: Final = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
@@ -308,7 +309,7 @@ class StoreLock:
             # The former holder removed the file between our open and our lock.
 
     def _open_file(self, path: Path) -> int:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NONBLOCK | _CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK | _CLOEXEC, 0o600)
         _open.add(descriptor)
         return descriptor
 

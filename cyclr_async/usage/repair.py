@@ -331,11 +331,10 @@ class _Repair:
         columns = self._columns("run")
         sealed = "seal" in columns
         for row in self._readable("run", columns, "run_id"):
-            values = dict(zip(columns, row, strict=True))
-            seal = values.pop("seal", None)
-            sound = not sealed or self._is_sealed(values["run_id"])
-            if not sound:
-                values = _trusted(values, seal)
+            found = dict(zip(columns, row, strict=True))
+            seal = found.pop("seal", None)
+            sound = not sealed or self._is_sealed(found["run_id"])
+            values = found if sound else _trusted(found, seal)
             if values is None or not self._insert("run", values):
                 continue
             self.runs.add(values["run_id"])
@@ -344,7 +343,7 @@ class _Repair:
 
     def _is_sealed(self, run_id: object) -> bool:
         with suppress(*_UNREADABLE):
-            return self._old.execute(IS_SEALED, (run_id,)).fetchone() == (1,)
+            return bool(self._old.execute(IS_SEALED, (run_id,)).fetchone() == (1,))
         return False
 
     def _copy_observations(self) -> None:

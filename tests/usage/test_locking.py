@@ -99,6 +99,16 @@ async def test_the_refusal_says_who_and_since_when(path: Path, scope: RunScope) 
         await UsageStore.open(path, scope, resume=None)
 
 
+@posix
+async def test_a_companion_that_is_a_link_is_not_followed(path: Path, scope: RunScope) -> None:
+    target = path.with_name("precious.txt")
+    target.write_text("precious")
+    path.with_name("usage.db.lock").symlink_to(target)
+    with pytest.raises(StoreError, match="cannot lock"):
+        await UsageStore.open(path, scope)
+    assert target.read_text() == "precious"
+
+
 async def test_a_companion_that_was_removed_is_made_again(path: Path, scope: RunScope) -> None:
     companion = path.with_name("usage.db.lock")
     async with await UsageStore.open(path, scope) as store:
@@ -280,7 +290,7 @@ async def test_a_reader_of_this_process_keeps_its_locks_when_a_writer_comes_and_
             await UsageStore.open(path, scope, resume=True)
         await store.close()
         assert locks() == before
-        rows.close()
+        del rows
     descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for _ in range(3):
         await (await UsageStore.open(path, scope, resume=True)).close()
