@@ -7,6 +7,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, runtime_checkable
 
+import attrs
+
 from cyclr_async.errors import AuthenticationError, ConfigurationError, CyclrError, OutcomeUnknownError
 from cyclr_async.secret import HiddenStr, Secret
 
@@ -14,14 +16,19 @@ __all__ = [
     "AccessToken",
     "ClientCredentials",
     "Exchange",
+    "PartnerIdentity",
     "PasswordGrant",
     "RefreshToken",
     "StaticToken",
     "TokenProvider",
     "as_provider",
     "identity",
+    "partner_name",
+    "said_partner",
 ]
 
+_LONGEST_NAME: Final = 255
+"""Characters of a partner's name: as many as a domain name can have, and more than any client id seen."""
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -296,13 +303,75 @@ def as_provider(auth: TokenProvider | str | Secret) -> TokenProvider:
     return auth
 
 
-def identity(provider: TokenProvider) -> str:
-    """Return a stable name for whose data a session sees; it reveals no credential."""
+@attrs.frozen
+class PartnerIdentity:
+    """Whose data a session sees.
+
+    Attributes:
+        name: of the partner; no secret, and not bound to a credential when the caller or the service names it.
+        aliases: other names under which a store may know the same partner: the client id of these credentials, and
+            the hash that release 0.1 made of them.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
+def partner_name(value: object, *, name: str = "partner") -> str:
+    """Check the name of a partner, and return it without blanks around it.
+
+    Raises:
+        ConfigurationError: not a text, empty, longer than 255 characters, or with characters that print nothing.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or len(text) > _LONGEST_NAME or not text.isprintable():
+        raise ConfigurationError(f"{name} must be a text of 1 to {_LONGEST_NAME} printable characters")
+    return text
+
+
+def said_partner(provider: TokenProvider, said: str | None) -> str | None:
+    """Return the partner as the caller names it: for the session, or by ``partner_id`` of a provider of its own."""
+    if said is not None:
+        return said
+    own = getattr(provider, "partner_id", None)
+    return partner_name(own, name="partner_id of the token provider") if isinstance(own, str) else None
+
+
+def identity(provider: TokenProvider, named: str | None) -> PartnerIdentity:
+    """Return who the partner is: as named by the caller or the service, else the client id.
+
+    Args:
+        provider: of the credentials.
+        named: what the caller or the service said, or None.
+
+    Raises:
+        ConfigurationError: nobody named the partner, and the provider has no client id. The credential itself is no
+            name: a new token would be a new partner.
+    """
+    client = getattr(provider, "client_id", None)
+    client = client.strip() if isinstance(client, str) and client.strip().isprintable() else None
+    name = named or client
+    if not name:
+        raise ConfigurationError(
+            f"whose data this is cannot be told: the service names no domain, and {type(provider).__name__} has no "
+            "client id. Name the partner: partner='...' of the session, CYCLR_PARTNER or --partner"
+        )
+    aliases = [client] if client and client != name else []
+    former = _former_identity(provider)
+    return PartnerIdentity(name, (*aliases, *([former] if former else [])))
+
+
+def _former_identity(provider: TokenProvider) -> str | None:
+    """Return the hash by which stores of schema version 1 know the partner of these credentials.
+
+    None for a provider of the caller's own without a client id: all providers of one class had the same hash, so it
+    tells nothing about whose data a store holds.
+    """
     known = getattr(provider, "client_id", None)
     if isinstance(known, str):
         text = f"client:{known}"
     elif isinstance(provider, StaticToken):
         text = f"token:{provider.access_token.value.reveal()}"
     else:
-        text = f"provider:{type(provider).__qualname__}"
+        return None
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

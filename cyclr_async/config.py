@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from yarl import URL
 
 from cyclr_async.errors import ConfigurationError
+from cyclr_async.hosts import canonical_host, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Limits", "Region", "RetryPolicy", "Timeouts", "api_url", "is_loopback"]
+__all__ = ["Limits", "Region", "RetryPolicy", "Timeouts", "api_url"]
 
 _PARTNER_PATH: Final = "/api/partner"
 
@@ -62,24 +62,17 @@ class Region(Enum):
         return region
 
 
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a host is this machine, the only place where plain http is accepted."""
-    if host is None:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def api_url(value: str | URL, *, name: str) -> URL:
+def api_url(value: str | URL, *, name: str, http_hosts: frozenset[str] = frozenset()) -> URL:
     """Check the URL of an API root or a token endpoint.
 
+    Args:
+        value: the URL.
+        name: of the setting, for the message.
+        http_hosts: hosts that may be spoken to over plain http, as :func:`~cyclr_async.hosts.plain_http_hosts`
+            returns them; loopback hosts always may.
+
     Raises:
-        ConfigurationError: not absolute, not https (plain http is accepted for loopback hosts only), or carrying
-            credentials, a query or a fragment.
+        ConfigurationError: not absolute, not https where it must be, or carrying credentials, a query or a fragment.
     """
     problem = None
     try:
@@ -92,8 +85,11 @@ def api_url(value: str | URL, *, name: str) -> URL:
         problem = "it must not contain credentials: pass them as ClientCredentials or PasswordGrant"
     elif url.query_string or url.fragment:
         problem = "it must have no query and no fragment"
-    elif url.scheme == "http" and not is_loopback(url.host):
-        problem = "http would send the access token in clear text: use https (http is accepted for loopback hosts only)"
+    elif url.scheme == "http" and not (is_loopback(url.host) or canonical_host(url.host or "") in http_hosts):
+        problem = (
+            "http would send the access token in clear text: use https (http is accepted for loopback hosts, and for "
+            "those that http_hosts names)"
+        )
     if problem:
         raise ConfigurationError(f"{name} cannot be used: {problem}")
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)

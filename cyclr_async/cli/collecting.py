@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, aclosing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -23,47 +25,58 @@ from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.progress import showing
 from cyclr_async.cli.running import run_async
 from cyclr_async.cli.settings import simulated
-from cyclr_async.cli.terminal import say
+from cyclr_async.cli.terminal import complain, forget, say, warn
 from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
+from cyclr_async.usage.atomic_file import check_target, replacing
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
+    from cyclr_async.usage.collector import Collection
     from cyclr_async.usage.outcome import UsageOutcome
-    from cyclr_async.usage.rows import Counts
+    from cyclr_async.usage.report import Summary
+    from cyclr_async.usage.runs import Opening
 
 __all__ = ["DEFAULT_STORE", "SUBSET_STORE", "Job", "collect"]
 
 DEFAULT_STORE: Final = Path("cyclr-usage.sqlite")
 SUBSET_STORE: Final = Path("cyclr-usage-subset.sqlite")
-"""A few accounts are kept apart, so that an unfinished run of a few is never taken for one of all."""
+"""A few accounts are kept apart: an export takes the newest run of a store, and that should be the whole month.
+
+Runs of different accounts never merge, not even in one store, so all such runs can share this one.
+"""
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Job:
     """What is collected.
 
     Attributes:
         store: the file, or None for one that is thrown away.
+        again: the command that goes on with this one.
         from_date: the day on which the period begins, or None.
         accounts: ids, or None for every account.
         limit: the first so many accounts, or None.
         concurrency: calls at once, or None.
-        resume: True to go on with an unfinished run, None to do so if there is one.
-        again: the command that goes on with this one.
+        resume: True to go on with the unfinished run of the store, whatever it collects.
+        fresh: True to begin a new run.
+        max_age: how old a run may be that is continued; a day when None.
     """
 
     store: Path | None
-    from_date: date | None
-    accounts: tuple[str, ...] | None
-    limit: int | None
-    concurrency: int | None
-    resume: bool | None
     again: str
+    from_date: date | None = None
+    accounts: tuple[str, ...] | None = None
+    limit: int | None = None
+    concurrency: int | None = None
+    resume: bool = False
+    fresh: bool = False
+    max_age: timedelta | None = None
 
 
 @attrs.define
 class _Progress:
     run_id: int | None = None
+    now: datetime | None = None
     plans: dict[str, str] = attrs.field(factory=dict)
 
 
@@ -84,7 +97,7 @@ def collect(options: Options, job: Job) -> Exit:
         state = _Progress()
         rows = None
         if form != "table" and options.out is None:
-            rows = stack.enter_context(Output(options, _columns()))
+            rows = stack.enter_context(_Rows(Output(options, _columns()), store if kept else None))
         try:
             run_async(_collect(options, job, store, state, rows))
         except InterruptedBySignal:
@@ -94,7 +107,55 @@ def collect(options: Options, job: Job) -> Exit:
             error.resumable = error.resumable and kept
             say(options, _how_far(store, state, job if kept else None))
             raise
-        return _report(options, job, store, state, form, kept=kept)
+        code = _report(options, job, store, state, form, kept=kept)
+        return code if rows is None or rows.finished() else Exit.FAILED
+
+
+class _Rows:
+    """Rows on standard output. When that breaks, the collection goes on, because the store keeps them."""
+
+    def __init__(self, output: Output, store: Path | None) -> None:
+        self._output = output
+        self._store = store
+        self._problem: str | None = None
+
+    def __enter__(self) -> Self:
+        self._guarded(self._output.__enter__)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._problem is None:
+            self._output.__exit__(kind, error, traceback)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write a row, unless standard output is broken.
+
+        Raises:
+            BrokenPipeError: nobody wants more rows, which ends a command.
+            OSError: it is broken, and no store keeps the rows.
+        """
+        if self._problem is None:
+            self._guarded(lambda: self._output.write(row))
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if self._store is None:
+                raise
+            self._problem = error.strerror or type(error).__name__
+            forget(sys.stdout)
+            warn(f"standard output: {self._problem}; the collection goes on and keeps its rows in {self._store}")
+
+    def finished(self) -> bool:
+        """Tell whether every row could be written, and complain if not."""
+        if self._problem is not None:
+            complain(f"standard output: {self._problem}; every row is in {self._store}: cyclr usage export")
+        return self._problem is None
 
 
 def _columns() -> tuple[str, ...]:
@@ -104,40 +165,85 @@ def _columns() -> tuple[str, ...]:
 
 
 def _form(options: Options) -> str:
-    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
-        raise click.UsageError(f"there is no folder for --out {options.out!r}")  # now, and not after an hour
+    if options.out is not None:
+        try:
+            check_target(options.out)  # now, and not after an hour
+        except OSError as error:
+            raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
     if options.out is not None and options.output is None and Path(options.out).suffix.lower() == ".parquet":
         return "parquet"
     return chosen_format(options)
 
 
-async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: Output | None) -> None:
-    from cyclr_async.usage import RunScope, UsageStore  # noqa: PLC0415 - help must start without SQLite
-
+async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
     async with AsyncExitStack() as stack:
         port = _port_of(store) if simulated(options) else 0
         session = await stack.enter_async_context(connected(options, port=port, concurrency=job.concurrency))
-        scope = RunScope(str(session.root), session.partner, job.from_date)
-        opened = await stack.enter_async_context(await UsageStore.open(store, scope, resume=job.resume))
-        state.run_id = opened.run_id
-        before = await opened.counts()
-        if before.asked:
-            say(options, f"going on with run {opened.run_id}: {before.ok:,} of {before.asked:,} accounts are there")
-        async with session.accounts.collect_usage(
-            _source(session, job), from_date=job.from_date, concurrency=job.concurrency, store=opened
-        ) as run:
+        async with await _collection(session, job, store, stack) as run:
+            assert run.store is not None
+            state.run_id = run.store.run_id
+            for line in opening_lines(run.store.opening):
+                say(options, line)
             try:
                 torn = rows is not None and sys.stdout.isatty()
                 async with showing(run, options, rows_on_terminal=torn):
                     async for outcome in run:
                         if rows is not None:
-                            rows.write(row_of(outcome, opened.run_id))
+                            rows.write(row_of(outcome, run.store.run_id))
             finally:
                 if rows is not None and not isinstance(sys.exception(), OSError):
                     for outcome in run.drain():
-                        rows.write(row_of(outcome, opened.run_id))
+                        rows.write(row_of(outcome, run.store.run_id))
+        state.now = datetime.fromtimestamp(session.clock.wall(), UTC)
         if rows is None and chosen_format_is_table(options):
             state.plans = await _plan_names(session)
+
+
+async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack) -> Collection:
+    """Return the collection of a job; nothing has been sent by it yet.
+
+    Raises:
+        UsageError: the day lies in the future.
+    """
+    from cyclr_async.usage import UsageStore  # noqa: PLC0415 - help must start without SQLite
+    from cyclr_async.usage.runs import MAX_AGE  # noqa: PLC0415
+
+    max_age = MAX_AGE if job.max_age is None else job.max_age
+    if job.resume:
+        opening = UsageStore.open(store, None, resume=True, max_age=max_age, clock=session.clock)
+        opened = await stack.enter_async_context(await opening)
+        return session.accounts.collect_usage(
+            from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened
+        )
+    today = datetime.fromtimestamp(session.clock.wall(), UTC).date()
+    if job.from_date is not None and job.from_date > today:
+        raise click.UsageError(f"--from-date {job.from_date} is in the future: today is {today} (UTC)")
+    return session.accounts.collect_usage(
+        await _source(session, job),
+        from_date=job.from_date,
+        concurrency=job.concurrency,
+        store=store,
+        resume=False if job.fresh else None,
+        max_age=max_age,
+    )
+
+
+def opening_lines(opening: Opening) -> list[str]:
+    """Say which run goes on, and which unfinished ones were closed because a new one begins."""
+    from cyclr_async.usage.text import duration  # noqa: PLC0415 - help must start fast
+
+    run, now = opening.run, opening.now
+    lines = [
+        f"run {old.run_id} was unfinished and {duration(old.age(now))} old ({old.counts.ok:,} of {old.counts.asked:,} "
+        "accounts): it is closed as abandoned, and a new run begins"
+        for old in opening.abandoned
+    ]
+    if opening.continued:
+        lines.append(
+            f"going on with run {run.run_id}, begun {duration(now - run.created_at)} ago: {run.counts.ok:,} of "
+            f"{run.counts.asked:,} accounts are there"
+        )
+    return lines
 
 
 def chosen_format_is_table(options: Options) -> bool:
@@ -145,10 +251,11 @@ def chosen_format_is_table(options: Options) -> bool:
     return _form(options) == "table"
 
 
-def _source(session: AsyncPartnerSession, job: Job) -> Any:
+async def _source(session: AsyncPartnerSession, job: Job) -> Any:
+    """Return the ids of the job, None for all. The first accounts are read before the run, which is about just them."""
     if job.accounts is not None:
         return job.accounts[: job.limit]
-    return None if job.limit is None else _first(session, job.limit)
+    return None if job.limit is None else [account async for account in _first(session, job.limit)]
 
 
 async def _first(session: AsyncPartnerSession, limit: int) -> AsyncIterator[Any]:
@@ -184,6 +291,7 @@ def _port_of(store: Path) -> int:
 
 def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
     """Return an outcome as a row of the export, with the same names and forms."""
+    from cyclr_async.usage.periods import Period  # noqa: PLC0415
     from cyclr_async.usage.rows import instant, item_row, key, short_instant  # noqa: PLC0415
 
     item = item_row(outcome, run_id)
@@ -208,7 +316,7 @@ def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
             "task_count": usage.task_count,
             "cycle_count": usage.cycle_count,
             "observed_at": observed,
-            "provisional": item.updated_at < end,
+            "provisional": Period.of(start, end).provisional(outcome.collected_at),
         }
         if usage.current_price_plan_id is not None:
             row["price_plan_id"] = usage.current_price_plan_id
@@ -218,7 +326,7 @@ def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
 
 
 def _report(options: Options, job: Job, store: Path, state: _Progress, form: str, *, kept: bool) -> Exit:
-    summary = read_summary(store, state.run_id)
+    summary = read_summary(store, state.run_id, now=state.now)
     if options.out is not None:
         write_file(options, store, state.run_id, form, lambda stream: print_glance(summary, options, stream=stream))
     if form == "table" and options.out is None:
@@ -227,7 +335,7 @@ def _report(options: Options, job: Job, store: Path, state: _Progress, form: str
     else:
         for line in glance_lines(summary):
             say(options, line)
-    code = verdict(summary.counts)
+    code = verdict(summary)
     if kept:
         say(options, f"kept in {store}; export: cyclr usage export --store {shlex.quote(str(store))} --out usage.csv")
     if summary.counts.failed and kept:
@@ -235,10 +343,15 @@ def _report(options: Options, job: Job, store: Path, state: _Progress, form: str
     return code
 
 
-def verdict(counts: Counts) -> Exit:
-    """Return the exit code for how a finished run turned out."""
+def verdict(summary: Summary) -> Exit:
+    """Return the exit code for how a finished run turned out.
+
+    A finding is no success: a job that bills on exit code 0 must not bill a negative count, or nobody at all because
+    the account list came back empty.
+    """
+    counts = summary.counts
     if counts.ok == counts.asked:
-        return Exit.DONE
+        return Exit.PARTIAL if summary.finding_count else Exit.DONE
     return Exit.PARTIAL if counts.ok else Exit.FAILED
 
 
@@ -257,8 +370,10 @@ def write_file(
         return
     if form == "table" and draw is not None:
         try:
-            with target.open("w", encoding="utf-8") as stream:
-                draw(stream)
+            with replacing(target) as stream:
+                text = io.TextIOWrapper(stream, encoding="utf-8")
+                draw(text)
+                text.flush()
         except OSError as error:
             raise click.FileError(str(target), error.strerror or "cannot be written") from None
         return

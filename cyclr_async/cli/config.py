@@ -8,8 +8,6 @@ from cyclr_async.cli.options import Command, Group, Options, current
 
 __all__ = ["config"]
 
-_DEFAULTS = {"region": "US", "timeout": "120", "connections": "100"}
-
 
 @click.group(cls=Group)
 def config() -> None:
@@ -21,8 +19,8 @@ def config() -> None:
 def show(ctx: click.Context) -> None:
     """Show every setting and where it comes from; secrets are masked."""
     from cyclr_async.cli.output import Output  # noqa: PLC0415 - help must start fast
-    from cyclr_async.cli.profiles import KEYS  # noqa: PLC0415
-    from cyclr_async.cli.settings import SECRET_KEYS, resolve  # noqa: PLC0415
+    from cyclr_async.cli.settings import resolve  # noqa: PLC0415
+    from cyclr_async.settings import SETTINGS  # noqa: PLC0415
 
     options = current(ctx)
     settings = resolve(options)
@@ -36,15 +34,13 @@ def show(ctx: click.Context) -> None:
             }
         )
         output.write({"setting": "profile", "value": settings.profile.name, "source": _profile_source(options)})
-        for name in KEYS:
+        for name, setting in SETTINGS.items():
             found = settings.found.get(name)
             if found is None:
                 place_given = name == "region" and "base_url" in settings.found
-                output.write(
-                    {"setting": name, "value": None if place_given else _DEFAULTS.get(name), "source": "default"}
-                )
+                output.write({"setting": name, "value": None if place_given else setting.default, "source": "default"})
                 continue
-            value = "***" if name in SECRET_KEYS else found.value.reveal()
+            value = "***" if setting.secret else found.value.reveal()
             output.write({"setting": name, "value": value, "source": found.source})
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import click
 
 from cyclr_async.cli.app import app
 from cyclr_async.cli.exits import Exit, InterruptedBySignal, exit_code
-from cyclr_async.cli.logs import log_to_stderr
 from cyclr_async.cli.options import Options
-from cyclr_async.cli.terminal import complain, prepare_streams
+from cyclr_async.cli.terminal import complain, forget, prepared_streams
 from cyclr_async.errors import CyclrError
 
 __all__ = ["run"]
@@ -24,29 +26,48 @@ _COMPLETE = "_CYCLR_COMPLETE"
 
 def run(argv: Sequence[str] | None) -> int:
     """Run the command and return its exit code."""
-    prepare_streams()
-    options = Options()
-    handler: logging.Handler | None = None
+    with prepared_streams():
+        options = Options()
+        code = _run(argv, options)
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            code = _code(error, options) or code
+        return code
+
+
+def _run(argv: Sequence[str] | None, options: Options) -> int:
     try:
         if _COMPLETE in os.environ:
             from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell asks
 
             return shell_complete(app, {}, "cyclr", _COMPLETE, os.environ[_COMPLETE])
-        with app.make_context("cyclr", list(sys.argv[1:] if argv is None else argv), obj=options) as ctx:
-            handler = log_to_stderr(options)
+        words = list(sys.argv[1:] if argv is None else argv)
+        with _ending_on_sigterm(), app.make_context("cyclr", words, obj=options) as ctx:
             app.invoke(ctx)
-        sys.stdout.flush()
     except BaseException as error:
         code = _code(error, options)
         if code is None:
             raise
         return code
-    finally:
-        if handler is not None:
-            logger = logging.getLogger("cyclr_async")
-            logger.removeHandler(handler)
-            logger.setLevel(logging.NOTSET)
     return Exit.DONE
+
+
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the command like Ctrl-C, so that temporary files and terminal settings are put in order."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise InterruptedBySignal
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _code(error: BaseException, options: Options) -> int | None:
@@ -54,7 +75,7 @@ def _code(error: BaseException, options: Options) -> int | None:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):
-        _forget_stdout()
+        forget(sys.stdout)
         return Exit.CLOSED_PIPE
     if isinstance(error, (InterruptedBySignal, KeyboardInterrupt, click.Abort)):
         return Exit.INTERRUPTED
@@ -69,25 +90,17 @@ def _code(error: BaseException, options: Options) -> int | None:
             complain(note)
         return exit_code(error)
     if isinstance(error, OSError):
-        _forget_stdout()
-        complain(f"{error.strerror or type(error).__name__}: {error.filename or 'input or output'}")
+        forget(sys.stdout)
+        complain(f"{error.filename or 'standard output'}: {error.strerror or type(error).__name__}")
         return Exit.FAILED
     return None
 
 
 def _usage(error: click.ClickException) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        sys.stderr.write(f"{error.format_message()}\n")  # the help, which is no error
+        return
     complain(error.format_message())
     ctx = getattr(error, "ctx", None)
     if ctx is not None:
         sys.stderr.write(f"try: {ctx.command_path} --help\n")
-
-
-def _forget_stdout() -> None:
-    # Python flushes standard output once more at the end, and would complain about what failed before.
-    try:
-        number = sys.stdout.fileno()
-    except (OSError, ValueError):
-        return  # not a file of the system
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)

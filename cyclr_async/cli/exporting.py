@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import click
@@ -12,8 +15,11 @@ import click
 from cyclr_async.cli.exits import Exit
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output, chosen_format
-from cyclr_async.cli.terminal import say
-from cyclr_async.usage import COLUMNS, UsageReader, export_usage, repair_store, term, write_csv
+from cyclr_async.cli.terminal import data_stream, say
+from cyclr_async.usage import COLUMNS, Finding, UsageReader, export_usage, repair_store, write_csv
+from cyclr_async.usage.findings import FINDINGS_KEPT
+from cyclr_async.usage.runs import MAX_AGE
+from cyclr_async.usage.text import duration, term
 
 __all__ = ["export_store", "list_runs", "repair_damaged"]
 
@@ -33,9 +39,28 @@ _RUN_COLUMNS: Final = (
     "listing_complete",
     "resumable",
     "base_url",
+    "partner",
+    "ids",
+    "oldest_observed_at",
+    "oldest_age_seconds",
+    "findings",
+    "finding_list",
 )
 _REPAIR_COLUMNS: Final = ("run_id", "accounts", "lost", "due", "rebuilt")
-_RUN_TABLE: Final = ("run_id", "status", "from_date", "asked", "ok", "missing", "forbidden", "failed", "pending")
+_RUN_TABLE: Final = (
+    "run_id",
+    "status",
+    "from_date",
+    "asked",
+    "ok",
+    "missing",
+    "forbidden",
+    "failed",
+    "pending",
+    "findings",
+    "oldest",
+)
+_FINDINGS_SHOWN: Final = 20
 _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle_count", "period_from", "period_to")
 
 
@@ -65,7 +90,8 @@ def export_store(
             return
         rows = reader.rows(run_id, all_observations=all_observations)
         if form == "csv" and options.out is None and options.fields is None and not sys.stdout.isatty():
-            write_csv(rows, sys.stdout, raw=raw, excel=excel, text=text)
+            write_csv(rows, data_stream(), raw=raw, excel=excel, text=text)
+            sys.stdout.flush()
             return
         if raw or excel or text:
             raise click.UsageError("--raw, --excel and --text need --out FILE or a pipe, and all fields")
@@ -93,6 +119,9 @@ def list_runs(options: Options, store: Path) -> None:
     """Write one record per run, newest first."""
     with UsageReader(store) as reader:
         runs = reader.runs()
+        counts_of = reader.finding_counts()
+        found = {run_id: list(itertools.islice(reader.findings(run_id), FINDINGS_KEPT)) for run_id in counts_of}
+    now = datetime.now(UTC)
     with Output(options, _RUN_COLUMNS, table=_RUN_TABLE) as output:
         for run in runs:
             counts = run.counts
@@ -103,8 +132,39 @@ def list_runs(options: Options, store: Path) -> None:
                     "pending": counts.pending,
                     "from_date": run.scope.from_date,
                     "base_url": run.scope.base_url,
-                    "resumable": run.resumable,
+                    "resumable": run.resumable and run.age(now) < MAX_AGE,
+                    "partner": run.scope.partner,
+                    "ids": run.scope.ids,
+                    "oldest_observed_at": run.oldest_at,
+                    "oldest_age_seconds": None
+                    if run.oldest_at is None
+                    else round((now - run.oldest_at).total_seconds()),
+                    "oldest": None if run.oldest_at is None else f"{duration(now - run.oldest_at)} old",
+                    "findings": counts_of.get(run.run_id, 0),
+                    "finding_list": [_finding(finding) for finding in found.get(run.run_id, ())],
                 }
             )
-    if any(run.resumable for run in runs):
-        say(options, f"to go on with the unfinished run: cyclr usage resume --store {store}")
+    for run in runs:
+        for finding in found.get(run.run_id, ())[:_FINDINGS_SHOWN]:
+            say(options, term(f"finding of run {run.run_id}: {finding.message}"))
+    for run in runs:
+        if run.resumable and run.age(now) < MAX_AGE:
+            say(options, f"to go on with the unfinished run: cyclr usage resume --store {shlex.quote(str(store))}")
+            return
+    unfinished = next((run for run in runs if run.resumable), None)
+    if unfinished is not None:
+        say(
+            options,
+            f"run {unfinished.run_id} is unfinished and {duration(unfinished.age(now))} old: the next collection "
+            "begins a new run",
+        )
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "account_id": finding.account_id,
+        "detail": dict(finding.detail),
+        "found_at": finding.found_at,
+        "message": finding.message,
+    }

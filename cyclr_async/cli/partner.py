@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import click
@@ -35,7 +36,7 @@ _INSTALLED: Final = ("account_id", "connector", "version", "installed_name")
 @click.pass_context
 def partner(ctx: click.Context) -> None:
     """Show the settings of the partner; its Intercom keys stay hidden."""
-    _run(_partner(current(ctx)))
+    _run(_partner, current(ctx))
 
 
 async def _partner(options: Options) -> None:
@@ -52,7 +53,7 @@ async def _partner(options: Options) -> None:
 @click.pass_context
 def plans(ctx: click.Context) -> None:
     """List the price plans."""
-    _run(_plans(current(ctx)))
+    _run(_plans, current(ctx))
 
 
 async def _plans(options: Options) -> None:
@@ -82,7 +83,7 @@ def token() -> None:
 @click.pass_context
 def create_token(ctx: click.Context, account_id: str, username: str, domain: str | None, dry_run: bool) -> None:
     """Create a link that signs a user in to an account. The link is a secret, good for a few minutes."""
-    _run(_create_token(current(ctx), account_id, username, domain, dry_run))
+    _run(_create_token, current(ctx), account_id, username, domain, dry_run)
 
 
 async def _create_token(options: Options, account_id: str, username: str, domain: str | None, dry_run: bool) -> None:
@@ -150,7 +151,7 @@ def install(
         "api_key": read_secret("--api-key", secret["api_key_file"], secret["api_key_stdin"]),
         "password": read_secret("--password", secret["password_file"], secret["password_stdin"]),
     }
-    _run(_install(options, (account_id, name, version), given, dry_run))
+    _run(_install, options, (account_id, name, version), given, dry_run)
 
 
 async def _install(options: Options, what: tuple[str, str, str | None], given: dict[str, Any], dry_run: bool) -> None:
@@ -167,7 +168,7 @@ async def _install(options: Options, what: tuple[str, str, str | None], given: d
             output.write(dict(zip(_INSTALLED, (*what, given["installed_name"]), strict=True)))
 
 
-def _run(work: Any) -> None:
+def _run(work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
     from cyclr_async.cli.running import run_async  # noqa: PLC0415 - help must start fast
 
-    run_async(work)
+    run_async(work(*arguments))  # made only now: a Ctrl-C during the import would leave it never awaited

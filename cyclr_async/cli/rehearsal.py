@@ -35,11 +35,8 @@ class _Rehearsal(AsyncPartnerSession):
 
 async def rehearse(options: Options, act: Callable[[AsyncPartnerSession], Awaitable[object]]) -> None:
     """Check the arguments as the real call would, and show the request, secrets masked; nothing is sent."""
-    place: dict[str, str] = {}
-    if not simulated(options):
-        found = resolve(options).found
-        place = {name: found[name].value.reveal() for name in ("region", "base_url") if name in found}
-    async with _Rehearsal(StaticToken("dry-run"), **place) as session:  # type: ignore[arg-type]
+    place: dict[str, Any] = {} if simulated(options) else resolve(options).place()
+    async with _Rehearsal(StaticToken("dry-run"), **place) as session:
         try:
             await act(session)
         except _WouldSendError as stop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(_supervised(work))
     except KeyboardInterrupt:
         raise InterruptedBySignal from None
+    finally:
+        work.close()  # Ctrl-C before its first step: Python would warn that it was never awaited
 
 
 async def _supervised(work: Coroutine[Any, Any, T]) -> T:
@@ -38,8 +41,9 @@ async def _supervised(work: Coroutine[Any, Any, T]) -> T:
     def interrupt(*_: object) -> None:
         nonlocal signalled
         if signalled:
-            if sys.stderr.isatty():
-                os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")  # the progress bar had hidden the cursor
+            with contextlib.suppress(OSError, ValueError):
+                if sys.stderr.isatty():
+                    os.write(sys.stderr.fileno(), b"\x1b[?25h\r\n")  # the progress bar had hidden the cursor
             os._exit(Exit.INTERRUPTED)
         signalled = True
         loop.call_soon_threadsafe(task.cancel)

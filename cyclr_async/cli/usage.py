@@ -1,18 +1,23 @@
-"""``cyclr usage``: collect, resume, export, status."""
+"""``cyclr usage``: collect, resume, export, status, rekey."""
 
 from __future__ import annotations
 
+import math
+import re
 import shlex
-import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import click
 
 from cyclr_async.cli.options import Command, Group, current
+from cyclr_async.cli.textinput import read_text
 
 __all__ = ["usage"]
 
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_LONGEST = 86_400.0 * 36_525
+"""A century: beyond that a number of seconds is a mistake, and no date."""
 _STORE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -28,16 +33,25 @@ class _Day(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a day: write it as 2026-10-01", param, ctx)
 
 
+class _Duration(click.ParamType):  # type: ignore[type-arg]
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", str(value).strip().lower(), re.ASCII)
+        seconds = float(found[1]) * _UNITS[found[2]] if found else math.inf
+        if seconds > _LONGEST:
+            self.fail(f"{value!r} is not a span of time: write it as 90m, 24h, 2d or plain seconds", param, ctx)
+        return timedelta(seconds=seconds)
+
+
 def _ids(path: str | None) -> tuple[str, ...] | None:
     if path is None:
         return None
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise click.UsageError(f"--accounts {path!r} is not UTF-8") from None
-    except OSError as error:
-        raise click.UsageError(f"--accounts {path!r} cannot be read: {error.strerror}") from None
-    ids = tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    # A mark may stand before any line: files that Windows programs wrote may have been put together.
+    lines = (line.removeprefix("\ufeff").strip() for line in re.split(r"\r\n|\r|\n", read_text(path, "--accounts")))
+    ids = tuple(dict.fromkeys(line for line in lines if line))
     if not ids:
         raise click.UsageError(f"--accounts {path!r} holds no account id; it takes one per line")
     return ids
@@ -61,6 +75,8 @@ def usage() -> None:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N accounts.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Calls at once at most. [32]")
 @click.option("--store", type=_STORE, metavar="FILE", help="Keep the results here. [./cyclr-usage.sqlite]")
+@click.option("--max-age", type=_Duration(), metavar="TIME", help="Go on with a run only while younger. [24h]")
+@click.option("--fresh", is_flag=True, help="Begin a new run, also when an unfinished one could go on.")
 @click.pass_context
 def collect(
     ctx: click.Context,
@@ -69,10 +85,13 @@ def collect(
     limit: int | None,
     concurrency: int | None,
     store: Path | None,
+    max_age: timedelta | None,
+    fresh: bool,
 ) -> None:
     """Collect the usage of every account.
 
-    Results are kept in a store: the same command goes on where it was interrupted, and asks only for what is missing.
+    Results are kept in a store: the same command goes on where it was interrupted, and asks only for what is missing,
+    while the unfinished run is younger than --max-age (90m, 24h, 2d or plain seconds). Later it begins a new run.
     """
     from cyclr_async.cli.collecting import DEFAULT_STORE, SUBSET_STORE, Job  # noqa: PLC0415 - help must start fast
     from cyclr_async.cli.collecting import collect as run  # noqa: PLC0415
@@ -83,22 +102,37 @@ def collect(
         store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
     words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
     place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
-    place |= {"--base-url": options.base_url, "--token-url": options.token_url}
+    place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--partner": options.partner}
+    place |= {"--client-id": options.client_id}
     given = {**place, "--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
+    given["--max-age"] = None if max_age is None else f"{max_age.total_seconds():.0f}"
     for name, value in given.items():
         words += [] if value is None else [name, str(value)]
-    job = Job(store, from_date, _ids(accounts), limit, concurrency, None, shlex.join(words))
+    for host in options.http_host:
+        words += ["--http-host", host]
+    job = Job(
+        store=store,
+        from_date=from_date,
+        accounts=_ids(accounts),
+        limit=limit,
+        concurrency=concurrency,
+        fresh=fresh,
+        max_age=max_age,
+        again=shlex.join(words),
+    )
     ctx.exit(run(options, job))
 
 
 @usage.command(cls=Command, examples=("cyclr usage resume", "cyclr usage resume --store october.sqlite"))
 @click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
 @click.option("--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Calls at once at most. [32]")
+@click.option("--max-age", type=_Duration(), metavar="TIME", help="Go on with a run only while younger. [24h]")
 @click.pass_context
-def resume(ctx: click.Context, store: Path | None, concurrency: int | None) -> None:
+def resume(ctx: click.Context, store: Path | None, concurrency: int | None, max_age: timedelta | None) -> None:
     """Go on with the unfinished run of a store; only what is missing is asked for."""
     from cyclr_async.cli.collecting import DEFAULT_STORE, Job  # noqa: PLC0415 - help must start fast
     from cyclr_async.cli.collecting import collect as run  # noqa: PLC0415
+    from cyclr_async.cli.terminal import say  # noqa: PLC0415
     from cyclr_async.usage import UsageReader  # noqa: PLC0415
 
     options = current(ctx)
@@ -106,10 +140,11 @@ def resume(ctx: click.Context, store: Path | None, concurrency: int | None) -> N
     with UsageReader(store) as reader:
         unfinished = next((found for found in reader.runs() if found.resumable), None)
     if unfinished is None:
-        click.echo(f"nothing to resume in {store}: its last run is complete", err=True)
+        say(options, f"nothing to resume in {store}: its last run is complete")
         return
     words = ["cyclr", "usage", "resume", "--store", str(store)]
-    job = Job(store, unfinished.scope.from_date, None, None, concurrency, True, shlex.join(words))
+    words += [] if max_age is None else ["--max-age", f"{max_age.total_seconds():.0f}"]
+    job = Job(store=store, resume=True, concurrency=concurrency, max_age=max_age, again=shlex.join(words))
     ctx.exit(run(options, job))
 
 
@@ -164,3 +199,25 @@ def status(ctx: click.Context, store: Path | None) -> None:
     from cyclr_async.cli.exporting import list_runs  # noqa: PLC0415
 
     list_runs(current(ctx), store or DEFAULT_STORE)
+
+
+@usage.command(
+    cls=Command,
+    examples=(
+        "cyclr usage rekey --store usage.sqlite --partner partner.example.com",
+        "cyclr usage rekey --store usage.sqlite --from-credentials --yes",
+    ),
+)
+@click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
+@click.option("--from-credentials", is_flag=True, help="The name that the credentials show, instead of --partner.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def rekey(ctx: click.Context, store: Path | None, from_credentials: bool, yes: bool) -> None:
+    """Give a store the name of its partner anew, when that has changed: nothing else in it changes."""
+    from cyclr_async.cli.collecting import DEFAULT_STORE  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.rekeying import rekey as run  # noqa: PLC0415
+
+    options = current(ctx)
+    if from_credentials == (options.partner is not None):
+        raise click.UsageError("give the new name with --partner NAME, or take it --from-credentials; one of the two")
+    ctx.exit(run(options, store or DEFAULT_STORE, yes=yes))

@@ -74,7 +74,10 @@ class Network:
                 certificate, key = self.client_certificate
                 context.load_cert_chain(certificate, key)
         except (ssl.SSLError, OSError) as error:
-            problem = f"the TLS files cannot be used ({error.__class__.__name__}): they must be PEM and belong together"
+            problem = (
+                f"ca_file or client_certificate cannot be used ({error.__class__.__name__}): they must be PEM files, "
+                "and a certificate and its key must belong together"
+            )
         if problem:
             raise ConfigurationError(problem)
         return context

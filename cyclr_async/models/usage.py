@@ -20,7 +20,8 @@ class AccountUsage(Model):
         task_count: the number of tasks in the period.
         cycle_count: the maximum number of cycles in the period; a maximum, so it must not be added up.
         from_date: the start of the period, UTC; it carries the time of day of the bill date.
-        to_date: the end of the period, UTC.
+        to_date: the end of the period as the API names it, UTC: a day before the next one begins. That day belongs to
+            this period all the same.
         current_price_plan_id: the price plan of the account now, which need not be the one during the period.
         audit_info: free text of the partner, as on the account.
         extra: fields of the answer that the document does not describe.

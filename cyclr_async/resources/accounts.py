@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cyclr_async.config import RetryPolicy
@@ -34,6 +34,8 @@ BadRecordHook = Callable[[int, DecodeError], object]
 _USAGE = model_of(AccountUsage)
 _ONE_ATTEMPT = Effort(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
 """A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
+_DAY = timedelta(hours=24)
+"""As :data:`cyclr_async.usage.runs.MAX_AGE`, which is loaded for bulk work only."""
 _BULK_TIMEOUT = 3600.0
 """Seconds for one account, pauses and queueing included; an attempt is bounded by ``Timeouts.attempt``."""
 
@@ -224,7 +226,7 @@ class Accounts(Resource):
         Args:
             account_id: the account.
             from_date: the day the period begins; since the last billing date when None. A ``datetime`` is refused,
-                because the API takes a day.
+                because the API takes a day, and so is a day that has not begun in UTC.
             timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
 
         Raises:
@@ -234,6 +236,8 @@ class Accounts(Resource):
 
         Source: *Get Account Usage*, ``GET accounts/{AccountId}/billing?fromDate={FromDate}``.
         """
+        if from_date is not None:
+            self._check_day(from_date)
         return await self._sender.send(self._usage_call(account_id, from_date), timeout)
 
     def collect_usage(
@@ -246,6 +250,8 @@ class Accounts(Resource):
         on_progress: ProgressHook | None = None,
         max_outage: float = 3600.0,
         passes: int = 2,
+        resume: bool | None = None,
+        max_age: timedelta | float = _DAY,
     ) -> Collection:
         """Collect the usage of many accounts, in bounded memory, with the results as they finish.
 
@@ -260,24 +266,38 @@ class Accounts(Resource):
 
         Args:
             account_ids: ids or accounts, pulled lazily; every account of the partner when None, read from the account
-                list as it streams in. An id that comes twice is asked for twice, with a store once.
+                list as it streams in. An id that comes twice is asked for twice, with a store once. None with an open
+                store whose run is about given ids: those that are registered in it.
             from_date: as for :meth:`usage`.
             concurrency: the most calls under way, 1 or more; fewer while the server shows overload. 32, or
                 ``Limits.connections`` if that is less, when None.
             store: a file that keeps every result; a run that was interrupted goes on where it was when it is given
-                the same file again. Or an open :class:`UsageStore`, which stays open.
+                the same file and the same ids again while it is fresh. Or an open :class:`UsageStore`, which stays
+                open. With a file, the service is asked once whose data this is, unless the session's ``partner``
+                says so.
             on_progress: called with a :class:`Progress`, four times a second at most.
             max_outage: seconds of outage after which the run gives up.
             passes: how often accounts that failed alone are tried again at the end, 0 or more.
+            resume: None continues an unfinished run of the file that is fresh and about the same accounts, and begins
+                a new one otherwise; True requires one to continue; False begins anew. What is not continued is closed
+                as ``abandoned``. A run of ids that come one by one (an iterator, an async iterable) is always a new
+                one, which takes over the fresh figures of the ids it meets.
+            max_age: how old an unfinished run, and its oldest figure, may be to be continued: a timedelta or seconds,
+                0 or more; a day by default.
 
         Raises:
-            InvalidArgumentError: an argument cannot be valid.
-            StoreError: the store belongs to another partner, period or host, or is in use (when the block is entered).
-            BulkInterruptedError: from the iteration: the run stopped early; ``reason`` and ``resumable`` tell.
+            InvalidArgumentError: an argument cannot be valid, or ``from_date`` is in the future.
+            ConfigurationError: neither the session nor the service names the partner (when the block is entered).
+            StoreError: the store belongs to another partner, period or host, is in use, or has no run to resume (when
+                the block is entered).
+            BulkInterruptedError: the run stopped early; ``reason`` and ``resumable`` tell. From the iteration, or when
+                the block is entered and the service cannot be asked whose data this is.
         """
-        from cyclr_async.usage import collector  # noqa: PLC0415 - sqlite and the engine are for bulk work only
+        from cyclr_async.usage import collector, opening  # noqa: PLC0415 - sqlite, engine: for bulk work only
 
-        _day(from_date)  # refuses what is not a day, before the run begins
+        if from_date is not None:
+            self._check_day(from_date)
+        age = opening.check_store_options(store, resume, max_age)
         limits = self._sender.limits
         if concurrency is None:
             concurrency = min(32, limits.connections)
@@ -291,17 +311,44 @@ class Accounts(Resource):
         def fetch(account_id: str) -> Awaitable[AccountUsage]:
             return self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, _ONE_ATTEMPT)
 
+        plan = None
+        if store is not None:
+            plan = opening.StorePlan(
+                store=store,
+                base_url=str(self._root),
+                partner=self._sender.partner,
+                identify=self._sender.identify,
+                from_date=from_date,
+                source=self.iter if account_ids is None else account_ids,
+                resume=resume,
+                max_age=age,
+                clock=self._sender.clock,
+                max_outage=max_outage,
+            )
         return collector.Collection(
             fetch,
             self.iter if account_ids is None else account_ids,
             clock=self._sender.clock,
             concurrency=concurrency,
-            store=store,
+            plan=plan,
             on_progress=on_progress,
             max_outage=max_outage,
             passes=passes,
-            scope=collector.scope_of(str(self._root), self._sender.partner, from_date),
         )
+
+    def _check_day(self, from_date: date) -> None:
+        """Refuse what is not a day, and a day that has not begun.
+
+        The API's times are UTC, so the day begins with UTC. Where it has begun on the calendar but not in UTC, east of
+        Greenwich, no figure of it can exist yet, and zero for everybody would look like a result.
+        """
+        _day(from_date)
+        today = datetime.fromtimestamp(self._sender.clock.wall(), UTC).date()
+        if from_date > today:
+            raise InvalidArgumentError(
+                f"from_date {from_date.isoformat()} is in the future: today is {today.isoformat()} (UTC), and there "
+                "is no usage yet"
+            )
 
     def _usage_call(self, account_id: str, from_date: date | None) -> Call[AccountUsage]:
         url = self._url(f"accounts/{segment(account_id)}/billing")

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from yarl import URL
 
+from cyclr_async.auth import PartnerIdentity
 from cyclr_async.config import Limits
 from cyclr_async.errors import DecodeError, InvalidArgumentError
 from cyclr_async.http.call import Answer, Call
@@ -20,7 +21,18 @@ from cyclr_async.wire.jsonic import dumps, loads
 from cyclr_async.wire.stream import ListDecoder
 from cyclr_async.wire.unset import UNSET
 
-__all__ = ["ListReader", "Resource", "Sender", "StreamLike", "body_of", "check_timeout", "id_of", "model", "text"]
+__all__ = [
+    "ListReader",
+    "Resource",
+    "Sender",
+    "StreamLike",
+    "body_of",
+    "check_timeout",
+    "domain_of",
+    "id_of",
+    "model",
+    "text",
+]
 
 T = TypeVar("T")
 
@@ -42,8 +54,17 @@ class Sender(Protocol):
         ...
 
     @property
-    def partner(self) -> str:
-        """A stable name for whose data this is."""
+    def partner(self) -> str | None:
+        """The partner as the caller named it, or None."""
+        ...
+
+    async def identify(self) -> PartnerIdentity:
+        """Return whose data this is; may ask the service."""
+        ...
+
+    @property
+    def http_hosts(self) -> frozenset[str]:
+        """The hosts that are spoken to over plain http, besides this machine."""
         ...
 
     @property
@@ -128,6 +149,30 @@ def id_of(answer: Answer) -> str:
     if not isinstance(value, str) or not value:
         raise DecodeError("the answer holds no id: $.Id must be a non-empty str", path="$.Id", expected="non-empty str")
     return value
+
+
+def domain_of(answer: Answer) -> str | None:
+    """Return the partner's domain from its settings, in lower case as domains are compared; None when it has none.
+
+    Nothing else is looked at: whatever the rest of the settings holds, it says nothing about who the partner is.
+    """
+    try:
+        return _domain(loads(answer.body))
+    except DecodeError as error:
+        # As in model(): the frames below hold the plain settings, and those hold secrets.
+        failed = error.with_traceback(None)
+    raise failed
+
+
+def _domain(data: object) -> str | None:
+    if not isinstance(data, dict):
+        raise DecodeError("the partner's settings must be an object", path="$", expected="object")
+    domain = data.get("Domain")
+    if domain is None:
+        return None
+    if not isinstance(domain, str) or not domain.isprintable():
+        raise DecodeError("the partner's domain must be a text", path="$.Domain", expected="str")
+    return domain.strip().rstrip(".").lower() or None
 
 
 def body_of(fields: Mapping[str, object]) -> HiddenBytes:

@@ -52,4 +52,4 @@ class Tokens(Resource):
         return await self._sender.send(call, timeout)
 
     def _token(self, answer: Answer) -> SignInToken:
-        return _sign_in_token(answer).with_console(self._root.origin())
+        return _sign_in_token(answer).with_console(self._root.origin(), http_hosts=self._sender.http_hosts)

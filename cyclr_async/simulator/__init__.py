@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cyclr_async.simulator.catalogue import Connector
-    from cyclr_async.simulator.clock import SimulatedClock
+    from cyclr_async.simulator.clock import SessionClock, SimulatedClock
     from cyclr_async.simulator.fault_text import parse_seconds
     from cyclr_async.simulator.faultbook import FaultBook
     from cyclr_async.simulator.faults import OPERATIONS, Fault
@@ -25,6 +25,7 @@ __all__ = [
     "Installed",
     "RequestLog",
     "RequestRecord",
+    "SessionClock",
     "SignIn",
     "SimulatedClock",
     "Simulator",
@@ -41,6 +42,7 @@ _HOMES: Final = {
     "Installed": "state",
     "RequestLog": "world",
     "RequestRecord": "world",
+    "SessionClock": "clock",
     "SignIn": "tokens",
     "SimulatedClock": "clock",
     "Simulator": "server",

@@ -17,7 +17,7 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
-from cyclr_async.simulator.control import CONTROL_PREFIX, answer_control
+from cyclr_async.simulator.control import CONTROL_PREFIX, accepted, answer_control
 from cyclr_async.simulator.faults import Fault
 from cyclr_async.simulator.fields import RefusedError, body_fields, dump, message
 from cyclr_async.simulator.openapi import document
@@ -52,7 +52,7 @@ class SimulatorApp:
 
     Args:
         world: what it serves.
-        hosts: the values of ``Host`` that are accepted, in lower case; None accepts all.
+        hosts: the values of ``Host`` that are accepted, in lower case, with a port or for every port; None accepts all.
     """
 
     def __init__(self, world: World, hosts: frozenset[str] | None) -> None:
@@ -106,8 +106,8 @@ class SimulatorApp:
         host = request.headers.get("Host")
         if host is None:
             raise RefusedError(400, "The Host header is missing.")
-        if host.lower() not in self.hosts:
-            raise RefusedError(421, "The simulator answers only under its own loopback address.")
+        if not accepted(host, self.hosts):
+            raise RefusedError(421, "The simulator answers only under its own loopback address and allowed names.")
 
     async def _body(self, request: BaseRequest) -> bytes:
         try:

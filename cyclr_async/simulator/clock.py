@@ -1,12 +1,14 @@
-"""The time of the simulator, which tests can move."""
+"""The time of the simulator, which tests can move, and the same time as a session needs it."""
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["START", "SimulatedClock", "add_months"]
+__all__ = ["START", "SessionClock", "SimulatedClock", "add_months"]
 
 START: Final = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
 """The instant at which a simulator starts when no other is given, so that the same seed gives the same answers."""
@@ -40,13 +42,19 @@ class SimulatedClock:
         frozen: True stops the ticking, so that time moves only when it is told to.
     """
 
-    __slots__ = ("_frozen", "_moved", "_origin", "_start")
+    __slots__ = ("_forward", "_frozen", "_moved", "_origin", "_start")
 
     def __init__(self, start: datetime = START, *, frozen: bool = False) -> None:
         self._start = _aware(start)
         self._frozen = frozen
         self._origin = time.monotonic()
         self._moved = 0.0
+        self._forward = 0.0
+
+    @property
+    def forward(self) -> float:
+        """Seconds by which it was moved forward since it was made; moving it back takes nothing away."""
+        return self._forward
 
     @property
     def start(self) -> datetime:
@@ -84,6 +92,7 @@ class SimulatedClock:
             moment = datetime.max.replace(tzinfo=UTC)
         self._check(moment)
         self._moved += seconds
+        self._forward += seconds
         return moment
 
     def set(self, moment: datetime) -> datetime:
@@ -94,6 +103,7 @@ class SimulatedClock:
         """
         moment = _aware(moment)
         self._check(moment)
+        self._forward += max(0.0, (moment - self.now()).total_seconds())
         self._start, self._moved, self._origin = moment, 0.0, time.monotonic()
         return moment
 
@@ -101,3 +111,36 @@ class SimulatedClock:
     def _check(moment: datetime) -> None:
         if not 1970 <= moment.year <= 9000:
             raise ValueError("the simulated year must lie between 1970 and 9000")
+
+
+class SessionClock:
+    """The clock of a session on a simulator: months that pass there pass for the session too.
+
+    Its tokens expire when those of the simulator do, and what it collects is dated in simulated time. Waiting is real:
+    a pause of a second takes a second, unless the simulated clock is moved meanwhile, and also while it is frozen.
+
+    Args:
+        simulated: the clock of the simulator.
+    """
+
+    __slots__ = ("_simulated",)
+
+    random = staticmethod(random.random)  # jitter, not a secret
+
+    def __init__(self, simulated: SimulatedClock) -> None:
+        self._simulated = simulated
+
+    def now(self) -> float:
+        """Return monotonic seconds: real ones, and those by which the simulated clock was moved forward.
+
+        They go on while the simulated clock is frozen or moved back: limits on real waiting are kept all the same.
+        """
+        return time.monotonic() + self._simulated.forward
+
+    def wall(self) -> float:
+        """Return the simulated instant, in seconds since the epoch."""
+        return self._simulated.now().timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in real time."""
+        await asyncio.sleep(seconds)

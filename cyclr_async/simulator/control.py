@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
@@ -16,9 +16,16 @@ from cyclr_async.simulator.fields import RefusedError, dump
 from cyclr_async.simulator.replies import Reply
 from cyclr_async.simulator.world import World
 
-__all__ = ["CONTROL_PREFIX", "answer_control"]
+__all__ = ["CONTROL_PREFIX", "accepted", "answer_control"]
 
 CONTROL_PREFIX: Final = "/_simulator/"
+
+
+def accepted(host: str, hosts: frozenset[str]) -> bool:
+    """Tell whether a host, with a port or without, is among those accepted with this port or with any."""
+    host = host.lower()
+    name, colon, port = host.rpartition(":")
+    return host in hosts or (bool(colon) and port.isdigit() and name in hosts)
 
 
 def answer_control(
@@ -30,7 +37,7 @@ def answer_control(
         RefusedError: with the status and the reason.
     """
     origin = request.headers.get("Origin")
-    if origin is not None and (hosts is None or origin.lower().partition("://")[2] not in hosts):
+    if origin is not None and (hosts is None or not accepted(origin.partition("://")[2], hosts)):
         raise RefusedError(403, "The control endpoint takes no requests from web pages of other origins.")
     name, _, rest = path[len(CONTROL_PREFIX) :].rstrip("/").partition("/")
     methods = _ROUTES.get(name if name in ("faults", "accounts") or not rest else f"{name}/{rest}")
@@ -174,12 +181,24 @@ def _fix_usage(world: World, rest: str, _query: str, body: bytes) -> dict[str, A
     record = world.state.touch(rest)
     if record is None:
         raise RefusedError(404, "No account with that id.")
-    data = _object(body, "tasks", "cycles")
+    data = _object(body, "tasks", "cycles", "period")
     counts = [data.get("tasks"), data.get("cycles", 0)]
-    if any(isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 1 << 62 for count in counts):
-        raise ValueError('the body is {"tasks": 10, "cycles": 1}, whole numbers')
-    record.fixed_usage = (counts[0], counts[1])
-    return {"tasks": counts[0], "cycles": counts[1]}
+    if any(isinstance(count, bool) or not isinstance(count, int) or abs(count) >= 1 << 62 for count in counts):
+        raise ValueError('the body is {"tasks": 10, "cycles": 1}, whole numbers, and may name a "period"')
+    record.fix_usage(counts[0], counts[1], _period(data.get("period")))
+    return {"tasks": counts[0], "cycles": counts[1], "period": data.get("period")}
+
+
+def _period(given: object) -> object:
+    if isinstance(given, list) and len(given) == 2:
+        return tuple(map(_day_or_moment, given))
+    return None if given is None else _day_or_moment(given)
+
+
+def _day_or_moment(given: object) -> date:
+    if not isinstance(given, str):
+        raise ValueError('a period is "2026-10-01", a time in it, or a list of its beginning and its end')  # noqa: TRY004
+    return date.fromisoformat(given) if len(given) == 10 else datetime.fromisoformat(given)
 
 
 _ROUTES: Final[Mapping[str, Mapping[str, Callable[[World, str, str, bytes], Any]]]] = {

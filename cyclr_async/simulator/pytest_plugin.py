@@ -83,7 +83,7 @@ def cyclr_environment(cyclr_simulator: Simulator, monkeypatch: pytest.MonkeyPatc
         "CYCLR_CLIENT_ID": cyclr_simulator.client_id,
         "CYCLR_CLIENT_SECRET": cyclr_simulator.client_secret,
     }
-    for name in ("REGION", "ACCESS_TOKEN", "USERNAME", "PASSWORD", "ACCOUNT_ID"):
+    for name in ("REGION", "ACCESS_TOKEN", "USERNAME", "PASSWORD", "ACCOUNT_ID", "PARTNER"):
         monkeypatch.delenv(f"CYCLR_{name}", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from cyclr_async.simulator.billing import Schedule, Work, naive, period_end, usage_between
+from cyclr_async.simulator.billing import FixedUsage, Schedule, Span, Work, fixed_period, naive, usage_between
 from cyclr_async.simulator.catalogue import PRICE_PLANS, Catalogue
 from cyclr_async.simulator.clock import SimulatedClock, add_months
 from cyclr_async.simulator.fields import dump_text
@@ -46,8 +46,7 @@ class _Period:
     day: datetime | None
     seen_from: datetime
     seen_until: datetime
-    start: datetime
-    end: datetime
+    span: Span
     tail: str
 
 
@@ -70,22 +69,20 @@ class Billing:
         period = self._period
         if period is None or period.day != day or not period.seen_from <= now < period.seen_until:
             period = self._period = self._find(now, day)
-        tasks, cycles = usage_between(self.work, self.schedule, period.start, period.end, now)
+        tasks, cycles = usage_between(self.work, self.schedule, period.span, now)
         return f'{{"TaskCount":{tasks},"CycleCount":{cycles}{period.tail}'.encode()
 
     def _find(self, now: datetime, day: datetime | None) -> _Period:
         last, following = self.schedule.at(now)
-        bill = self.schedule.last
-        start = last if day is None else bill.replace(year=day.year, month=day.month, day=day.day)
-        end = period_end(start)
+        span = Span.find(self.schedule, now, day)
         rest = {
-            "FromDate": naive(start),
-            "ToDate": naive(end),
+            "FromDate": naive(span.start),
+            "ToDate": naive(span.to_date),
             "CurrentPricePlanId": self.price_plan_id,
             "AuditInfo": self.audit_info,
         }
         until = following if following is not None and following > now else _EVER
-        return _Period(day, min(last, now), until, start, end, "," + dump_text(rest)[1:])
+        return _Period(day, min(last, now), until, span, "," + dump_text(rest)[1:])
 
 
 @attrs.define(slots=True)
@@ -104,6 +101,7 @@ class AccountRecord:
     users: set[str] = attrs.field(factory=set)
     connectors: list[Installed] = attrs.field(factory=list)
     fixed_usage: tuple[int, int] | None = None
+    fixed_periods: tuple[FixedUsage, ...] = ()
 
     def listed(self, now: datetime) -> dict[str, Any]:
         """Return what *List Accounts* shows; the time zone is not part of it."""
@@ -118,9 +116,23 @@ class AccountRecord:
             "AuditInfo": self.audit_info,
         }
 
+    def fix_usage(self, tasks: int, cycles: int, period: object = None) -> None:
+        """Set what *Get Account Usage* answers: for one period, or for all of them, whatever was set before.
+
+        Raises:
+            TypeError: ``period`` is none.
+            ValueError: it ends before it begins.
+        """
+        if period is None:
+            self.fixed_usage, self.fixed_periods = (tasks, cycles), ()
+            return
+        wanted = fixed_period(period)
+        others = (fixed for fixed in self.fixed_periods if fixed.period != wanted)
+        self.fixed_periods = (*others, FixedUsage(tasks, cycles, wanted))
+
     def billing(self) -> Billing:
         """Return what *Get Account Usage* is worked out from."""
-        work = Work(self.tasks_per_day, self.cycles, self.fixed_usage)
+        work = Work(self.tasks_per_day, self.cycles, self.fixed_usage, self.fixed_periods)
         return Billing(self.schedule, work, self.price_plan_id, self.audit_info)
 
 
@@ -243,7 +255,7 @@ class PartnerState:
         repeats = date is not None and date > now
         if date is not None and date > datetime(9990, 1, 1, tzinfo=date.tzinfo) - timedelta(days=1):
             repeats = False
-        record.schedule = Schedule(min(record.schedule.created, now), last, date, repeats)
+        record.schedule = record.schedule.moved(last, date, repeats=repeats)
 
 
 def partner_details() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
+    from .findings import Finding
     from .outcome import UsageOutcome
     from .reader import UsageReader
     from .repair import RepairedRun, RepairResult, repair_store
@@ -22,6 +23,7 @@ __all__ = [
     "COLUMNS",
     "Counts",
     "ExportResult",
+    "Finding",
     "PendingAccount",
     "RepairResult",
     "RepairedRun",
@@ -46,6 +48,7 @@ _HOME = {
     "COLUMNS": "rows",
     "Counts": "rows",
     "ExportResult": "export",
+    "Finding": "findings",
     "PendingAccount": "rows",
     "RepairResult": "repair",
     "RepairedRun": "repair",

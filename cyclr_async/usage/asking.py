@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from cyclr_async.usage.guard import SystemicGuard, ends_the_run
 from cyclr_async.usage.items import Item
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.reader import UsageReader
+from cyclr_async.usage.rows import moment
 from cyclr_async.usage.store import UsageStore
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class Asker:
             CyclrError: what concerns the whole run.
         """
         if item.refused is not None:
-            return UsageOutcome(account_id=item.account_id, error=item.refused)
+            return UsageOutcome(account_id=item.account_id, error=item.refused, collected_at=self._now())
         while True:
             probe = await self._probe() if self.breaker.is_open else False
             answer = await self._call(item.account_id, probe=probe)
@@ -76,7 +78,11 @@ class Asker:
             if not isinstance(answer, CyclrError):
                 self._collected(item)
                 return UsageOutcome(
-                    account_id=item.account_id, usage=answer, account=item.account, attempts=item.attempts
+                    account_id=item.account_id,
+                    usage=answer,
+                    account=item.account,
+                    attempts=item.attempts,
+                    collected_at=self._now(),
                 )
             counted = self._counted(answer)
             item.tries += counted
@@ -88,8 +94,15 @@ class Asker:
                 return None
             elif not self.breaker.is_open or isinstance(answer, InvalidArgumentError):
                 return UsageOutcome(
-                    account_id=item.account_id, error=answer, account=item.account, attempts=item.attempts
+                    account_id=item.account_id,
+                    error=answer,
+                    account=item.account,
+                    attempts=item.attempts,
+                    collected_at=self._now(),
                 )
+
+    def _now(self) -> datetime:
+        return moment(self._clock.wall())
 
     async def _probe(self) -> bool:
         """Wait out an outage; True when the next request is to show whether it is over."""

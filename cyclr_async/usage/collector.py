@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import date
-from os import PathLike
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -25,11 +24,13 @@ from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.usage.asking import Asker
 from cyclr_async.usage.breaker import Breaker
 from cyclr_async.usage.feed import Feed, Lister, Source
+from cyclr_async.usage.findings import FINDINGS_KEPT, Finding, figures, negative
 from cyclr_async.usage.items import Again, Item
+from cyclr_async.usage.opening import StorePlan
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
 from cyclr_async.usage.results import Results
-from cyclr_async.usage.rows import FinalStatus, RunScope
+from cyclr_async.usage.rows import ALL_IDS, FinalStatus, instant
 from cyclr_async.usage.store import UsageStore
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class Collection:
         *,
         clock: Clock,
         concurrency: int,
-        store: UsageStore | str | PathLike[str] | None,
-        scope: RunScope,
+        plan: StorePlan | None,
         on_progress: ProgressHook | None,
         max_outage: float,
         passes: int,
@@ -76,8 +76,7 @@ class Collection:
             Breaker(clock, max_outage, self._outage),
             self._release_idle,
         )
-        self._given_store = store
-        self._scope = scope
+        self._plan = plan
         self._on_progress = on_progress
         self._passes = passes
         self._store: UsageStore | None = None
@@ -88,19 +87,27 @@ class Collection:
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
-        self._started = self._ended_at = 0.0
+        self._findings: list[Finding] = []
+        self._finding_count = 0
+        self._oldest_at: datetime | None = None
+        self._started = self._ended_at = self._ended_wall = 0.0
         self._told_at = float("-inf")
 
     async def __aenter__(self) -> Self:
         if self._main is not None:
             raise ConfigurationError("a collection runs once: call collect_usage() again")
-        if self._given_store is None or isinstance(self._given_store, UsageStore):
-            self._store = self._given_store
-        else:
-            self._store = await UsageStore.open(self._given_store, self._scope, resume=None)
+        if self._plan is not None:
+            self._store = await self._plan.open()
+            if self._store.scope.ids not in {None, ALL_IDS} and not isinstance(self._source, (Iterable, AsyncIterable)):
+                self._source = ()  # the caller opened a run of given ids, and all of them are registered in it
         registered = await self._resumed()
         self._feed = Feed(
-            self._source, self._store, self._clock, ahead=max(2, self._concurrency), registered=registered
+            self._source,
+            self._store,
+            self._clock,
+            ahead=max(2, self._concurrency),
+            registered=registered,
+            taken_over=self._taken_over,
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
@@ -113,12 +120,24 @@ class Collection:
         try:
             counts = await self._store.counts()
         except BaseException:
-            if self._store is not self._given_store:
+            if self._owns_store:
                 await self._store.close()  # nobody else will: the block was not entered
             raise
         self._counts["ok"] = self._before = counts.ok
         self._asker.store = self._store if counts.ok else None
+        self._oldest_at = self._store.opening.run.oldest_at
         return counts.asked
+
+    @property
+    def _owns_store(self) -> bool:
+        return self._plan is not None and self._store is not self._plan.store
+
+    def _taken_over(self, usages: int, oldest: datetime) -> None:
+        """Count usages that a superseded run had collected."""
+        self._counts["ok"] += usages
+        self._before += usages
+        self._asker.store = self._store
+        self._oldest_at = min(oldest, self._oldest_at or oldest)
 
     def __aiter__(self) -> AsyncIterator[UsageOutcome]:
         return self
@@ -139,7 +158,7 @@ class Collection:
                 self._main.cancel()
                 await asyncio.wait([self._main])
         finally:
-            if self._store is not None and self._store is not self._given_store:
+            if self._store is not None and self._owns_store:
                 await self._store.__aexit__(kind, error, traceback)
         failure = self._results.failure
         if error is None and isinstance(failure, BulkInterruptedError) and failure.reason == "store":
@@ -152,8 +171,14 @@ class Collection:
         return self._results.drain()
 
     @property
+    def store(self) -> UsageStore | None:
+        """The store of the run, within the block; None without one."""
+        return self._store
+
+    @property
     def progress(self) -> Progress:
         """How far the run is."""
+        wall = self._ended_wall or self._clock.wall()
         elapsed = max((self._ended_at or self._clock.now()) - self._started, 1e-9)
         counts = self._counts
         settled = sum(counts.values()) - self._before
@@ -169,7 +194,19 @@ class Collection:
             rate=rate,
             eta=left / rate if known and rate else None,
             listing_complete=known,
+            findings=self._finding_count,
+            oldest_at=self._oldest_at,
+            oldest_age=None if self._oldest_at is None else wall - self._oldest_at.timestamp(),
         )
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What somebody has to look at before these figures are billed: the first thousand.
+
+        Negative counts are known when they come. What only the history in the store can tell, such as a count that
+        fell, is added when the run ends; see :class:`Finding`.
+        """
+        return tuple(self._findings)
 
     async def _run(self) -> None:
         """Run filler and workers, then the deferred passes; whatever ends the run ends all of them."""
@@ -191,13 +228,14 @@ class Collection:
             self._feed.at_end()
             counts = self._counts
             settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
-            status = "complete" if settled else "partial"
+            # An empty list where accounts are known leaves the run open: it is read again when the run is continued.
+            status = "complete" if settled and not self._feed.list_missing else "partial"
         except BaseExceptionGroup as caught:
             failure = _first(caught)
         except BulkInterruptedError as caught:
             failure = caught
         finally:
-            self._ended_at = self._clock.now()
+            self._ended_at, self._ended_wall = self._clock.now(), self._clock.wall()
             try:
                 failure = await self._finish(status, failure)
             finally:
@@ -207,6 +245,7 @@ class Collection:
     async def _finish(self, status: FinalStatus, failure: BaseException | None) -> BaseException | None:
         if self._store is not None and not isinstance(failure, StoreError):
             try:
+                self._finding_count, self._findings = await asyncio.shield(self._store.findings())
                 await asyncio.shield(self._store.finish(status))
             except StoreError as error:
                 failure = failure or error
@@ -269,7 +308,9 @@ class Collection:
     def _count(self, item: Item, outcome: UsageOutcome) -> None:
         if outcome.ok:
             self._counts["ok"] += 1
+            self._oldest_at = self._oldest_at or outcome.collected_at
             self._feed.collected(item)
+            self._examine(outcome)
         elif isinstance(outcome.error, NotFoundError):
             self._counts["missing"] += 1
         elif isinstance(outcome.error, ForbiddenError):
@@ -277,6 +318,17 @@ class Collection:
         else:
             self._counts["failed"] += 1
         self._tell()
+
+    def _examine(self, outcome: UsageOutcome) -> None:
+        usage = outcome.usage
+        if usage is None or (usage.task_count >= 0 and usage.cycle_count >= 0):
+            return
+        said = figures(instant(usage.from_date), instant(usage.to_date), usage.task_count, usage.cycle_count)
+        finding = negative(outcome.account_id, said, outcome.collected_at)
+        if finding is not None:
+            self._finding_count += 1
+            if len(self._findings) < FINDINGS_KEPT:
+                self._findings.append(finding)
 
     def _tell(self, *, always: bool = False) -> None:
         if self._on_progress is None:
@@ -311,8 +363,3 @@ def check_ids(account_ids: object) -> None:
         raise InvalidArgumentError(
             "account_ids must be an iterable or async iterable of account ids, not one text: use [account_id] for one"
         )
-
-
-def scope_of(base_url: str, partner: str, from_date: date | None) -> RunScope:
-    """Return what a store of this collection is for."""
-    return RunScope(base_url=base_url, partner=partner, from_date=from_date)

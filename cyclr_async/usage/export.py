@@ -5,23 +5,22 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib
+import io
 import itertools
 import json
 import os
 import re
-import secrets
-import stat
-import sys
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeAlias
+from typing import IO, Any, BinaryIO, Final, Literal, TypeAlias
 
 import attrs
 
 from cyclr_async.errors import ConfigurationError, InvalidArgumentError, StoreError
 
+from .atomic_file import replacing, spooling
 from .paths import shown
 from .reader import UsageReader
 from .rows import COLUMNS, UsageRow
@@ -185,7 +184,10 @@ def export_usage(
     """Write a store's usage to a file, whole or not at all.
 
     The rows go to a temporary file beside the target, which replaces it only when it is complete and on the disk: a
-    failure or a kill leaves the old file as it was. A new file gets mode 0600, an existing one keeps its mode.
+    failure or a kill leaves the old file as it was. A new file gets mode 0600, an existing one keeps its mode and, as
+    far as the system allows, its owner; a symbolic link stays and what it leads to is replaced; other names of the same
+    file (hard links) keep the old content. Devices, FIFOs and open descriptors (``/dev/stdout``) are written to as they
+    are.
 
     Args:
         source: the store, or a reader of it.
@@ -206,19 +208,20 @@ def export_usage(
         ConfigurationError: Parquet was asked for and the extra is not installed.
         StoreError: the store cannot be read, or the file cannot be written; the old file is untouched.
     """
-    path = Path(target).resolve()
+    path = Path(target).absolute()  # not resolved: a link stays a link
     chosen = _format(path, format)
     if chosen != "csv" and (raw or excel or text):
         raise InvalidArgumentError("raw, excel and text are options of CSV")
     if chosen == "parquet" and scrub(str(path)) != str(path):
         raise InvalidArgumentError(f"{shown(path)} is not UTF-8, and DuckDB writes to no other names")
-    if path.exists() and not path.is_file():
-        raise InvalidArgumentError(f"{path} is not a regular file: write to a stream instead")
+    if path.is_dir():
+        raise InvalidArgumentError(f"{path} is a folder: name a file in it")
     with contextlib.ExitStack() as stack:
         reader = source if isinstance(source, UsageReader) else stack.enter_context(UsageReader(source))
         rows = reader.rows(run_id, all_observations=all_observations)
         try:
-            written = _replace(path, rows, _writer(chosen, raw=raw, excel=excel, text=text))
+            with replacing(path) as stream:
+                written = _writer(chosen, raw=raw, excel=excel, text=text)(rows, stream)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         else:
@@ -226,19 +229,28 @@ def export_usage(
     raise StoreError(f"cannot write {path}: {reason}; what was there before is untouched")
 
 
-_Writer: TypeAlias = Callable[[Iterable[UsageRow], Path], int]
+_Writer: TypeAlias = Callable[[Iterable[UsageRow], BinaryIO], int]
 
 
 def _writer(chosen: Format, *, raw: bool, excel: bool, text: bool) -> _Writer:
     if chosen == "parquet":
         duckdb = _duckdb()
-        return lambda rows, path: _write_parquet(duckdb, rows, path)
 
-    def write(rows: Iterable[UsageRow], path: Path) -> int:
-        with path.open("w", encoding="utf-8", newline="" if chosen == "csv" else "\n") as stream:
-            if chosen == "jsonl":
-                return write_jsonl(rows, stream)
-            return write_csv(rows, stream, raw=raw, excel=excel, text=text)
+        def write_parquet(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
+            with spooling(stream) as part:
+                return _write_parquet(duckdb, rows, part)
+
+        return write_parquet
+
+    def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
+        lines = io.TextIOWrapper(stream, encoding="utf-8", newline="" if chosen == "csv" else "\n")
+        if chosen == "csv":
+            written = write_csv(rows, lines, raw=raw, excel=excel, text=text)
+        else:
+            written = write_jsonl(rows, lines)
+        lines.flush()
+        lines.detach()  # the stream is closed by whoever opened it
+        return written
 
     return write
 
@@ -253,31 +265,6 @@ def _format(path: Path, asked: str | None) -> Format:
     if found is None:
         raise InvalidArgumentError(f"the suffix of {path.name!r} names no format: .csv, .jsonl or .parquet")
     return found
-
-
-def _replace(path: Path, rows: Iterator[UsageRow], write: _Writer) -> int:
-    temporary = path.with_name(f".{path.name[:200]}.tmp-{secrets.token_hex(6)}")
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
-    try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        written = write(rows, temporary)
-        temporary.chmod(mode)
-        _sync(temporary, os.O_RDWR)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if sys.platform != "win32":
-        _sync(path.parent, os.O_RDONLY)
-    return written
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _duckdb() -> Any:  # an optional package, possibly without types

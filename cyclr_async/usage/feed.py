@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from cyclr_async.errors import (
@@ -72,14 +73,23 @@ class Feed:
         clock: time.
         ahead: how many ids of the caller are pulled ahead of the workers, 2 or more.
         registered: accounts that the store holds from before; then all that is not settled is taken from it.
+        taken_over: told how many accounts came with a usage of a superseded run, and when its oldest was observed.
     """
 
     def __init__(
-        self, source: Source | Lister, store: UsageStore | None, clock: Clock, *, ahead: int, registered: int = 0
+        self,
+        source: Source | Lister,
+        store: UsageStore | None,
+        clock: Clock,
+        *,
+        ahead: int,
+        registered: int = 0,
+        taken_over: Callable[[int, datetime], object] = lambda _usages, _oldest: None,
     ) -> None:
         self._source = source
         self._store = store
         self._clock = clock
+        self._on_taken_over = taken_over
         self._listing = not isinstance(source, (Iterable, AsyncIterable))
         if self._listing:
             ahead = _LIST_AHEAD if store is None else _STORE_AHEAD
@@ -98,8 +108,11 @@ class Feed:
         self._problems = 0
         self._problem: DecodeError | None = None
         self._broken: CyclrError | None = None
+        self._listed = False
         self.asked = registered
         self.listing_complete = False
+        self.list_missing = False
+        """Whether the account list was empty although the store knows accounts."""
 
     @property
     def exhausted(self) -> bool:
@@ -151,16 +164,27 @@ class Feed:
                     await self._read_store(store)
                 assert isinstance(self._source, (Iterable, AsyncIterable))
                 await self._pull(self._source)
-            if self._broken is None and not self._problems:
+            if self._listing and store is not None and await self._is_suspiciously_empty(store):
+                self.list_missing = True  # the list is read again when the run is continued
+            elif self._broken is None and not self._problems:
                 self.listing_complete = True
-                if store is not None and self._listing:
-                    # Not so for ids of the caller: a later run over every account must still read the list.
+                if store is not None:
                     await store.finish_listing()
             if store is not None and self._left_in_store:
                 await self._read_store(store)
         finally:
             self._ended = True
             self._wake_some(len(self._consumers))
+
+    async def _is_suspiciously_empty(self, store: UsageStore) -> bool:
+        """Whether the list was read to its end and names nobody, while the store knows accounts of this partner.
+
+        An empty list cannot be told from credentials that see nothing. The run would otherwise be complete, and bill
+        nobody.
+        """
+        if store.listing_complete or self._listed or self._broken is not None or self._problems:
+            return False
+        return await store.note_empty_list(datetime.fromtimestamp(self._clock.wall(), UTC))
 
     def at_end(self) -> None:
         """Look at a run that reached its end.
@@ -258,6 +282,7 @@ class Feed:
             await self._drained.wait()
 
     async def _take(self, batch: list[str | Account]) -> None:
+        self._listed = True
         good = [entry for entry in batch if refusal_of(entry) is None]
         if len(good) < len(batch):
             bad = [
@@ -267,11 +292,10 @@ class Feed:
             ]
             self.asked += len(bad)
             self._hand_out(bad)
-        known = self._store is not None and await self._registered(self._store, good)
-        if known:
-            self._left_in_store = True
-            return
-        self.asked += len(good) if self._store is None else 0
+        if self._store is not None:
+            good = await self._registered(self._store, good)
+        else:
+            self.asked += len(good)
         if len(self._ready) + len(good) > self._ahead:
             if self._store is not None and self._listing:
                 self._left_in_store = True
@@ -279,11 +303,16 @@ class Feed:
             await self._until_low()
         self._hand_out([item_of(entry) for entry in good])
 
-    async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> bool:
-        """Register accounts; True when some were known, which of them only the store can tell."""
-        new = await store.add_accounts(batch)
-        self.asked += new
-        return new < len(batch)
+    async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> list[str | Account]:
+        """Register accounts and return those that are new. What was known of the others only the store can tell."""
+        found = await store.register(batch)
+        self.asked += found.added
+        if found.oldest is not None:
+            self._on_taken_over(found.taken_over, datetime.fromisoformat(found.oldest))
+        to_ask = {key(entry.id if isinstance(entry, Account) else entry): entry for entry in batch}
+        new = [entry for name, entry in to_ask.items() if name in found.to_ask]
+        self._left_in_store = self._left_in_store or len(new) < len(batch)
+        return new
 
     async def _read_store(self, store: UsageStore) -> None:
         self._left_in_store = False

@@ -90,6 +90,9 @@ RUN_SEALED: Final = (
     "forbidden",
     "failed",
     "observations",
+    "ids",
+    "oldest_at",
+    "supersedes",
 )
 """The columns of a run that its second copy is made of, in order."""
 # Control characters, which separate unambiguously because the texts beside them are ids, times and JSON.

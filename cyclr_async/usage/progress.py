@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import attrs
 
@@ -26,6 +27,10 @@ class Progress:
         rate: accounts settled per second, since the run began.
         eta: seconds left, or None while that cannot be said.
         listing_complete: True when every account is known.
+        findings: answers that somebody has to look at, such as a negative count, as far as they are known yet; what
+            only the store can tell is added at the end of the run.
+        oldest_at: when the oldest figure of the run was observed, also in an earlier part of it; None without figures.
+        oldest_age: how many seconds ago that was.
     """
 
     asked: int
@@ -39,6 +44,9 @@ class Progress:
     rate: float
     eta: float | None
     listing_complete: bool
+    findings: int = 0
+    oldest_at: datetime | None = None
+    oldest_age: float | None = None
 
     @property
     def done(self) -> int:

@@ -1,24 +1,47 @@
-"""Usage at a glance: what a run collected, compared with the previous period. Data first, plain lines second."""
+"""Usage at a glance: what a run collected, compared with the period just before. Data first, plain lines second."""
 
 from __future__ import annotations
 
 import heapq
+import itertools
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from .findings import FINDINGS_KEPT
 from .rows import Counts, RunInfo, short_instant
-from .text import term
+from .text import duration, term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .findings import Finding
+    from .periods import NotComparable
     from .reader import Comparable, UsageReader
 
-__all__ = ["Comparison", "FailureGroup", "PlanTotal", "Summary", "bar", "render", "summarize"]
+__all__ = [
+    "Comparison",
+    "FailureGroup",
+    "NotCompared",
+    "PlanTotal",
+    "Summary",
+    "bar",
+    "comparison_lines",
+    "finding_lines",
+    "render",
+    "summarize",
+]
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _EXAMPLES: Final = 5
+_FINDINGS_SHOWN: Final = 20
+_WHY: Final[dict[NotComparable, str]] = {
+    "no_earlier": "no earlier figures",
+    "overlapping": "the earlier figures are of a period that overlaps this one",
+    "not_adjacent": "the earlier figures are not of the period just before",
+    "other_length": "the period before is of another length, and a part of a month is not compared with a whole one",
+}
 
 
 @attrs.frozen
@@ -42,17 +65,46 @@ class FailureGroup:
 
 
 @attrs.frozen
-class Comparison:
-    """This run's accounts against the previous period of each in the store.
+class NotCompared:
+    """Accounts whose earlier figures must not be compared with this run's, with up to five of their ids.
 
     Attributes:
-        accounts: how many accounts have a previous period.
-        new_accounts: how many have none.
+        why: ``"overlapping"``, ``"not_adjacent"`` or ``"other_length"``.
+        accounts: how many.
+        examples: some of them.
+    """
+
+    why: NotComparable
+    accounts: int
+    examples: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return _WHY[self.why]
+
+
+@attrs.frozen
+class Comparison:
+    """This run's accounts against the period just before, account by account.
+
+    Compared are only periods that follow each other directly and are of the same length. Accounts with earlier
+    figures of other periods are in :attr:`Summary.not_compared`. Times are ISO-8601 texts in UTC; the accounts of a
+    run may be billed on different days, so the periods of each side are named by the first and the last of them.
+
+    Attributes:
+        accounts: how many accounts are compared.
+        new_accounts: how many have no earlier figures at all.
         task_count: tasks of the compared accounts, now.
-        previous_task_count: tasks of the same accounts in their previous periods.
-        previous_from_min: when the earliest of those periods began.
+        previous_task_count: tasks of the same accounts in the period before.
+        previous_from_min: when the earliest of the periods before began.
         previous_from_max: when the latest of them began.
-        previous_provisional: how many of those figures were observed before their period closed.
+        previous_provisional: how many of those figures were observed before their period was over.
+        previous_to_max: the latest end among them, as the API says it.
+        provisional: how many of this run's figures were observed before their period was over.
+        period_from_min: when the earliest of the compared periods of this run began.
+        period_from_max: when the latest of them began.
+        period_to_max: the latest end among them, as the API says it.
     """
 
     accounts: int
@@ -62,6 +114,17 @@ class Comparison:
     previous_from_min: str
     previous_from_max: str
     previous_provisional: int
+    previous_to_max: str
+    provisional: int
+    period_from_min: str
+    period_from_max: str
+    period_to_max: str
+
+    @property
+    def periods(self) -> str:
+        """Both periods by their dates, such as ``2026-11-09 to 2026-12-08 against 2026-10-09 to 2026-11-08``."""
+        now = _named(self.period_from_min, self.period_from_max, self.period_to_max)
+        return f"{now} against {_named(self.previous_from_min, self.previous_from_max, self.previous_to_max)}"
 
     @property
     def change(self) -> int:
@@ -79,7 +142,11 @@ class Summary:
     """What a run collected. Times are ISO-8601 texts in UTC, None when nothing was collected.
 
     ``cycle_count`` sums what the API reports per account as a maximum. ``top`` holds the accounts with most tasks,
-    most first; each carries its own previous figure.
+    most first; each carries its own previous figure. ``comparison`` is None when no account can be compared.
+    ``findings`` holds what somebody has to look at before the figures are billed, the first thousand of
+    ``finding_count``.
+    ``oldest_age`` is how many seconds before the summary was made the
+    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean.
     """
 
     run: RunInfo
@@ -95,6 +162,11 @@ class Summary:
     plans: tuple[PlanTotal, ...]
     comparison: Comparison | None
     failures: tuple[FailureGroup, ...]
+    not_compared: tuple[NotCompared, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    finding_count: int = 0
+    oldest_age: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.define
@@ -108,27 +180,46 @@ class _Tally:
     accounts: int = 0
     compared: int = 0
     compared_tasks: int = 0
+    compared_provisional: int = 0
+    compared_starts: list[str] = attrs.field(factory=list)
+    compared_ends: list[str] = attrs.field(factory=list)
     previous_tasks: int = 0
     previous_starts: list[str] = attrs.field(factory=list)
+    previous_ends: list[str] = attrs.field(factory=list)
     previous_provisional: int = 0
+    new: int = 0
+    refused: dict[NotComparable, tuple[int, tuple[str, ...]]] = attrs.field(factory=dict)
     plans: dict[int | None, list[int]] = attrs.field(factory=dict)
 
     def add(self, row: Comparable) -> None:
         self.accounts += 1
         self.tasks += row.task_count
         self.cycles += row.cycle_count
-        self.provisional += row.observed_at < row.period_to
+        self.provisional += row.provisional
         self.observed = _span(self.observed, row.observed_at)
         self.starts = _span(self.starts, row.period_from)
         self.ends = _span(self.ends, row.period_to)
         plan = self.plans.setdefault(row.price_plan_id, [0, 0])
         plan[0] += 1
         plan[1] += row.task_count
-        if row.previous_task_count is not None and row.previous_period_from is not None:
+        self._compare(row)
+
+    def _compare(self, row: Comparable) -> None:
+        if row.not_compared == "no_earlier":
+            self.new += 1
+        elif row.not_compared is not None:
+            count, examples = self.refused.get(row.not_compared, (0, ()))
+            examples = examples if len(examples) == _EXAMPLES else (*examples, row.account_id)
+            self.refused[row.not_compared] = count + 1, examples
+        elif row.previous_task_count is not None and row.previous_period_from and row.previous_period_to:
             self.compared += 1
             self.compared_tasks += row.task_count
+            self.compared_provisional += row.provisional
+            self.compared_starts = _span(self.compared_starts, row.period_from)
+            self.compared_ends = _span(self.compared_ends, row.period_to)
             self.previous_tasks += row.previous_task_count
             self.previous_starts = _span(self.previous_starts, row.previous_period_from)
+            self.previous_ends = _span(self.previous_ends, row.previous_period_to)
             self.previous_provisional += bool(row.previous_provisional)
 
     def comparison(self) -> Comparison | None:
@@ -136,26 +227,42 @@ class _Tally:
             return None
         return Comparison(
             accounts=self.compared,
-            new_accounts=self.accounts - self.compared,
+            new_accounts=self.new,
             task_count=self.compared_tasks,
             previous_task_count=self.previous_tasks,
             previous_from_min=short_instant(self.previous_starts[0]),
             previous_from_max=short_instant(self.previous_starts[1]),
             previous_provisional=self.previous_provisional,
+            previous_to_max=short_instant(self.previous_ends[1]),
+            provisional=self.compared_provisional,
+            period_from_min=short_instant(self.compared_starts[0]),
+            period_from_max=short_instant(self.compared_starts[1]),
+            period_to_max=short_instant(self.compared_ends[1]),
         )
+
+    def not_compared(self) -> tuple[NotCompared, ...]:
+        return tuple(NotCompared(why, count, examples) for why, (count, examples) in sorted(self.refused.items()))
+
+
+def _named(first: str, last: str, end: str) -> str:
+    """Name the periods of many accounts by their dates."""
+    if first[:10] == last[:10]:
+        return f"{first[:10]} to {end[:10]}"
+    return f"periods that began {first[:10]} to {last[:10]}"
 
 
 def _span(span: list[str], value: str) -> list[str]:
     return [min(span[0], value), max(span[1], value)] if span else [value, value]
 
 
-def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10) -> Summary:
+def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, now: datetime | None = None) -> Summary:
     """Sum up a run, in one pass at flat memory.
 
     Args:
         reader: an open store.
         run_id: the run, or None for the newest.
         top: how many of the accounts with most tasks to keep, 0 or more.
+        now: the moment against which the age of the figures is told; the system's when None.
 
     Returns:
         the summary.
@@ -189,7 +296,39 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10) 
         plans=tuple(plans),
         comparison=tally.comparison(),
         failures=_failures(reader, run.run_id),
+        not_compared=tally.not_compared(),
+        findings=tuple(itertools.islice(reader.findings(run.run_id), FINDINGS_KEPT)),
+        finding_count=reader.finding_counts().get(run.run_id, 0),
+        oldest_age=_age(tally.observed[0], now) if tally.observed else None,
+        warnings=_warnings(reader, run, tally),
     )
+
+
+def _age(observed: str, now: datetime | None) -> float:
+    return ((now or datetime.now(UTC)) - datetime.fromisoformat(observed)).total_seconds()
+
+
+def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ...]:
+    """Say when a ``from_date`` lies before everything that is known: then the figures are not those of that day."""
+    day = run.scope.from_date
+    if day is None or not tally.accounts:
+        return ()
+    said = []
+    # The answer's period has the time of day of the bill, so its day is compared and not its moment.
+    if tally.starts[0][:10] > day.isoformat():
+        said.append(
+            f"no account has a period that begins on {day} or before, as asked: the first begins "
+            f"{short_instant(tally.starts[0])}"
+        )
+    if not tally.tasks and not tally.cycles:
+        known = reader.first_known(run.run_id)
+        early = (
+            ""
+            if known is None or known[:10] <= day.isoformat()
+            else (f": the partner's first account is not known to have existed before {known[:10]}")
+        )
+        said.append(f"every account answered 0 tasks and 0 cycles for the period from {day}{early}")
+    return tuple(said)
 
 
 def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
@@ -241,8 +380,10 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
             f"{counts.ok:,} of {counts.asked:,} accounts"
         ),
         *_times(summary),
-        *_change(summary.comparison),
+        *comparison_lines(summary),
     ]
+    if summary.findings:
+        lines += ["", "Findings", *(f"  {line}" for line in finding_lines(summary))]
     if summary.top:
         lines += ["", "Top accounts", *_top(summary.top, width, ascii_only=ascii)]
     if summary.plans:
@@ -263,25 +404,47 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
 def _times(summary: Summary) -> list[str]:
     if summary.observed_min is None:
         return []
+    age = "" if summary.oldest_age is None else f"; the oldest figure is {duration(summary.oldest_age)} old"
     lines = [
         f"Periods from {summary.period_from_min} to {summary.period_to_max}",
-        f"Observed {summary.observed_min} to {summary.observed_max}",
+        f"Observed {summary.observed_min} to {summary.observed_max}{age}",
+        *(f"Note: {warning}" for warning in summary.warnings),
     ]
     if summary.provisional:
-        lines.append(f"{summary.provisional:,} provisional: observed before the period closed, and may still rise")
+        lines.append(f"{summary.provisional:,} provisional: observed before the period was over, and may still rise")
     return lines
 
 
-def _change(comparison: Comparison | None) -> list[str]:
-    if comparison is None:
-        return ["No previous period in the store to compare with"]
-    ratio = "" if comparison.ratio is None else f" ({comparison.ratio:+.1%})"
-    return [
-        (
-            f"Previous period: {comparison.previous_task_count:,} tasks, change {comparison.change:+,}{ratio}, "
-            f"{comparison.accounts:,} accounts compared, {comparison.new_accounts:,} new"
+def comparison_lines(summary: Summary) -> list[str]:
+    """Say how the run compares with the period before, and what is not compared and why; safe to print."""
+    lines = []
+    found = summary.comparison
+    if found is not None:
+        ratio = "" if found.ratio is None else f" ({found.ratio:+.1%})"
+        lines.append(
+            f"change {found.change:+,}{ratio} against the period before: {found.task_count:,} tasks against "
+            f"{found.previous_task_count:,} in {found.accounts:,} accounts, {found.new_accounts:,} accounts new"
         )
-    ]
+        lines.append(f"compared: {found.periods}")
+        if found.provisional or found.previous_provisional:
+            lines.append(
+                f"of these figures {found.provisional:,} and {found.previous_provisional:,} are provisional: "
+                "their periods were not over"
+            )
+    elif summary.counts.ok and not summary.not_compared:
+        lines.append("no earlier period in the store to compare with")
+    for group in summary.not_compared:
+        examples = ", ".join(term(example) for example in group.examples)
+        lines.append(f"{group.accounts:,} accounts are not compared: {group.reason} ({examples})")
+    return lines
+
+
+def finding_lines(summary: Summary) -> list[str]:
+    """Say what has to be looked at before the figures are billed; safe to print."""
+    lines = [term(finding.message) for finding in summary.findings[:_FINDINGS_SHOWN]]
+    if summary.finding_count > len(lines):
+        lines.append(f"and {summary.finding_count - len(lines):,} more findings; UsageReader.findings() has them all")
+    return lines
 
 
 def _top(rows: tuple[Comparable, ...], width: int, *, ascii_only: bool) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
@@ -13,12 +14,16 @@ from cyclr_async.errors import CyclrError, ForbiddenError, InvalidArgumentError,
 from .text import scrub
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cyclr_async.models import Account
 
     from .outcome import UsageOutcome
 
 __all__ = [
+    "ALL_IDS",
     "COLUMNS",
+    "LAZY_IDS",
     "Counts",
     "FinalStatus",
     "PendingAccount",
@@ -26,7 +31,9 @@ __all__ = [
     "RunScope",
     "State",
     "UsageRow",
+    "ids_digest",
     "instant",
+    "moment",
     "short_instant",
 ]
 
@@ -36,6 +43,8 @@ State: TypeAlias = Literal["pending", "ok", "missing", "forbidden", "failed"]
 FinalStatus: TypeAlias = Literal["complete", "partial", "interrupted", "abandoned"]
 """How a run ended. ``partial`` and ``interrupted`` runs can be resumed; the others cannot."""
 
+ALL_IDS: Final = "all"
+LAZY_IDS: Final = "lazy"
 _INT64: Final = 2**63
 _REASON_LIMIT: Final = 500
 
@@ -45,14 +54,17 @@ class RunScope:
     """What a run collects; a run is resumed only for the same scope.
 
     Args:
-        base_url: origin and path of the API, such as ``"https://api.cyclr.com/api/partner"``.
-        partner: a stable hash that tells one partner's credentials from another's; not a secret.
+        base_url: origin and path of the API, such as ``"https://my.cyclr.com/api/partner"``.
+        partner: the name of the partner; not a secret, and not bound to a credential.
         from_date: the ``fromDate`` asked for, or None for the time since each account's last bill.
+        ids: which accounts: ``"all"`` for every account of the partner, ``"lazy"`` for ids that are pulled one by one,
+            ``"n:digest"`` for n ids that were given as a whole, or None where nobody has said it yet.
     """
 
     base_url: str
     partner: str
     from_date: date | None = None
+    ids: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.from_date, datetime):
@@ -92,7 +104,12 @@ class PendingAccount:
 
 @attrs.frozen
 class RunInfo:
-    """One run of a store. Times are UTC."""
+    """One run of a store. Times are UTC.
+
+    Attributes:
+        oldest_at: when the oldest figure of the run was observed; None without figures. Of a run under way it may be
+            older than the true one, never younger.
+    """
 
     run_id: int
     scope: RunScope
@@ -102,6 +119,15 @@ class RunInfo:
     finished_at: datetime | None
     listing_complete: bool
     counts: Counts
+    oldest_at: datetime | None = None
+
+    def age(self, now: datetime) -> timedelta:
+        """Return how long ago, at that moment, the run began or its oldest figure was observed.
+
+        Times that lie ahead count like those that lie back: a figure from another time is none of this time.
+        """
+        times = (self.created_at, self.oldest_at or self.created_at)
+        return max(abs(now - moment) for moment in times)
 
     @property
     def resumable(self) -> bool:
@@ -113,7 +139,8 @@ class RunInfo:
 class UsageRow:
     """One line of an export: an account of a run, or one observation of it. Times are texts, ISO-8601 in UTC.
 
-    ``provisional`` is True when the figures were observed before their period closed, None without figures.
+    ``provisional`` is True when the figures were observed before their period was over, None without figures; a
+    period is over a day after ``period_to``, when the next one begins.
     """
 
     run_id: int
@@ -149,6 +176,28 @@ class ItemRow:
     reason: str | None
     observation: tuple[object, ...] | None
     account: tuple[object, ...] | None
+
+
+def ids_digest(ids: Iterable[object]) -> str:
+    """Return what tells one set of account ids from another: ``"n:digest"``, whatever their order and repetition.
+
+    What cannot be an account id is left out: it is refused, and no store has it.
+    """
+    seen: set[str] = set()
+    total = 0
+    for entry in ids:
+        account_id = getattr(entry, "id", entry)
+        if isinstance(account_id, str) and account_id and account_id not in seen:
+            seen.add(account_id)
+            # A sum needs no order, and so no sorted copy of millions of ids.
+            found = hashlib.blake2b(key(account_id).encode("utf-8"), digest_size=16).digest()
+            total = (total + int.from_bytes(found, "big")) % (1 << 128)
+    return f"{len(seen)}:{total:032x}"
+
+
+def moment(seconds: float) -> datetime:
+    """Return the time of a clock's ``wall()`` seconds, aware, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def instant(moment: datetime) -> str:

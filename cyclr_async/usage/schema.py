@@ -14,6 +14,7 @@ from cyclr_async.errors import CyclrError, StoreError
 
 from .integrity import SEALS, add_checksum, advice, check_answers, check_structure, damaged, is_large
 from .paths import shown
+from .periods import look_back_text, period_end_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,35 @@ _VERSION_1: Final = (
 )
 
 # Every new store is made as version 1 and led through the same statements as an old one, so that both are alike.
-_VERSION_2: Final = (*SEALS,)
+_VERSION_2: Final = (
+    # Which accounts a run is about, see RunScope.ids; NULL in runs of version 1, where nobody noted it ...
+    "ALTER TABLE run ADD COLUMN ids TEXT",
+    # ... but only a run that had read the whole account list has this mark.
+    "UPDATE run SET ids = 'all' WHERE listing_complete = 1",
+    # When the oldest figure was observed: how old a run is must be known without reading a million accounts.
+    "ALTER TABLE run ADD COLUMN oldest_at TEXT",
+    "UPDATE run SET oldest_at = (SELECT min(observed_at) FROM item WHERE item.run_id = run.run_id)",
+    # The run whose figures this one takes over as it meets the same accounts.
+    "ALTER TABLE run ADD COLUMN supersedes INTEGER REFERENCES run",
+    # In which order a continued run asks: 1 never asked before, 2 failed before, 3 refused (403, 404) before.
+    "ALTER TABLE item ADD COLUMN turn INTEGER NOT NULL DEFAULT 1",
+    "DROP INDEX item_due",
+    "CREATE INDEX item_due ON item (run_id, turn, account_id) WHERE due = 1",
+    # What somebody has to look at before the figures of a run are billed; account_id is NULL for the run itself.
+    """
+    CREATE TABLE finding (
+        finding_id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES run,
+        account_id TEXT,
+        kind TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        found_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX finding_of ON finding (run_id, account_id, kind)",
+    # Last, so that they cover the columns above.
+    *SEALS,
+)
 _MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
 """Statement by statement, what leads from each version to the next; the first makes an empty file a store."""
 
@@ -105,14 +134,9 @@ _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOP
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 # A name of a column that is not there any more, a text that is not UTF-8, a value that is too long: with statements
 # that have worked before, only a changed file explains it.
-_NONSENSE: Final = {
-    "SQLITE_ERROR",
-    "SQLITE_TOOBIG",
-    "SQLITE_MISMATCH",
-    "OperationalError",
-    "DatabaseError",
-    "DataError",
-}
+_NONSENSE: Final = frozenset(
+    {"SQLITE_ERROR", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "OperationalError", "DatabaseError", "DataError"}
+)
 
 
 @contextmanager
@@ -188,15 +212,18 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if mode != "wal":
         _log.warning("the file system of the store offers no shared memory; using a rollback journal instead of WAL")
         connection.execute("PRAGMA journal_mode = DELETE")
+    _add_functions(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -500")
     connection.execute("PRAGMA journal_size_limit = 16777216")
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
     version = 0 if fresh else connection.execute("PRAGMA user_version").fetchone()[0]
     if version < SCHEMA_VERSION:
-        if version:
+        if not fresh:
             check_answers(connection, path)  # what it says now will be sealed
         migrate(connection, version)
+        if not fresh:
+            _log.info("the store %s was brought from schema version %d to %d", shown(path), version, SCHEMA_VERSION)
 
 
 def be_careful(connection: sqlite3.Connection) -> None:
@@ -207,7 +234,7 @@ def be_careful(connection: sqlite3.Connection) -> None:
 
 
 def migrate(connection: sqlite3.Connection, version: int, until: int = SCHEMA_VERSION) -> None:
-    """Lead the tables from a version to the present one, in one transaction: killed on the way, nothing has changed."""
+    """Lead the tables from a version to another, in one transaction: killed on the way, nothing has changed."""
     add_checksum(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -221,6 +248,12 @@ def migrate(connection: sqlite3.Connection, version: int, until: int = SCHEMA_VE
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _add_functions(connection: sqlite3.Connection) -> None:
+    """Make ``period_end`` and ``period_look_back`` known to SQL: what a period is is said in one place."""
+    connection.create_function("period_end", 2, period_end_text, deterministic=True)
+    connection.create_function("period_look_back", 2, look_back_text, deterministic=True)
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
@@ -287,11 +320,16 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         options = "mode=ro&immutable=1"  # on read-only media: no room for shared memory, and no writer
     with store_errors(path, "opening it"):
         connection = sqlite3.connect(
-            f"{_uri(path)}?{options}", uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
+            f"{_uri(path)}?{options}",
+            uri=True,
+            isolation_level=None,
+            timeout=5.0,
+            check_same_thread=False,
         )
         try:
             be_careful(connection)
             connection.execute("PRAGMA query_only = ON")
+            _add_functions(connection)
             _check_identity(connection, path)
         except BaseException:
             connection.close()

@@ -5,32 +5,41 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+import attrs
+
+from cyclr_async.auth import partner_name
 from cyclr_async.errors import CyclrError, InvalidArgumentError, StoreError
+from cyclr_async.http.clock import SystemClock
 
 from . import rows
 from .integrity import check_history, check_run, check_runs, damaged, is_large
 from .locking import StoreLock
 from .paths import shown, store_path
-from .rows import Counts, FinalStatus, PendingAccount, RunInfo, RunScope
-from .runs import choose_run
+from .rows import ALL_IDS, Counts, FinalStatus, PendingAccount, RunScope, moment
+from .runs import MAX_AGE, Opening, as_max_age, choose_run, rekey
 from .schema import connect, store_errors
-from .writer import RunWriter, WriterThread
+from .writer import Registered, RunWriter, WriterThread
 
 if TYPE_CHECKING:
     import os
+    import sqlite3
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
     from types import TracebackType
 
+    from cyclr_async.auth import PartnerIdentity
+    from cyclr_async.http.clock import Clock
     from cyclr_async.models import Account
 
+    from .findings import Finding
     from .outcome import UsageOutcome
 
-__all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore"]
+__all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore", "rekey_store"]
 
 _T = TypeVar("_T")
 _CLOSE_SECONDS: Final = 5.0
@@ -49,22 +58,28 @@ class UsageStore:
         scope: what the run collects.
         run_id: the number of the run in this store.
         listing_complete: whether every account of the run is registered, so that the list need not be read again.
+        scope_given: whether the caller said what is collected; otherwise it came from the run that is resumed.
+        opening: which run was chosen, as it was then, and which unfinished ones were closed for it.
     """
 
     def __init__(
         self,
         path: Path,
-        run: RunInfo,
+        opening: Opening,
         writer: WriterThread,
         loop: asyncio.AbstractEventLoop,
         *,
+        scope_given: bool,
         batch_size: int,
         batch_seconds: float,
     ) -> None:
+        run = opening.run
         self.path = path
         self.scope = run.scope
         self.run_id = run.run_id
         self.listing_complete = run.listing_complete
+        self.opening = opening
+        self.scope_given = scope_given
         self._writer = writer
         self._loop = loop
         self._batch_size = batch_size
@@ -83,20 +98,27 @@ class UsageStore:
         path: str | os.PathLike[str],
         scope: RunScope | None,
         *,
-        resume: bool | None = False,
-        max_age: timedelta | None = None,
+        resume: bool | None = None,
+        max_age: timedelta | float = MAX_AGE,
+        clock: Clock | None = None,
+        aliases: Sequence[str] = (),
         batch_size: int = 500,
         batch_seconds: float = 1.0,
     ) -> Self:
         """Open or create the store at ``path`` and continue or begin a run in it.
 
+        An unfinished run is continued while it began, and its oldest figure was observed, less than ``max_age`` ago.
+        Figures that were observed before the end of their period, when that end has passed since, are then asked for
+        again. An unfinished run of the same scope that is not continued is closed as ``abandoned``, with all it has.
+
         Args:
             path: of the file; created with mode 0600 when it does not exist.
             scope: what is collected, or None to take it from the run that is resumed.
             resume: True continues the newest unfinished run; None continues an unfinished run of the same scope if
-                there is one and begins a new run otherwise; False always begins a new run, and is refused while a run
-                of the same scope is unfinished.
-            max_age: usages observed longer ago than this are collected again when a run is continued.
+                there is a fresh one and begins a new run otherwise; False always begins a new run.
+            max_age: how old a run may be that is continued: a timedelta or seconds, 0 or more; with 0 none is.
+            clock: tells the time by which runs and their figures age; the system's when None.
+            aliases: further names of the scope's partner; a store that knows it by one of them takes the new name.
             batch_size: outcomes that may wait for a commit, 1 or more.
             batch_seconds: the longest time that an outcome waits for its commit, above 0.
 
@@ -104,22 +126,92 @@ class UsageStore:
             the open store.
 
         Raises:
-            StoreError: it is in use, damaged, of another partner, host or period, or there is nothing to resume.
+            StoreError: it is in use, damaged, of another partner, host or period, or there is nothing fresh to resume.
             InvalidArgumentError: an argument is out of range.
         """
         if batch_size < 1 or batch_seconds <= 0:
             raise InvalidArgumentError("batch_size is at least 1 and batch_seconds above 0")
         if scope is None and not resume:
             raise InvalidArgumentError("a new run needs a scope")
+        age = as_max_age(max_age)
         loop = asyncio.get_running_loop()
+        wall = (clock or SystemClock()).wall
 
-        opening = loop.run_in_executor(None, _open_run, path, scope, resume, max_age, batch_seconds)
+        def choose(connection: sqlite3.Connection, where: Path) -> Opening:
+            return choose_run(connection, where, scope, resume, age, now=moment(wall()), aliases=aliases)
+
+        def write(connection: sqlite3.Connection, opening: Opening, check: Callable[[], None]) -> RunWriter:
+            run = opening.run
+            return RunWriter(
+                connection,
+                run.run_id,
+                run.counts,
+                oldest_at=run.oldest_at,
+                sources=opening.sources,
+                max_age=age,
+                now=lambda: moment(wall()),
+                check=check,
+            )
+
+        must_exist = bool(resume)
+        started = loop.run_in_executor(None, _open_run, path, must_exist, choose, write, batch_seconds)
         try:
-            writer, run, where = await asyncio.shield(opening)
+            writer, opening, where = await asyncio.shield(started)
         except asyncio.CancelledError:
-            opening.add_done_callback(_discard)
+            # Milliseconds: whoever opens the store again after the cancellation should not find it in use.
+            closed = loop.create_task(_discard(started), name="cyclr-usage-store-discard")
+            await asyncio.wait([closed], timeout=_CLOSE_SECONDS)
             raise
-        return cls(where, run, writer, loop, batch_size=batch_size, batch_seconds=batch_seconds)
+        return cls(
+            where,
+            opening,
+            writer,
+            loop,
+            scope_given=scope is not None,
+            batch_size=batch_size,
+            batch_seconds=batch_seconds,
+        )
+
+    async def claim(self, base_url: str, partner: PartnerIdentity) -> None:
+        """Check that the store is of this host and partner.
+
+        Args:
+            base_url: of the session.
+            partner: whose data the session sees.
+
+        Raises:
+            StoreError: it belongs to another partner or host, cannot be written, or is closed.
+        """
+        refusal = await self._call(lambda run: run.claim(self.path, base_url, partner))
+        if refusal is not None:
+            raise _again(refusal)
+        self.scope = attrs.evolve(self.scope, partner=partner.name)
+
+    async def bind(self, ids: str) -> None:
+        """Note which accounts the run is about, see :class:`RunScope`, or check them when it is known already.
+
+        Args:
+            ids: ``"all"`` also goes with a run of given ids: it then goes on with those that are registered.
+
+        Raises:
+            StoreError: the run is about other accounts, or not all of its ids were registered, or the store cannot be
+                written, or is closed.
+        """
+        known = self.scope.ids
+        if known is None:
+            await self._call(lambda run: run.bind(ids))
+            self.scope = attrs.evolve(self.scope, ids=ids)
+        elif known != ids:
+            if ids != ALL_IDS:
+                raise StoreError(
+                    f"run {self.run_id} of the store {shown(self.path)} is about other accounts than these: collect "
+                    "them in a run of their own"
+                )
+            if not self.listing_complete:
+                raise StoreError(
+                    f"run {self.run_id} of the store {shown(self.path)} was interrupted before all of its account ids "
+                    "were registered: give it the same ids again (the same command as before)"
+                )
 
     async def add_accounts(self, accounts: Sequence[Account | str]) -> int:
         """Register accounts as pending in this run; those already registered keep their state.
@@ -133,6 +225,20 @@ class UsageStore:
         Raises:
             StoreError: the store cannot be written, or is closed.
         """
+        return (await self.register(accounts)).added
+
+    async def register(self, accounts: Sequence[Account | str]) -> Registered:
+        """Register accounts as :meth:`add_accounts` does, and tell which of them are new and to be asked for.
+
+        Args:
+            accounts: accounts as listed, or ids.
+
+        Returns:
+            what became of them.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
         values = [
             (rows.key(account), None, None, None, None)
             if isinstance(account, str)
@@ -140,7 +246,7 @@ class UsageStore:
             for account in accounts
         ]
         if not values:
-            return 0
+            return Registered(0, frozenset())
         return await self._call(lambda run: run.add(values))
 
     async def finish_listing(self) -> None:
@@ -152,8 +258,34 @@ class UsageStore:
         await self._call(RunWriter.finish_listing)
         self.listing_complete = True
 
+    async def note_empty_list(self, found_at: datetime) -> bool:
+        """Note as a finding that the account list is empty, unless the store knows no account either.
+
+        Args:
+            found_at: when the list came; aware.
+
+        Returns:
+            whether it is a finding.
+
+        Raises:
+            StoreError: the store cannot be written, or is closed.
+        """
+        return await self._call(lambda run: run.empty_list(found_at))
+
+    async def findings(self) -> tuple[int, list[Finding]]:
+        """Return how many findings the run has so far, and the first thousand of them.
+
+        Raises:
+            StoreError: the store cannot be read, or is closed.
+        """
+        self._hand_over()
+        return await self._call(RunWriter.findings)
+
     async def pending(self, *, after: str | None, limit: int) -> list[PendingAccount]:
-        """Return accounts that have no usage in this run yet, whatever the reason, ordered by id.
+        """Return accounts that have no usage in this run yet, whatever the reason.
+
+        Those never asked for come first; in a run that is continued then those that failed, and last those that were
+        refused (403, 404). Within each of these they are ordered by id.
 
         Args:
             after: the last id of the previous page, or None for the first page.
@@ -168,10 +300,7 @@ class UsageStore:
         self._hand_over()
         cursor = None if after is None else rows.key(after)
         found = await self._call(lambda run: run.pending(cursor, limit))
-        return [
-            PendingAccount(account_id, self._account(account_id, text), attempts)
-            for account_id, text, attempts in found
-        ]
+        return [PendingAccount(name, self._account(name, text), attempts) for name, text, attempts in found]
 
     def _account(self, account_id: str, text: str | None) -> Account | None:
         try:
@@ -318,14 +447,14 @@ class UsageStore:
 
 
 def _open_run(
-    path: str | os.PathLike[str],
-    scope: RunScope | None,
-    resume: bool | None,
-    max_age: timedelta | None,
+    given: str | os.PathLike[str],
+    must_exist: bool,
+    choose: Callable[[sqlite3.Connection, Path], Opening],
+    write: Callable[[sqlite3.Connection, Opening, Callable[[], None]], RunWriter],
     commit_seconds: float,
-) -> tuple[WriterThread, RunInfo, Path]:
-    path = store_path(path)
-    if resume and not path.exists():
+) -> tuple[WriterThread, Opening, Path]:
+    path = store_path(given)
+    if must_exist and not path.exists():
         raise StoreError(f"there is no store at {shown(path)} to resume")
     lock = StoreLock(path)
     lock.acquire()
@@ -336,9 +465,9 @@ def _open_run(
                 check_runs(connection, path)
                 if not is_large(connection):
                     check_history(connection, path)  # now, and not in the report after an hour of collecting
-                run = choose_run(connection, path, scope, resume, max_age)
-                if run.counts.asked:
-                    check_run(connection, path, run.run_id)
+                opening = choose(connection, path)
+                if opening.continued:
+                    check_run(connection, path, opening.run.run_id)
             lock.check()
         except BaseException:
             connection.close()
@@ -346,14 +475,43 @@ def _open_run(
     except BaseException:
         lock.release()
         raise
-    statements = RunWriter(connection, run.run_id, run.counts, lock.check)
-    return WriterThread(connection, statements, path, commit_seconds=commit_seconds, on_end=lock.release), run, path
+    statements = write(connection, opening, lock.check)
+    writer = WriterThread(connection, statements, path, commit_seconds=commit_seconds, on_end=lock.release)
+    return writer, opening, path
 
 
-def _discard(opening: asyncio.Future[tuple[WriterThread, RunInfo, Path]]) -> None:
+def rekey_store(path: Path, partner: str) -> int:
+    """Give a store the name of its partner anew; blocks.
+
+    Args:
+        path: of the store.
+        partner: the new name.
+
+    Returns:
+        how many runs had another name.
+
+    Raises:
+        StoreError: there is no store, it is in use, or it cannot be written.
+        ConfigurationError: the name cannot be one.
+    """
+    partner = partner_name(partner)
+    path = store_path(path)
+    if not path.exists():
+        raise StoreError(f"there is no store at {shown(path)}")
+    lock = StoreLock(path)
+    lock.acquire()
+    try:
+        with store_errors(path, "giving it a new name"), closing(connect(path)) as connection:
+            return rekey(connection, partner)
+    finally:
+        lock.release()
+
+
+async def _discard(started: asyncio.Future[tuple[WriterThread, Opening, Path]]) -> None:
     """Close a store whose opener was cancelled."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result()[0].stop()
+    await asyncio.wait([started])
+    if not started.cancelled() and started.exception() is None:
+        await asyncio.wrap_future(started.result()[0].stop())
 
 
 def _again(failure: StoreError) -> StoreError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from datetime import timedelta
 from typing import Final
 
-__all__ = ["scrub", "term"]
+__all__ = ["duration", "json_term", "scrub", "term"]
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PLAIN: Final = re.compile(r"[ -~]*")
@@ -36,8 +38,36 @@ def term(text: str) -> str:
     return "".join(_shown(char) for char in text)
 
 
+def json_term(text: str) -> str:
+    r"""Make JSON safe to print, and leave its meaning as it is: what :func:`term` writes out becomes ``\uNNNN``.
+
+    Args:
+        text: JSON in one line; in JSON such characters stand inside of texts only.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(char if _harmless(char) else json.dumps(char)[1:-1] if char > "\x7f" else "\\u007f" for char in text)
+
+
+def _harmless(char: str) -> bool:
+    return unicodedata.category(char)[0] != "C" and char not in _HIDDEN
+
+
 def _shown(char: str) -> str:
-    if unicodedata.category(char)[0] != "C" and char not in _HIDDEN:
+    if _harmless(char):
         return char
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:04x}}}"
+
+
+def duration(value: timedelta | float) -> str:
+    """Return a span of time in words, rounded down to the unit that a reader would choose: ``"31 days"``, ``"5 h"``.
+
+    Args:
+        value: a timedelta, or seconds; the sign is left out.
+    """
+    seconds = abs(value.total_seconds() if isinstance(value, timedelta) else value)
+    for unit, size, least in (("days", 86_400, 2 * 86_400), ("h", 3600, 3600), ("min", 60, 60)):
+        if seconds >= least:
+            return f"{int(seconds // size):,} {unit}"
+    return f"{int(seconds)} s"

@@ -10,11 +10,14 @@ from cyclr_async.auth import (
     AccessToken,
     ClientCredentials,
     Exchange,
+    PartnerIdentity,
     PasswordGrant,
     RefreshToken,
     StaticToken,
     as_provider,
     identity,
+    partner_name,
+    said_partner,
 )
 from cyclr_async.errors import (
     AuthenticationError,
@@ -243,28 +246,43 @@ def test_anything_else_is_refused_without_being_shown(auth: object) -> None:
     assert caught.value.message.endswith(f"got {type(auth).__name__}")
 
 
-def test_the_identity_of_a_partner_is_stable_and_reveals_nothing() -> None:
+class Own:
+    async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
+        return AccessToken("a")
+
+
+def test_the_partner_is_who_it_is_said_to_be_and_else_the_client_id() -> None:
     def digest(text: str) -> str:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
-    assert identity(ClientCredentials("id", "s")) == digest("client:id") == identity(PasswordGrant("id", "u", "p"))
-    assert identity(StaticToken("abc")) == digest("token:abc")
-
-    class Own:
-        client_id = 5
-
-        async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
-            return AccessToken("a")
-
-    name = Own.__qualname__
-    assert identity(Own()) == digest(f"provider:{name}")
+    former = digest("client:id")
+    for provider in (ClientCredentials("id", "s"), PasswordGrant("id", "u", "p")):
+        assert identity(provider, None) == PartnerIdentity("id", (former,))
+        assert identity(provider, "partner.example.com") == PartnerIdentity("partner.example.com", ("id", former))
+    assert identity(StaticToken("abc"), "acme") == PartnerIdentity("acme", (digest("token:abc"),))
+    # All providers of one class had the same hash, so it is no name of anybody.
+    assert identity(Own(), "acme") == PartnerIdentity("acme")
 
 
-def test_an_identity_with_a_surrogate_is_an_identity_all_the_same() -> None:
-    class Odd:
-        client_id = "a\ud800"
+@pytest.mark.parametrize("client_id", [5, None, "", " ", "a\ud800", "a\nb"])
+def test_who_has_no_name_is_refused(client_id: object) -> None:
+    provider = Own()
+    provider.client_id = client_id  # type: ignore[attr-defined]
+    for nameless in (provider, StaticToken("abc")):
+        with pytest.raises(ConfigurationError, match="partner=") as caught:
+            identity(nameless, None)
+        assert "abc" not in str(caught.value)
 
-        async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
-            return AccessToken("a")
 
-    assert len(identity(Odd())) == 16
+def test_a_provider_may_name_its_partner() -> None:
+    provider = Own()
+    assert said_partner(provider, None) is None
+    provider.partner_id = " acme "  # type: ignore[attr-defined]
+    assert said_partner(provider, None) == "acme"
+    assert said_partner(provider, "other") == "other"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "\u202e", "x" * 256, 5, None, "a\ud800"])
+def test_a_name_that_cannot_be_one(name: object) -> None:
+    with pytest.raises(ConfigurationError, match="partner must be"):
+        partner_name(name)

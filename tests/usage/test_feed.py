@@ -15,7 +15,7 @@ from cyclr_async.usage.feed import BadRecordHook, Feed
 from cyclr_async.usage.items import Again, Item
 from cyclr_async.usage.rows import RunScope
 from cyclr_async.usage.store import UsageStore
-from tests.usage.usage_make import account, good
+from tests.usage.usage_make import At, account, good
 from tests.usage.usage_server import account_ids
 from tests.usage.virtual import VirtualClock
 
@@ -124,12 +124,12 @@ async def test_collected_while_a_page_of_the_store_is_on_its_way(path: Path, sco
 
 async def test_what_a_former_run_left_comes_first_and_nothing_twice(path: Path, scope: RunScope) -> None:
     ids = account_ids(100)
-    async with await UsageStore.open(path, scope) as store:
+    async with await UsageStore.open(path, scope, clock=At()) as store:
         await store.add_accounts(ids)
         for one in ids[:40]:
             await store.record(good(one))
         await store.finish("interrupted")
-    async with await UsageStore.open(path, scope, resume=True) as store:
+    async with await UsageStore.open(path, scope, resume=True, clock=At()) as store:
         new = account_ids(50, start=80)
         items = await take_all(Feed(new, store, VirtualClock(), ahead=16, registered=100))
         taken = [item.account_id for item in items]

@@ -24,7 +24,7 @@ from cyclr_async.usage import (
     summarize,
 )
 from cyclr_async.usage.schema import _VERSION_1, APPLICATION_ID
-from tests.usage.usage_make import account, bad, good
+from tests.usage.usage_make import At, account, bad, good
 from tests.usage.usage_server import PartnerServer, account_ids
 
 PAGE = 4096
@@ -34,7 +34,7 @@ SCOPE = RunScope("https://api.example.com/api/partner", "partner-1", date(2026, 
 async def fill(path: Path, *, accounts: int = 24, runs: int = 1) -> None:
     """A store with every state in its last run, which is unfinished."""
     for number in range(runs):
-        async with await UsageStore.open(path, SCOPE, resume=None) as store:
+        async with await UsageStore.open(path, SCOPE, resume=None, clock=At()) as store:
             await store.add_accounts([account(f"{one:032x}", f"ACME {one}") for one in range(accounts)])
             await store.finish_listing()
             for one in range(accounts - 4):
@@ -47,11 +47,17 @@ async def fill(path: Path, *, accounts: int = 24, runs: int = 1) -> None:
 def read(path: Path) -> tuple[Any, ...]:
     with UsageReader(path) as reader:
         runs = [(run.run_id, run.scope, run.status, run.counts, run.listing_complete) for run in reader.runs()]
-        return runs, list(reader.rows()), list(reader.rows(all_observations=True)), reader.periods(), summarize(reader)
+        return (
+            runs,
+            list(reader.rows()),
+            list(reader.rows(all_observations=True)),
+            reader.periods(),
+            list(reader.comparable()),
+        )
 
 
 async def resume(path: Path) -> tuple[Any, ...]:
-    async with await UsageStore.open(path, SCOPE, resume=True) as store:
+    async with await UsageStore.open(path, SCOPE, resume=True, clock=At()) as store:
         page = await store.pending(after=None, limit=1000)
         return store.listing_complete, await store.counts(), [(one.account_id, one.attempts) for one in page]
 
@@ -204,7 +210,7 @@ async def test_an_older_observation_counts_too(path: Path) -> None:
 async def test_a_collection_that_writes_meanwhile_is_no_damage(path: Path) -> None:
     await fill(path)
     with UsageReader(path) as reader:
-        async with await UsageStore.open(path, SCOPE, resume=True, batch_size=1) as store:
+        async with await UsageStore.open(path, SCOPE, resume=True, batch_size=1, clock=At()) as store:
             for number in range(40):
                 await store.record(good(f"{number:032x}", number * 7))
                 rows = list(reader.rows())
@@ -248,7 +254,7 @@ async def test_a_store_of_version_1_is_checked_against_its_answers(
 ) -> None:
     old_store(path)
     if led_over:
-        async with await UsageStore.open(path, None, resume=True) as store:
+        async with await UsageStore.open(path, None, resume=True, clock=At()) as store:
             await store.record(good("b", 9))
     if change is None:
         with UsageReader(path) as reader:
@@ -259,7 +265,7 @@ async def test_a_store_of_version_1_is_checked_against_its_answers(
     with UsageReader(path) as reader, pytest.raises(StoreError, match=words):
         list(reader.rows())
     with pytest.raises(StoreError, match=words.replace("what it says", "what was observed")):
-        await UsageStore.open(path, None, resume=True)
+        await UsageStore.open(path, None, resume=True, clock=At())
 
 
 def damaged_page(path: Path, table: str) -> None:
@@ -369,7 +375,7 @@ async def test_a_damaged_run_keeps_its_accounts(path: Path) -> None:
     result = repair_store(path)
     assert [(run.accounts, run.lost, run.due) for run in result.runs] == [(24, None, 0)]
     assert (result.observations, result.observations_lost) == (20, None)
-    async with await UsageStore.open(path, SCOPE, resume=True) as store:
+    async with await UsageStore.open(path, SCOPE, resume=True, clock=At()) as store:
         assert (await store.counts()).ok == 20
 
 
@@ -379,7 +385,7 @@ async def test_a_sound_store_is_left_alone(path: Path) -> None:
     result = repair_store(path)
     assert (result.kept, result.complete, result.observations) == (None, True, 20)
     assert path.read_bytes() == before  # noqa: ASYNC240
-    async with await UsageStore.open(path, SCOPE, resume=True):
+    async with await UsageStore.open(path, SCOPE, resume=True, clock=At()):
         with pytest.raises(StoreError, match="in use"):
             repair_store(path)
     with pytest.raises(StoreError, match="no store"):

@@ -17,7 +17,7 @@ import pytest
 
 from cyclr_async.errors import CyclrError, InvalidArgumentError, StoreError
 from cyclr_async.usage import RunScope, UsageReader, UsageStore, export_usage
-from tests.usage.usage_make import good
+from tests.usage.usage_make import At, good
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of an open file")
@@ -25,10 +25,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of an open fil
 HOLDER = """
 import asyncio, os, sys
 from cyclr_async.usage import RunScope, UsageStore
-from tests.usage.usage_make import good
+from tests.usage.usage_make import At, good
 
 async def main():
-    store = await UsageStore.open(sys.argv[1], RunScope("https://x/api/partner", "p"), resume=None)
+    store = await UsageStore.open(sys.argv[1], RunScope("https://x/api/partner", "p"), resume=None, clock=At())
     await store.record(good("held"))
     await store.flush()
     {also}
@@ -76,27 +76,27 @@ async def test_without_its_companion_the_store_is_locked_all_the_same(path: Path
             if content is not None:
                 companion.write_text(content)
             with pytest.raises(StoreError, match=rf"in use by process {other.pid}:"):
-                await UsageStore.open(path, scope, resume=None)
-    async with await UsageStore.open(path, None, resume=True) as store:  # a dead holder never blocks
+                await UsageStore.open(path, scope, resume=None, clock=At())
+    async with await UsageStore.open(path, None, resume=True, clock=At()) as store:  # a dead holder never blocks
         await store.record(good("more"))
     assert await accounts_in(path) == ["held", "more"]
 
 
 @linux
 async def test_another_name_of_the_same_file_is_the_same_store(path: Path, scope: RunScope) -> None:
-    async with await UsageStore.open(path, scope) as store:
+    async with await UsageStore.open(path, scope, clock=At()) as store:
         hard, soft = path.with_name("hard.db"), path.with_name("soft.db")
         hard.hardlink_to(path)
         soft.symlink_to(path)
         for name in (hard, soft):
             with pytest.raises(StoreError, match=f"in use by process {os.getpid()}"):
-                await UsageStore.open(name, scope, resume=None)
+                await UsageStore.open(name, scope, resume=None, clock=At())
         await store.record(good("a"))
 
 
 async def test_the_refusal_says_who_and_since_when(path: Path, scope: RunScope) -> None:
     with held(path) as other, pytest.raises(StoreError, match=rf"process {other.pid} on '.+' since 20\d\d-.+Z: wait"):
-        await UsageStore.open(path, scope, resume=None)
+        await UsageStore.open(path, scope, resume=None, clock=At())
 
 
 @posix
@@ -105,13 +105,13 @@ async def test_a_companion_that_is_a_link_is_not_followed(path: Path, scope: Run
     target.write_text("precious")
     path.with_name("usage.db.lock").symlink_to(target)
     with pytest.raises(StoreError, match="cannot lock"):
-        await UsageStore.open(path, scope)
+        await UsageStore.open(path, scope, clock=At())
     assert target.read_text() == "precious"
 
 
 async def test_a_companion_that_was_removed_is_made_again(path: Path, scope: RunScope) -> None:
     companion = path.with_name("usage.db.lock")
-    async with await UsageStore.open(path, scope) as store:
+    async with await UsageStore.open(path, scope, clock=At()) as store:
         companion.unlink()
         await store.record(good("a"))
         await store.flush()
@@ -126,9 +126,9 @@ async def test_a_store_that_is_not_in_its_place_is_noticed_at_the_next_commit(
     path: Path, scope: RunScope, how: str
 ) -> None:
     elsewhere, copy = path.with_name("elsewhere.db"), path.with_name("copy.db")
-    await (await UsageStore.open(path, scope)).close()
+    await (await UsageStore.open(path, scope, clock=At())).close()
     shutil.copy(path, copy)
-    store = await UsageStore.open(path, scope, resume=True)
+    store = await UsageStore.open(path, scope, resume=True, clock=At())
     await store.record(good("early"))
     await store.flush()
     if how.startswith("moved"):
@@ -149,7 +149,7 @@ async def test_a_store_that_is_not_in_its_place_is_noticed_at_the_next_commit(
     if "replaced" in how:
         # The write-ahead log of the file that is gone is not taken for its own.
         assert await accounts_in(path) == []
-        async with await UsageStore.open(path, scope, resume=True) as store:
+        async with await UsageStore.open(path, scope, resume=True, clock=At()) as store:
             await store.record(good("new"))
         assert await accounts_in(path) == ["new"]
         with closing(sqlite3.connect(path)) as other:
@@ -158,7 +158,7 @@ async def test_a_store_that_is_not_in_its_place_is_noticed_at_the_next_commit(
 
 @posix
 async def test_a_move_after_the_last_commit_is_told_when_the_store_is_closed(path: Path, scope: RunScope) -> None:
-    store = await UsageStore.open(path, scope)
+    store = await UsageStore.open(path, scope, clock=At())
     await store.record(good("a"))
     await store.finish("complete")
     path.rename(path.with_name("elsewhere.db"))  # noqa: ASYNC240
@@ -171,7 +171,7 @@ async def test_nobody_enters_by_a_replaced_file_while_the_first_is_written(path:
     with held(path) as other:
         path.rename(path.with_name("elsewhere.db"))  # noqa: ASYNC240
         with pytest.raises(StoreError, match=f"in use by process {other.pid} "):
-            await UsageStore.open(path, scope, resume=None)
+            await UsageStore.open(path, scope, resume=None, clock=At())
 
 
 @posix
@@ -181,10 +181,10 @@ def test_the_end_of_a_forked_child_touches_nothing(path: Path, exit_of_child: st
 import asyncio, os, sys, time
 from cyclr_async.errors import StoreError
 from cyclr_async.usage import RunScope, UsageStore
-from tests.usage.usage_make import good
+from tests.usage.usage_make import At, good
 
 async def opened():
-    store = await UsageStore.open(sys.argv[1], RunScope("https://x/api/partner", "p"), batch_seconds=30)
+    store = await UsageStore.open(sys.argv[1], RunScope("https://x/api/partner", "p"), batch_seconds=30, clock=At())
     await store.record(good("a"))
     await store.add_accounts(["b", "c"])  # a transaction is open when the process is forked
     return store
@@ -206,7 +206,7 @@ started = time.monotonic()
 print(os.waitpid(child, 0)[1], flush=True)
 assert time.monotonic() - started < 3, "the child hung"
 try:
-    loop.run_until_complete(UsageStore.open(sys.argv[1], None, resume=True))
+    loop.run_until_complete(UsageStore.open(sys.argv[1], None, resume=True, clock=At()))
 except StoreError as error:
     print(error)
 loop.run_until_complete(store.record(good("d")))
@@ -241,7 +241,7 @@ async def test_a_child_does_not_hold_the_lock_of_a_parent_that_was_killed(path: 
     with held(path, start) as other:
         other.kill()
         other.wait()
-        async with await UsageStore.open(path, None, resume=True) as store:
+        async with await UsageStore.open(path, None, resume=True, clock=At()) as store:
             await store.record(good("b"))
     assert await accounts_in(path) == ["b", "held"]
 
@@ -255,11 +255,11 @@ async def test_a_dead_holder_whose_child_holds_on_is_named_as_such(path: Path) -
         other.kill()
         other.wait()
         with pytest.raises(StoreError, match=rf"process {other.pid} on .*has ended and left a child.*fuser"):
-            await UsageStore.open(path, None, resume=True)
+            await UsageStore.open(path, None, resume=True, clock=At())
         other.stdin.close()  # the child ends
         for _ in range(200):
             try:
-                await (await UsageStore.open(path, None, resume=True)).close()
+                await (await UsageStore.open(path, None, resume=True, clock=At())).close()
                 break
             except StoreError:
                 time.sleep(0.01)  # noqa: ASYNC251
@@ -278,22 +278,22 @@ async def test_a_reader_of_this_process_keeps_its_locks_when_a_writer_comes_and_
         lines = Path("/proc/locks").read_text().splitlines()
         return sum("POSIX" in line and f":{number} " in line and f" {os.getpid()} " in line for line in lines)
 
-    async with await UsageStore.open(path, scope) as store:
+    async with await UsageStore.open(path, scope, clock=At()) as store:
         await store.record(good("a"))
     with UsageReader(path) as reader:
         rows = reader.rows()
         next(rows)
         before = locks()
         assert before > 0
-        store = await UsageStore.open(path, scope, resume=True)
+        store = await UsageStore.open(path, scope, resume=True, clock=At())
         with pytest.raises(StoreError, match="in use"):
-            await UsageStore.open(path, scope, resume=True)
+            await UsageStore.open(path, scope, resume=True, clock=At())
         await store.close()
         assert locks() == before
         del rows
     descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for _ in range(3):
-        await (await UsageStore.open(path, scope, resume=True)).close()
+        await (await UsageStore.open(path, scope, resume=True, clock=At())).close()
     assert len(os.listdir("/proc/self/fd")) <= descriptors  # noqa: PTH208  what was kept open is closed by now
 
 
@@ -303,7 +303,7 @@ async def test_names_that_are_no_file_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidArgumentError, match=r"store|file"):
-        await UsageStore.open(name, scope)
+        await UsageStore.open(name, scope, clock=At())
     with pytest.raises(InvalidArgumentError):
         UsageReader(name)
     with pytest.raises(InvalidArgumentError):
@@ -332,7 +332,7 @@ async def test_what_is_not_a_regular_file_is_refused(tmp_path: Path, scope: RunS
         path = tmp_path / ("x" * 300)
     before = names_in(tmp_path)
     with pytest.raises(StoreError):
-        await UsageStore.open(path, scope)
+        await UsageStore.open(path, scope, clock=At())
     with pytest.raises(StoreError):
         UsageReader(path)
     assert names_in(tmp_path) == before
@@ -353,10 +353,10 @@ async def test_what_is_not_a_regular_file_is_refused(tmp_path: Path, scope: RunS
 )
 async def test_any_other_name_is_a_file_of_that_name(tmp_path: Path, scope: RunScope, name: bytes) -> None:
     path = tmp_path / os.fsdecode(name)
-    async with await UsageStore.open(path, scope) as store:
+    async with await UsageStore.open(path, scope, clock=At()) as store:
         await store.record(good("a"))
         with pytest.raises(StoreError, match="in use") as caught:
-            await UsageStore.open(path, scope, resume=None)
+            await UsageStore.open(path, scope, resume=None, clock=At())
         str(caught.value).encode("utf-8")  # a message can always be written down
         assert "\n" not in str(caught.value)
     assert names_in(tmp_path) == [name]
@@ -366,13 +366,13 @@ async def test_any_other_name_is_a_file_of_that_name(tmp_path: Path, scope: RunS
 
 async def test_two_slashes_are_no_host(path: Path, scope: RunScope) -> None:
     doubled = "/" + str(path) if sys.platform != "win32" else str(path)
-    await (await UsageStore.open(doubled, scope)).close()
+    await (await UsageStore.open(doubled, scope, clock=At())).close()
     assert await accounts_in(Path(doubled)) == []
 
 
 async def test_what_is_no_path_is_refused(scope: RunScope) -> None:
     with pytest.raises(InvalidArgumentError, match="int"):
-        await UsageStore.open(5, scope)  # type: ignore[arg-type]
+        await UsageStore.open(5, scope, clock=At())  # type: ignore[arg-type]
     with pytest.raises(CyclrError):
         UsageReader(None)  # type: ignore[arg-type]
 

@@ -109,7 +109,8 @@ class PartnerServer:
         self.targets: list[str] = []
         self.always: bytes | None = None
         """The answer to everything, whatever it is."""
-        self.lists = 0
+        self.lists = self.identified = 0
+        self.details: dict[str, Any] = {"Domain": "partner.example.com"}
         self.cuts: list[int] = []
         """After how many accounts each of the next lists breaks off."""
         self.active = self.most_active = 0
@@ -145,6 +146,9 @@ class PartnerServer:
             return self.always
         if path.endswith("/accounts"):
             return self._list()
+        if path.endswith("/details"):
+            self.identified += 1
+            return http(200, self.details)
         account = path.split("/")[-2]
         self.hits[account] += 1
         chosen = self.reply(account, self.hits[account])
