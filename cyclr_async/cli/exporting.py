@@ -1,4 +1,4 @@
-"""Reading a store: exports and the state of its runs."""
+"""Reading a store: exports, the state of its runs, and what can be saved of a damaged one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import Any, Final
 import attrs
 import click
 
+from cyclr_async.cli.exits import Exit
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.terminal import data_stream, say
-from cyclr_async.usage import COLUMNS, Finding, UsageReader, export_usage, write_csv
+from cyclr_async.usage import COLUMNS, Finding, UsageReader, export_usage, repair_store, write_csv
 from cyclr_async.usage.findings import FINDINGS_KEPT
 from cyclr_async.usage.runs import MAX_AGE
 from cyclr_async.usage.text import duration, term
 
-__all__ = ["export_store", "list_runs"]
+__all__ = ["export_store", "list_runs", "repair_damaged"]
 
 _RUN_COLUMNS: Final = (
     "run_id",
@@ -45,6 +46,7 @@ _RUN_COLUMNS: Final = (
     "findings",
     "finding_list",
 )
+_REPAIR_COLUMNS: Final = ("run_id", "accounts", "lost", "due", "rebuilt")
 _RUN_TABLE: Final = (
     "run_id",
     "status",
@@ -63,13 +65,15 @@ _ROW_TABLE: Final = ("account_id", "account_name", "state", "task_count", "cycle
 
 
 def export_store(
-    options: Options, store: Path, run_id: int | None, *, all_observations: bool, raw: bool, excel: bool
+    options: Options, store: Path, run_id: int | None, *, all_observations: bool, raw: bool, excel: bool, text: bool
 ) -> None:
     """Write the rows of a store to ``--out`` or standard output."""
     parquet = options.output is None and options.out is not None and Path(options.out).suffix.lower() == ".parquet"
     form = "parquet" if parquet else chosen_format(options)
-    if form != "csv" and (raw or excel):
-        raise click.UsageError("--raw and --excel are options of CSV")
+    if form != "csv" and (raw or excel or text):
+        raise click.UsageError("--raw, --excel and --text are options of CSV")
+    if raw and text:
+        raise click.UsageError("--raw leaves texts as they are, and --text does not: choose one")
     with UsageReader(store) as reader:
         if options.out is not None and form in {"csv", "jsonl", "parquet"} and options.fields is None:
             written = export_usage(
@@ -80,19 +84,35 @@ def export_store(
                 all_observations=all_observations,
                 raw=raw,
                 excel=excel,
+                text=text,
             )
             say(options, f"{written.rows:,} rows in {written.path}")
             return
         rows = reader.rows(run_id, all_observations=all_observations)
         if form == "csv" and options.out is None and options.fields is None and not sys.stdout.isatty():
-            write_csv(rows, data_stream(), raw=raw, excel=excel)
+            write_csv(rows, data_stream(), raw=raw, excel=excel, text=text)
             sys.stdout.flush()
             return
-        if raw or excel:
-            raise click.UsageError("--raw and --excel need --out FILE or a pipe, and all fields")
+        if raw or excel or text:
+            raise click.UsageError("--raw, --excel and --text need --out FILE or a pipe, and all fields")
         with Output(options, COLUMNS, table=_ROW_TABLE) as output:
             for row in rows:
                 output.write(attrs.asdict(row))
+
+
+def repair_damaged(options: Options, store: Path) -> Exit:
+    """Repair a store and write one record per run; the exit code tells whether anything was lost."""
+    result = repair_store(store)
+    with Output(options, _REPAIR_COLUMNS) as output:
+        for run in result.runs:
+            output.write(attrs.asdict(run))
+    lost = "an unknown number" if result.observations_lost is None else f"{result.observations_lost:,}"
+    if result.kept is None:
+        say(options, f"the store is sound, with {result.observations:,} observations: nothing was changed")
+    else:
+        say(options, f"{result.observations:,} observations saved, {lost} lost")
+        say(options, f"the damaged file is kept: {term(str(result.kept))}")
+    return Exit.DONE if result.complete else Exit.PARTIAL
 
 
 def list_runs(options: Options, store: Path) -> None:

@@ -157,15 +157,37 @@ def resume(ctx: click.Context, store: Path | None, concurrency: int | None, max_
 @click.option("--all-observations", is_flag=True, help="Every observation, not only the last of each account.")
 @click.option("--raw", is_flag=True, help="CSV: do not guard texts against being run as formulas.")
 @click.option("--excel", is_flag=True, help="CSV: begin with a byte order mark, for Excel.")
+@click.option("--text", is_flag=True, help="CSV: ' before ids, names and audit texts with a digit: no number, no date.")
 @click.pass_context
 def export(
-    ctx: click.Context, store: Path | None, run_id: int | None, all_observations: bool, raw: bool, excel: bool
+    ctx: click.Context,
+    store: Path | None,
+    run_id: int | None,
+    all_observations: bool,
+    raw: bool,
+    excel: bool,
+    text: bool,
 ) -> None:
     """Write what a store holds as CSV, JSON Lines, JSON or Parquet."""
     from cyclr_async.cli.collecting import DEFAULT_STORE  # noqa: PLC0415 - help must start fast
     from cyclr_async.cli.exporting import export_store  # noqa: PLC0415
 
-    export_store(current(ctx), store or DEFAULT_STORE, run_id, all_observations=all_observations, raw=raw, excel=excel)
+    options = {"all_observations": all_observations, "raw": raw, "excel": excel, "text": text}
+    export_store(current(ctx), store or DEFAULT_STORE, run_id, **options)
+
+
+@usage.command(cls=Command, examples=("cyclr usage repair", "cyclr usage repair --store october.sqlite"))
+@click.option("--store", type=_STORE, metavar="FILE", help="The store. [./cyclr-usage.sqlite]")
+@click.pass_context
+def repair(ctx: click.Context, store: Path | None) -> None:
+    """Save what is sound of a damaged store; the old file is kept beside it.
+
+    What was lost is asked for by the next collection, if it continues the run.
+    """
+    from cyclr_async.cli.collecting import DEFAULT_STORE  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.exporting import repair_damaged  # noqa: PLC0415
+
+    ctx.exit(repair_damaged(current(ctx), store or DEFAULT_STORE))
 
 
 @usage.command(cls=Command, examples=("cyclr usage status", "cyclr usage status --store october.sqlite -o json"))

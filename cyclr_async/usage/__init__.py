@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .findings import Finding
     from .outcome import UsageOutcome
     from .reader import UsageReader
+    from .repair import RepairedRun, RepairResult, repair_store
     from .report import Summary, bar, render, summarize
     from .rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
     from .store import UsageStore
@@ -24,6 +25,8 @@ __all__ = [
     "ExportResult",
     "Finding",
     "PendingAccount",
+    "RepairResult",
+    "RepairedRun",
     "RunInfo",
     "RunScope",
     "Summary",
@@ -34,6 +37,7 @@ __all__ = [
     "bar",
     "export_usage",
     "render",
+    "repair_store",
     "summarize",
     "term",
     "write_csv",
@@ -46,6 +50,8 @@ _HOME = {
     "ExportResult": "export",
     "Finding": "findings",
     "PendingAccount": "rows",
+    "RepairResult": "repair",
+    "RepairedRun": "repair",
     "RunInfo": "rows",
     "RunScope": "rows",
     "Summary": "report",
@@ -56,6 +62,7 @@ _HOME = {
     "bar": "report",
     "export_usage": "export",
     "render": "report",
+    "repair_store": "repair",
     "summarize": "report",
     "term": "text",
     "write_csv": "export",

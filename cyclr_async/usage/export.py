@@ -6,8 +6,10 @@ import contextlib
 import csv
 import importlib
 import io
+import itertools
 import json
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -19,10 +21,12 @@ import attrs
 from cyclr_async.errors import ConfigurationError, InvalidArgumentError, StoreError
 
 from .atomic_file import replacing, spooling
+from .paths import shown
 from .reader import UsageReader
 from .rows import COLUMNS, UsageRow
+from .text import scrub
 
-__all__ = ["COLUMNS", "ExportResult", "Format", "export_usage", "formula_safe", "write_csv", "write_jsonl"]
+__all__ = ["COLUMNS", "ExportResult", "Format", "export_usage", "formula_safe", "text_safe", "write_csv", "write_jsonl"]
 
 Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
 
@@ -33,14 +37,20 @@ _SUFFIXES: Final[dict[str, Format]] = {
     ".parquet": "parquet",
 }
 _FORMULA_START: Final = frozenset("=+-@|%\t\r\0")
+# After each of these a cell may begin: the list separators of the world's spreadsheets, and every end of a line.
+_SEPARATORS: Final = frozenset(",;\t|\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+# Most texts: a letter or a digit first, and nothing after which a cell could begin.
+_HARMLESS: Final = re.compile(f"(?:[A-Za-z0-9][^{''.join(sorted(_SEPARATORS))}]*)?")
+_PARTNER_TEXTS: Final = frozenset({"account_id", "account_name", "audit_info"})
 _TYPES: Final = {
     "run_id": "BIGINT",
-    "period_from": "TIMESTAMP",
-    "period_to": "TIMESTAMP",
+    # With a zone: without one, a session in another zone would read them as its local time.
+    "period_from": "TIMESTAMPTZ",
+    "period_to": "TIMESTAMPTZ",
     "task_count": "BIGINT",
     "cycle_count": "BIGINT",
     "price_plan_id": "BIGINT",
-    "observed_at": "TIMESTAMP",
+    "observed_at": "TIMESTAMPTZ",
     "provisional": "BOOLEAN",
     "attempts": "BIGINT",
 }
@@ -62,25 +72,48 @@ class ExportResult:
 
 
 def formula_safe(text: str) -> str:
-    """Put ``'`` before a text that a spreadsheet could take for a formula.
+    """Put ``'`` before whatever a spreadsheet could take for a formula in a text.
 
-    Looked at is the first character that shows, after NFKC folding, so that neither blanks, nor byte order marks, nor
-    zero-width characters, nor full-width signs can carry a formula past the check.
+    That is the text itself, and what follows a comma, a semicolon, a tab, a bar or the end of a line in it: a
+    spreadsheet whose list separator is another than the file's begins a cell there. Looked at is the first character
+    that shows, after NFKC folding, so that neither blanks, nor quotation marks, nor byte order marks, nor zero-width
+    characters, nor full-width signs can carry a formula past the check.
     """
-    for char in text:
-        for folded in unicodedata.normalize("NFKC", char):
-            if folded in _FORMULA_START:
-                return "'" + text
+    if _HARMLESS.fullmatch(text):
+        return text
+    starts = [0, *(index + 1 for index, char in enumerate(text) if char in _SEPARATORS), len(text)]
+    pieces = itertools.pairwise(starts)
+    return "".join(f"'{text[a:b]}" if _starts_formula(text, a) else text[a:b] for a, b in pieces)
+
+
+def _starts_formula(text: str, start: int) -> bool:
+    for char in itertools.islice(text, start, None):
+        if any(folded in _FORMULA_START for folded in unicodedata.normalize("NFKC", char)):
+            return True
         if not _is_blank(char):
-            return text
-    return text
+            return False
+    return False
 
 
 def _is_blank(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) in {"Cc", "Cf", "Cn", "Mn", "Me", "Zs", "Zl", "Zp"}
+    # A quotation mark counts: where it encloses the cell, it is not part of it.
+    return (
+        char == '"' or char.isspace() or unicodedata.category(char) in {"Cc", "Cf", "Cn", "Mn", "Me", "Zs", "Zl", "Zp"}
+    )
 
 
-def write_csv(rows: Iterable[UsageRow], stream: IO[str], *, raw: bool = False, excel: bool = False) -> int:
+def text_safe(text: str) -> str:
+    """Put ``'`` before a text that holds a digit: whatever the language, no spreadsheet makes a number or a date of it.
+
+    Excel and LibreOffice read ``0123`` as 123, ``12e42`` as 1.2E+43 and ``1-2`` as a day, quoted or not. Both show the
+    ``'``: there is no sign in a CSV file that says "text" and is not seen.
+    """
+    return f"'{text}" if any(char.isnumeric() for char in unicodedata.normalize("NFKC", text)) else text
+
+
+def write_csv(
+    rows: Iterable[UsageRow], stream: IO[str], *, raw: bool = False, excel: bool = False, text: bool = False
+) -> int:
     r"""Write rows as CSV: a header, minimal quoting, lines ended by CR LF.
 
     Args:
@@ -88,27 +121,35 @@ def write_csv(rows: Iterable[UsageRow], stream: IO[str], *, raw: bool = False, e
         stream: a text stream opened with ``newline=""``; UTF-8.
         raw: leave texts as they are. For machines only: a spreadsheet runs what an account name tells it to.
         excel: begin with a byte order mark, by which Excel knows UTF-8.
+        text: put ``'`` before every account id, account name and audit info that holds a digit, so that a spreadsheet
+            makes neither a number nor a date of ``0123``, ``12e42`` or ``1-2``.
 
     Returns:
         how many rows were written, the header not counted.
+
+    Raises:
+        InvalidArgumentError: both ``raw`` and ``text``.
     """
+    if raw and text:
+        raise InvalidArgumentError("raw leaves texts as they are, and text does not: choose one")
     if excel:
         stream.write("\ufeff")
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     written = 0
     for row in rows:
-        writer.writerow([_cell(getattr(row, name), raw=raw) for name in COLUMNS])
+        writer.writerow([_cell(name, getattr(row, name), raw=raw, text=text) for name in COLUMNS])
         written += 1
     return written
 
 
-def _cell(value: object, *, raw: bool) -> object:
+def _cell(name: str, value: object, *, raw: bool, text: bool) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and not raw:
-        return formula_safe(value)
-    return value
+    if not isinstance(value, str) or raw:
+        return value
+    safe = formula_safe(value)
+    return text_safe(safe) if text and name in _PARTNER_TEXTS and safe[:1] != "'" else safe
 
 
 def write_jsonl(rows: Iterable[UsageRow], stream: IO[str]) -> int:
@@ -138,6 +179,7 @@ def export_usage(
     all_observations: bool = False,
     raw: bool = False,
     excel: bool = False,
+    text: bool = False,
 ) -> ExportResult:
     """Write a store's usage to a file, whole or not at all.
 
@@ -155,6 +197,8 @@ def export_usage(
         all_observations: one row per observation instead of one per account.
         raw: CSV only: do not guard against formulas.
         excel: CSV only: begin with a byte order mark.
+        text: CSV only: put ``'`` before partner texts that a spreadsheet could turn into numbers or dates; see
+            :func:`write_csv`.
 
     Returns:
         what was written.
@@ -166,8 +210,10 @@ def export_usage(
     """
     path = Path(target).absolute()  # not resolved: a link stays a link
     chosen = _format(path, format)
-    if chosen != "csv" and (raw or excel):
-        raise InvalidArgumentError("raw and excel are options of CSV")
+    if chosen != "csv" and (raw or excel or text):
+        raise InvalidArgumentError("raw, excel and text are options of CSV")
+    if chosen == "parquet" and scrub(str(path)) != str(path):
+        raise InvalidArgumentError(f"{shown(path)} is not UTF-8, and DuckDB writes to no other names")
     if path.is_dir():
         raise InvalidArgumentError(f"{path} is a folder: name a file in it")
     with contextlib.ExitStack() as stack:
@@ -175,7 +221,7 @@ def export_usage(
         rows = reader.rows(run_id, all_observations=all_observations)
         try:
             with replacing(path) as stream:
-                written = _writer(chosen, raw=raw, excel=excel)(rows, stream)
+                written = _writer(chosen, raw=raw, excel=excel, text=text)(rows, stream)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         else:
@@ -186,7 +232,7 @@ def export_usage(
 _Writer: TypeAlias = Callable[[Iterable[UsageRow], BinaryIO], int]
 
 
-def _writer(chosen: Format, *, raw: bool, excel: bool) -> _Writer:
+def _writer(chosen: Format, *, raw: bool, excel: bool, text: bool) -> _Writer:
     if chosen == "parquet":
         duckdb = _duckdb()
 
@@ -197,10 +243,13 @@ def _writer(chosen: Format, *, raw: bool, excel: bool) -> _Writer:
         return write_parquet
 
     def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
-        text = io.TextIOWrapper(stream, encoding="utf-8", newline="" if chosen == "csv" else "\n")
-        written = write_csv(rows, text, raw=raw, excel=excel) if chosen == "csv" else write_jsonl(rows, text)
-        text.flush()
-        text.detach()  # the stream is closed by whoever opened it
+        lines = io.TextIOWrapper(stream, encoding="utf-8", newline="" if chosen == "csv" else "\n")
+        if chosen == "csv":
+            written = write_csv(rows, lines, raw=raw, excel=excel, text=text)
+        else:
+            written = write_jsonl(rows, lines)
+        lines.flush()
+        lines.detach()  # the stream is closed by whoever opened it
         return written
 
     return write

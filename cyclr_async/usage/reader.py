@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
@@ -12,6 +11,8 @@ import attrs
 from cyclr_async.errors import StoreError
 
 from .findings import FINDING_COLUMNS, Finding, finding_of
+from .integrity import check_history, check_run, check_runs
+from .paths import store_path
 from .periods import NotComparable, Period, counted_once, why_not_comparable
 from .rows import RunInfo, UsageRow, short_instant
 from .runs import read_runs
@@ -20,7 +21,7 @@ from .schema import connect_readonly, store_errors
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 __all__ = ["Comparable", "PeriodTotal", "UsageReader"]
@@ -135,7 +136,8 @@ class UsageReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = store_path(path)
+        self._checked: dict[int | None, int] = {}
         self._connection: sqlite3.Connection | None = connect_readonly(self.path)
 
     def __enter__(self) -> Self:
@@ -155,6 +157,7 @@ class UsageReader:
     def runs(self) -> list[RunInfo]:
         """Return every run of the store, newest first."""
         with store_errors(self.path, "reading it"):
+            check_runs(self._open(), self.path)
             return list(read_runs(self._open()))
 
     def run(self, run_id: int | None = None) -> RunInfo:
@@ -189,19 +192,22 @@ class UsageReader:
             StoreError: there is no such run, or the store is damaged.
         """
         if not all_observations:
-            yield from self._rows(_ROWS.format(also=""), (self.run(run_id).run_id,))
-        elif run_id is None:
+            yield from self._rows(_ROWS.format(also=""), (self._checked_run(run_id),))
+            return
+        self._check_history()
+        if run_id is None:
             yield from self._rows(_OBSERVATIONS.format(where=""), ())
         else:
-            yield from self._rows(_OBSERVATIONS.format(where="WHERE o.run_id = ?"), (self.run(run_id).run_id,))
+            yield from self._rows(_OBSERVATIONS.format(where="WHERE o.run_id = ?"), (self._checked_run(run_id),))
 
     def failures(self, run_id: int | None = None) -> Iterator[UsageRow]:
         """Yield the accounts of a run that were asked for and have no usage, ordered by account id."""
         also = "AND i.due = 1 AND i.state IN ('missing', 'forbidden', 'failed')"
-        yield from self._rows(_ROWS.format(also=also), (self.run(run_id).run_id,))
+        yield from self._rows(_ROWS.format(also=also), (self._checked_run(run_id),))
 
     def history(self, account_id: str) -> Iterator[UsageRow]:
         """Yield every observation of one account, ordered by period and time."""
+        self._check_history()
         yield from self._rows(_OBSERVATIONS.format(where="WHERE o.account_id = ?"), (account_id,))
 
     def comparable(self, run_id: int | None = None) -> Iterator[Comparable]:
@@ -210,7 +216,8 @@ class UsageReader:
         Compared are only periods of one account that follow each other and are of the same length; what the store
         knows of the period before may come from any run. Everything else says why it is not compared.
         """
-        rows = self._stream(_COMPARABLE, (self.run(run_id).run_id,))
+        self._check_history()
+        rows = self._stream(_COMPARABLE, (self._checked_run(run_id),))
         for _, group in itertools.groupby(rows, key=lambda row: row[0]):
             first, *others = group
             current = Period.of(first[5], first[6])
@@ -262,6 +269,7 @@ class UsageReader:
 
     def periods(self) -> list[PeriodTotal]:
         """Return the totals by month, oldest first; reads the whole history, a few seconds per million."""
+        self._check_history()
         totals: dict[str, list[int]] = {}
         query = """
             SELECT account_id, period_from, period_to, task_count, cycle_count, observed_at FROM observation
@@ -283,6 +291,24 @@ class UsageReader:
         used = "SELECT min(period_from) FROM observation WHERE task_count > 0 OR cycle_count > 0"
         found = [*self._stream(listed, (self.run(run_id).run_id,)), *self._stream(used, ())]
         return min((text for (text,) in found if isinstance(text, str)), default=None)
+
+    def _checked_run(self, run_id: int | None) -> int:
+        """Return the number of a run whose rows are what was written."""
+        found = self.run(run_id).run_id
+        self._once(found, lambda connection: check_run(connection, self.path, found))
+        return found
+
+    def _check_history(self) -> None:
+        self._once(None, lambda connection: check_history(connection, self.path))
+
+    def _once(self, what: int | None, check: Callable[[sqlite3.Connection], None]) -> None:
+        """Check the same thing once, until somebody writes."""
+        with store_errors(self.path, "checking it"):
+            connection = self._open()
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            if self._checked.get(what) != version:
+                check(connection)
+                self._checked[what] = version
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

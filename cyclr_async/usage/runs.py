@@ -13,6 +13,7 @@ from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
 
+from .paths import shown
 from .rows import LAZY_IDS, Counts, RunInfo, RunScope, instant
 from .text import duration
 
@@ -209,18 +210,19 @@ def _to_resume(runs: list[RunInfo], path: Path, scope: RunScope | None, max_age:
     if stale:
         run = stale[0]
         raise StoreError(
-            f"the unfinished run {run.run_id} of the store {path} is {duration(run.age(now))} old, and a run is "
+            f"the unfinished run {run.run_id} of the store {shown(path)} is {duration(run.age(now))} old, and a run is "
             f"continued for {duration(max_age)} at most, so that its figures are of one time: begin a new run "
             "(cyclr usage collect), or allow a greater age (max_age=, --max-age)"
         )
     others = _unfinished(runs, None)
     if others and scope is not None:
         raise StoreError(
-            f"the unfinished run {others[0].run_id} of the store {path} collects {_subject(others[0].scope)}, not "
-            f"{_subject(scope)}: resume with the same from_date and the same account ids, or begin a new run"
+            f"the unfinished run {others[0].run_id} of the store {shown(path)} collects "
+            f"{_subject(others[0].scope)}, not {_subject(scope)}: resume with the same from_date and the same account "
+            "ids, or begin a new run"
         )
     last = f"its last run, {runs[0].run_id}, is {runs[0].status}" if runs else "it has no run yet"
-    raise StoreError(f"there is nothing to resume in the store {path}: {last}; begin a new run")
+    raise StoreError(f"there is nothing to resume in the store {shown(path)}: {last}; begin a new run")
 
 
 def _subject(scope: RunScope) -> str:
@@ -335,15 +337,15 @@ def check_owner(found: RunScope, wanted: RunScope, aliases: Sequence[str], path:
     """
     if _place(found.base_url) != _place(wanted.base_url):
         raise StoreError(
-            f"the store {path} holds usage from {found.base_url}, not from {wanted.base_url}: use one store per host, "
-            "or correct the region or base URL"
+            f"the store {shown(path)} holds usage from {found.base_url}, not from {wanted.base_url}: use one "
+            "store per host, or correct the region or base URL"
         )
     if _folded(found.partner) not in map(_folded, (wanted.partner, *aliases)):
         command = shlex.join(["cyclr", "usage", "rekey", "--store", str(path), "--partner", wanted.partner])
         raise StoreError(
-            f"the store {path} belongs to another partner, {found.partner!r}, and this is {wanted.partner!r}: use one "
-            f"store per partner. If both are the same partner, name it partner={found.partner!r}, or give the store "
-            f"its new name: {command}"
+            f"the store {shown(path)} belongs to another partner, {found.partner!r}, and this is {wanted.partner!r}: "
+            f"use one store per partner. If both are the same partner, name it partner={found.partner!r}, or give the "
+            f"store its new name: {command}"
         )
 
 

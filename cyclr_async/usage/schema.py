@@ -5,19 +5,31 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from cyclr_async.errors import StoreError
+from cyclr_async.errors import CyclrError, StoreError
 
+from .integrity import SEALS, add_checksum, advice, check_answers, check_structure, damaged, is_large
+from .paths import shown
 from .periods import look_back_text, period_end_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "connect", "connect_readonly", "store_errors"]
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "be_careful",
+    "connect",
+    "connect_readonly",
+    "migrate",
+    "shape_is_right",
+    "store_errors",
+]
 
 APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
 SCHEMA_VERSION: Final = 2
@@ -110,41 +122,57 @@ _VERSION_2: Final = (
     ) STRICT
     """,
     "CREATE INDEX finding_of ON finding (run_id, account_id, kind)",
+    # Last, so that they cover the columns above.
+    *SEALS,
 )
 _MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
 """Statement by statement, what leads from each version to the next; the first makes an empty file a store."""
 
+# A store holds texts of some kilobytes. A damaged length must not make SQLite ask for a gigabyte of memory.
+_LONGEST_VALUE: Final = 64 << 20
 _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+# A name of a column that is not there any more, a text that is not UTF-8, a value that is too long: with statements
+# that have worked before, only a changed file explains it.
+_NONSENSE: Final = frozenset(
+    {"SQLITE_ERROR", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "OperationalError", "DatabaseError", "DataError"}
+)
 
 
 @contextmanager
 def store_errors(path: Path, doing: str) -> Iterator[None]:
-    """Turn what SQLite raises into :class:`StoreError` with what happened and what to do."""
+    """Turn what SQLite raises, or what comes of a damaged value, into :class:`StoreError` that says what to do."""
     try:
         yield
+    except CyclrError:
+        raise
     except sqlite3.Error as error:
         failure = _explain(error, path, doing)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        failure = damaged(path, f"{type(error).__name__} while {doing}")
     else:
         return
     raise failure
 
 
 def _explain(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
+    where = shown(path)
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
     if name.startswith(_DAMAGED):
         return StoreError(
-            f"{path} is not a usable store ({name} while {doing}): it is damaged or not a SQLite file. "
-            "Restore a copy, or choose another path"
+            f"{where} is not a usable store ({name} while {doing}): it is damaged or not a SQLite file. "
+            f"{advice(path)}; or choose another path"
         )
     if name.startswith(_FULL):
         return StoreError(
-            f"the store {path} cannot be written ({name} while {doing}): the disk may be full or the place read-only. "
+            f"the store {where} cannot be written ({name} while {doing}): the disk may be full or the place read-only. "
             "What was committed is kept; make room and resume"
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreError(f"the store {path} is locked by another program ({name} while {doing}): close it and resume")
-    return StoreError(f"the store {path} failed ({name} while {doing})")
+        return StoreError(f"the store {where} is locked by another program ({name} while {doing}): close it and resume")
+    if name in _NONSENSE:
+        return damaged(path, f"{name} while {doing}")
+    return StoreError(f"the store {where} failed ({name} while {doing})")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -156,10 +184,13 @@ def connect(path: Path) -> sqlite3.Connection:
     if sqlite3.sqlite_version_info < _MINIMUM_SQLITE:
         raise StoreError(f"the store needs SQLite 3.37 or later, and this Python has {sqlite3.sqlite_version}")
     try:
-        # Created here and not by SQLite, because its files take over the mode of the first.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Created here and not by SQLite, because its files take over the mode of the first. An existing file is not
+        # opened: to close it again would take SQLite's locks off it, if it is read elsewhere in this process.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
-        raise StoreError(f"cannot open the store {path}: {error.strerror}") from None
+        raise StoreError(f"cannot open the store {shown(path)}: {error.strerror}") from None
     with store_errors(path, "opening it"):
         connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
         try:
@@ -171,9 +202,12 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    be_careful(connection)
     fresh = _is_empty(connection)
     if not fresh:
         _check_identity(connection, path)
+        if not is_large(connection):
+            check_structure(connection, path)  # before anything is written: that would damage more
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         _log.warning("the file system of the store offers no shared memory; using a rollback journal instead of WAL")
@@ -185,20 +219,30 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
     version = 0 if fresh else connection.execute("PRAGMA user_version").fetchone()[0]
     if version < SCHEMA_VERSION:
-        _migrate(connection, version)
         if not fresh:
-            _log.info("the store %s was brought from schema version %d to %d", path, version, SCHEMA_VERSION)
+            check_answers(connection, path)  # what it says now will be sealed
+        migrate(connection, version)
+        if not fresh:
+            _log.info("the store %s was brought from schema version %d to %d", shown(path), version, SCHEMA_VERSION)
 
 
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Lead the tables from a version to the present one, in one transaction: killed on the way, nothing has changed."""
+def be_careful(connection: sqlite3.Connection) -> None:
+    """Let SQLite look twice at pages it reads, and run nothing that a file brings along."""
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+
+
+def migrate(connection: sqlite3.Connection, version: int, until: int = SCHEMA_VERSION) -> None:
+    """Lead the tables from a version to another, in one transaction: killed on the way, nothing has changed."""
+    add_checksum(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statements in _MIGRATIONS[version:]:
+        for statements in _MIGRATIONS[version:until]:
             for statement in statements:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute(f"PRAGMA user_version = {until}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -218,16 +262,46 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     if _is_empty(connection):
-        raise StoreError(f"{path} is empty: nothing has been collected into it")
+        raise StoreError(f"{shown(path)} is empty: nothing has been collected into it")
     identity = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if identity != APPLICATION_ID:
-        raise StoreError(f"{path} is a SQLite file of another program: choose another path")
+        raise StoreError(f"{shown(path)} is a SQLite file of another program: choose another path")
     if version > SCHEMA_VERSION:
         raise StoreError(
-            f"the store {path} has schema version {version} and this release knows {SCHEMA_VERSION}: "
+            f"the store {shown(path)} has schema version {version} and this release knows {SCHEMA_VERSION}: "
             "use the release that made it, or a later one"
         )
+    if not shape_is_right(connection):
+        raise damaged(path, "its tables are not those that were made")
+
+
+def shape_is_right(connection: sqlite3.Connection) -> bool:
+    """Whether a store has the tables, indexes and triggers of its version; it may have others besides."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not 1 <= version <= SCHEMA_VERSION:
+        return False
+    shape = _shape(connection)
+    return all(shape.get(name) == expected for name, expected in _expected_shape(version).items())
+
+
+def _shape(connection: sqlite3.Connection) -> dict[str, object]:
+    """Return what the tables, indexes and triggers of a store are, by name."""
+    shape: dict[str, object] = {}
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall():
+        shape[name] = " ".join(str(sql).split())
+        if kind == "table":  # the text of a changed table is SQLite's, and may differ between its versions
+            columns = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,)).fetchall()
+            traits = connection.execute("SELECT wr, strict FROM pragma_table_list WHERE name = ?", (name,)).fetchall()
+            shape[name] = (columns, traits)
+    return shape
+
+
+@cache
+def _expected_shape(version: int) -> dict[str, object]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, 0, version)
+        return _shape(connection)
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
@@ -237,7 +311,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         StoreError: there is no such file, or it is not a usable store.
     """
     if not path.is_file():
-        raise StoreError(f"there is no store at {path}")
+        raise StoreError(f"there is no store at {shown(path)}")
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         options = "mode=rw"  # a connection that may not write could not clean up the write-ahead log at its end
     elif path.with_name(path.name + "-wal").exists():
@@ -246,13 +320,14 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         options = "mode=ro&immutable=1"  # on read-only media: no room for shared memory, and no writer
     with store_errors(path, "opening it"):
         connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(path))}?{options}",
+            f"{_uri(path)}?{options}",
             uri=True,
             isolation_level=None,
             timeout=5.0,
             check_same_thread=False,
         )
         try:
+            be_careful(connection)
             connection.execute("PRAGMA query_only = ON")
             _add_functions(connection)
             _check_identity(connection, path)
@@ -260,3 +335,9 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _uri(path: Path) -> str:
+    """Return ``file://`` with an empty host and the bytes of the path, whatever they are."""
+    text = path.as_posix()
+    return "file://" + quote(os.fsencode(text if text.startswith("/") else f"/{text}"))

@@ -6,17 +6,18 @@ import asyncio
 import atexit
 import json
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import attrs
 
 from cyclr_async.auth import partner_name
-from cyclr_async.errors import InvalidArgumentError, StoreError
+from cyclr_async.errors import CyclrError, InvalidArgumentError, StoreError
 from cyclr_async.http.clock import SystemClock
 
 from . import rows
+from .integrity import check_history, check_run, check_runs, damaged, is_large
 from .locking import StoreLock
+from .paths import shown, store_path
 from .rows import ALL_IDS, Counts, FinalStatus, PendingAccount, RunScope, moment
 from .runs import MAX_AGE, Opening, as_max_age, choose_run, rekey
 from .schema import connect, store_errors
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from datetime import datetime, timedelta
+    from pathlib import Path
     from types import TracebackType
 
     from cyclr_async.auth import PartnerIdentity
@@ -138,7 +140,7 @@ class UsageStore:
         def choose(connection: sqlite3.Connection, where: Path) -> Opening:
             return choose_run(connection, where, scope, resume, age, now=moment(wall()), aliases=aliases)
 
-        def write(connection: sqlite3.Connection, opening: Opening) -> RunWriter:
+        def write(connection: sqlite3.Connection, opening: Opening, check: Callable[[], None]) -> RunWriter:
             run = opening.run
             return RunWriter(
                 connection,
@@ -148,10 +150,11 @@ class UsageStore:
                 sources=opening.sources,
                 max_age=age,
                 now=lambda: moment(wall()),
+                check=check,
             )
 
         must_exist = bool(resume)
-        started = loop.run_in_executor(None, _open_run, Path(path), must_exist, choose, write, batch_seconds)
+        started = loop.run_in_executor(None, _open_run, path, must_exist, choose, write, batch_seconds)
         try:
             writer, opening, where = await asyncio.shield(started)
         except asyncio.CancelledError:
@@ -201,13 +204,13 @@ class UsageStore:
         elif known != ids:
             if ids != ALL_IDS:
                 raise StoreError(
-                    f"run {self.run_id} of the store {self.path} is about other accounts than these: collect them in "
-                    "a run of their own"
+                    f"run {self.run_id} of the store {shown(self.path)} is about other accounts than these: collect "
+                    "them in a run of their own"
                 )
             if not self.listing_complete:
                 raise StoreError(
-                    f"run {self.run_id} of the store {self.path} was interrupted before all of its account ids were "
-                    "registered: give it the same ids again (the same command as before)"
+                    f"run {self.run_id} of the store {shown(self.path)} was interrupted before all of its account ids "
+                    "were registered: give it the same ids again (the same command as before)"
                 )
 
     async def add_accounts(self, accounts: Sequence[Account | str]) -> int:
@@ -297,7 +300,14 @@ class UsageStore:
         self._hand_over()
         cursor = None if after is None else rows.key(after)
         found = await self._call(lambda run: run.pending(cursor, limit))
-        return [PendingAccount(account_id, _account(text), attempts) for account_id, text, attempts in found]
+        return [PendingAccount(name, self._account(name, text), attempts) for name, text, attempts in found]
+
+    def _account(self, account_id: str, text: str | None) -> Account | None:
+        try:
+            return _account(text)
+        except (CyclrError, ValueError, TypeError):
+            failure = damaged(self.path, f"what was listed of account {shown(account_id)!r} cannot be read")
+        raise failure
 
     async def record(self, outcome: UsageOutcome) -> None:
         """Take over an outcome; waits only while ``batch_size`` outcomes are not committed.
@@ -354,7 +364,8 @@ class UsageStore:
     async def close(self) -> None:
         """Commit what was recorded, close the file and give up the lock. May be called again, and concurrently.
 
-        A cancelled call closes all the same, in the background.
+        A cancelled call closes all the same, in the background. In a process that was forked while the store was open
+        nothing is written and nothing given up: the store is its parent's.
 
         Raises:
             StoreError: something recorded could not be written and nobody was told yet, or the file is still not
@@ -365,7 +376,7 @@ class UsageStore:
         ended = asyncio.wrap_future(self._ended)
         done, _ = await asyncio.wait([ended], timeout=_CLOSE_SECONDS)
         if not done:
-            raise StoreError(f"the store {self.path} is still being written after {_CLOSE_SECONDS:.0f} s")
+            raise StoreError(f"the store {shown(self.path)} is still being written after {_CLOSE_SECONDS:.0f} s")
         if self._writer.failure is not None and not self._failure_reported:
             self._failure_reported = True
             raise _again(self._writer.failure)
@@ -384,22 +395,26 @@ class UsageStore:
             error.add_note(f"and the store: {failure}")
 
     def _stop(self) -> Future[None]:
-        self._hand_over()
+        if not self._writer.is_foreign:
+            self._hand_over()
         atexit.unregister(self._end_of_program)
         return self._writer.stop()
 
     def _end_of_program(self) -> None:
         # The thread is a daemon, so that a forgotten store cannot keep a program from ending.
+        if self._writer.is_foreign:
+            return  # a forked child ends: the store, its thread and its lock are the parent's
         if self._ended is None:
             self._ended = self._stop()
         self._ended.result(_CLOSE_SECONDS)
 
     def _check(self) -> None:
+        self._writer.refuse_foreign()
         if self._writer.failure is not None:
             self._failure_reported = True
             raise _again(self._writer.failure)
         if self._ended is not None:
-            raise StoreError(f"the store {self.path} is closed")
+            raise StoreError(f"the store {shown(self.path)} is closed")
 
     async def _call(self, work: Callable[[RunWriter], _T]) -> _T:
         self._check()
@@ -432,29 +447,35 @@ class UsageStore:
 
 
 def _open_run(
-    path: Path,
+    given: str | os.PathLike[str],
     must_exist: bool,
     choose: Callable[[sqlite3.Connection, Path], Opening],
-    write: Callable[[sqlite3.Connection, Opening], RunWriter],
+    write: Callable[[sqlite3.Connection, Opening, Callable[[], None]], RunWriter],
     commit_seconds: float,
 ) -> tuple[WriterThread, Opening, Path]:
-    path = path.resolve()
+    path = store_path(given)
     if must_exist and not path.exists():
-        raise StoreError(f"there is no store at {path} to resume")
+        raise StoreError(f"there is no store at {shown(path)} to resume")
     lock = StoreLock(path)
     lock.acquire()
     try:
         connection = connect(path)
         try:
             with store_errors(path, "opening the run"):
+                check_runs(connection, path)
+                if not is_large(connection):
+                    check_history(connection, path)  # now, and not in the report after an hour of collecting
                 opening = choose(connection, path)
+                if opening.continued:
+                    check_run(connection, path, opening.run.run_id)
+            lock.check()
         except BaseException:
             connection.close()
             raise
     except BaseException:
         lock.release()
         raise
-    statements = write(connection, opening)
+    statements = write(connection, opening, lock.check)
     writer = WriterThread(connection, statements, path, commit_seconds=commit_seconds, on_end=lock.release)
     return writer, opening, path
 
@@ -474,9 +495,9 @@ def rekey_store(path: Path, partner: str) -> int:
         ConfigurationError: the name cannot be one.
     """
     partner = partner_name(partner)
-    path = path.resolve()
+    path = store_path(path)
     if not path.exists():
-        raise StoreError(f"there is no store at {path}")
+        raise StoreError(f"there is no store at {shown(path)}")
     lock = StoreLock(path)
     lock.acquire()
     try:

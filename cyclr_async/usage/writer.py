@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -28,6 +29,8 @@ from .findings import (
     finding_of,
     negative,
 )
+from .integrity import add_checksum
+from .paths import shown
 from .periods import Period
 from .rows import Counts, ItemRow, instant, short_instant
 from .runs import CLOSED_SINCE, MAX_AGE, claim, fresh_between
@@ -53,7 +56,13 @@ _SETTLED: Final = f"""
         i.state IN ('missing', 'forbidden') AND i.updated_at > :first AND i.updated_at < :last
         OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT {CLOSED_SINCE})
 """  # noqa: S608 - constants
-_PUT_OBSERVATION: Final = "INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+# The checksums cover the columns that integrity.py names, in its order.
+_PUT_OBSERVATION: Final = """
+    INSERT INTO observation (account_id, period_from, observed_at, run_id, period_to, task_count, cycle_count,
+        price_plan_id, audit_info, payload, checksum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, checksum(?1, ?2, ?3, ?5, ?6, ?7, ?8, ?9, ?10))
+    ON CONFLICT DO NOTHING
+"""
 _EARLIER: Final = """
     SELECT task_count, cycle_count, observed_at FROM observation
     WHERE account_id = ? AND period_from = ? AND observed_at <= ? ORDER BY observed_at DESC, run_id DESC LIMIT 1
@@ -67,25 +76,31 @@ _KNOWN_ACCOUNTS: Final = """
     )
 """
 _PUT_ACCOUNT: Final = """
-    INSERT INTO item (run_id, account_id, state, due, account_name, account_plan_id, account_audit_info, account)
-    VALUES (?, ?, 'pending', 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    INSERT INTO item (run_id, account_id, state, due, account_name, account_plan_id, account_audit_info, account,
+        checksum)
+    VALUES (?1, ?2, 'pending', 1, ?3, ?4, ?5, ?6, checksum(?2, 0, NULL, NULL, ?3, ?4, ?5, ?6)) ON CONFLICT DO NOTHING
 """
 _SET_ACCOUNT: Final = """
-    UPDATE item SET account_name = ?, account_plan_id = ?, account_audit_info = ?, account = ?
-    WHERE run_id = ? AND account_id = ? AND account IS NOT ? AND ? IS NOT NULL
+    UPDATE item SET account_name = ?1, account_plan_id = ?2, account_audit_info = ?3, account = ?4,
+        checksum = checksum(account_id, attempts, error, reason, ?1, ?2, ?3, ?4)
+    WHERE run_id = ?5 AND account_id = ?6 AND account IS NOT ?7 AND ?8 IS NOT NULL
 """
 _IS_KNOWN: Final = "SELECT 1 FROM item WHERE run_id = ? AND account_id = ?"
 _MOVE_ITEM: Final = "UPDATE item SET run_id = ?, turn = ? WHERE run_id = ? AND account_id = ?"
 _MOVE_OBSERVATIONS: Final = "UPDATE observation SET run_id = ? WHERE account_id = ? AND run_id = ?"
 _TURN: Final = "SELECT turn FROM item WHERE run_id = ? AND account_id = ?"
 _SET_OK: Final = """
-    UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?, updated_at = ?, period_from = ?,
-        observed_at = ?, error = NULL, reason = NULL
-    WHERE run_id = ? AND account_id = ? AND (observed_at IS NULL OR observed_at <= ?)
+    UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?1, updated_at = ?2, period_from = ?3,
+        observed_at = ?4, error = NULL, reason = NULL,
+        checksum = checksum(account_id, attempts + ?1, NULL, NULL, account_name, account_plan_id, account_audit_info,
+            account)
+    WHERE run_id = ?5 AND account_id = ?6 AND (observed_at IS NULL OR observed_at <= ?7)
 """
 _SET_FAILURE: Final = """
-    UPDATE item SET state = ?, attempts = attempts + ?, updated_at = ?, error = ?, reason = ?
-    WHERE run_id = ? AND account_id = ? AND state <> 'ok'
+    UPDATE item SET state = ?1, attempts = attempts + ?2, updated_at = ?3, error = ?4, reason = ?5,
+        checksum = checksum(account_id, attempts + ?2, ?4, ?5, account_name, account_plan_id, account_audit_info,
+            account)
+    WHERE run_id = ?6 AND account_id = ?7 AND state <> 'ok'
 """
 # Told which index to use: left to itself SQLite walks the primary key, past every account that is done.
 _DUE: Final = """
@@ -112,7 +127,18 @@ class Registered:
 
 
 class RunWriter:
-    """Every statement that changes a run; used by the writer thread only."""
+    """Every statement that changes a run; used by the writer thread only.
+
+    Args:
+        connection: the write connection.
+        run_id: the run.
+        counts: what it holds already.
+        oldest_at: when its oldest figure was observed.
+        sources: superseded runs whose figures it takes over.
+        max_age: how old such a figure may be.
+        now: tells the time.
+        check: makes sure that the file is still where it was opened; called after every commit.
+    """
 
     def __init__(
         self,
@@ -124,6 +150,7 @@ class RunWriter:
         sources: Sequence[int] = (),
         max_age: timedelta = MAX_AGE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
         self._run_id = run_id
@@ -132,6 +159,9 @@ class RunWriter:
         self._sources = sources
         self._max_age = max_age
         self._now = now
+        self._check = check
+        self._made = 0  # observations written and not yet counted in the run
+        add_checksum(connection)
 
     @property
     def counts(self) -> Counts:
@@ -148,13 +178,21 @@ class RunWriter:
         if self._connection.in_transaction:
             self._save_counts()
             self._connection.execute("COMMIT")
+            # Afterwards: a file that was moved still takes what was recorded, and its owner learns where it is.
+            self._check()
+
+    def end(self) -> None:
+        """Commit what is left, and see for the last time that the file is in its place."""
+        self.commit()
+        self._check()
 
     def _save_counts(self) -> None:
         self._connection.execute(
-            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, oldest_at = ?, updated_at = ? "
-            "WHERE run_id = ?",
-            (*self._counts.values(), self._oldest, instant(self._now()), self._run_id),
+            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, oldest_at = ?, updated_at = ?, "
+            "observations = observations + ? WHERE run_id = ?",
+            (*self._counts.values(), self._oldest, instant(self._now()), self._made, self._run_id),
         )
+        self._made = 0
 
     def add(self, accounts: Sequence[tuple[object, ...]]) -> Registered:
         """Register accounts; those of a superseded run come with what it had settled, if that is still fresh."""
@@ -228,7 +266,7 @@ class RunWriter:
         before = found[0]
         if row.observation is not None:
             self._examine(row.observation, again=before == "ok")
-            execute(_PUT_OBSERVATION, row.observation)
+            self._made += execute(_PUT_OBSERVATION, row.observation).rowcount
             at = row.updated_at
             execute(_SET_OK, (row.attempts, at, row.observation[1], at, *where, at))
             self._observed(at)
@@ -362,6 +400,7 @@ class WriterThread:
         self._path = path
         self._commit_seconds = commit_seconds
         self._on_end = on_end
+        self._pid = os.getpid()
         self._queue: queue.SimpleQueue[_Command | None] = queue.SimpleQueue()
         self._mutex = threading.Lock()
         self._stopped = False
@@ -371,17 +410,39 @@ class WriterThread:
         self._thread = threading.Thread(target=self._main, name="cyclr-usage-store", daemon=True)
         self._thread.start()
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this process was forked from the one that has the thread.
+
+        A copy of the connection is never closed here: SQLite would roll back the parent's transaction in the memory
+        that both share. It is not collected either, for the frame of the thread that is gone keeps it.
+        """
+        return self._pid != os.getpid()
+
+    def refuse_foreign(self) -> None:
+        """Raise :class:`StoreError` in a forked process, where no thread would ever answer."""
+        if self.is_foreign:
+            raise StoreError(
+                f"the store {shown(self._path)} was opened by process {self._pid}, from which this one was forked: "
+                "open the store in the process that writes to it"
+            )
+
     def submit(self, work: Callable[[RunWriter], _T]) -> Future[_T]:
         """Queue a command; its future ends on the writer thread."""
+        self.refuse_foreign()  # before the mutex: another thread may have held it when the process was forked
         future: Future[_T] = Future()
         with self._mutex:
             if self._stopped:
-                raise StoreError(f"the store {self._path} is closed")
+                raise StoreError(f"the store {shown(self._path)} is closed")
             self._queue.put(_Command(work, future))  # type: ignore[arg-type]
         return future
 
     def stop(self) -> Future[None]:
         """Ask the thread to end after what is queued; the future ends when the file is closed."""
+        if self.is_foreign:
+            nothing: Future[None] = Future()
+            nothing.set_result(None)
+            return nothing
         with self._mutex:
             if not self._stopped:
                 self._stopped = True
@@ -402,7 +463,8 @@ class WriterThread:
         while not self._queue.empty():
             command = self._queue.get()
             if command is not None and command.future.set_running_or_notify_cancel():
-                self.failure = self.failure or StoreError(f"the writer of the store {self._path} ended unexpectedly")
+                ended = f"the writer of the store {shown(self._path)} ended unexpectedly"
+                self.failure = self.failure or StoreError(ended)
                 command.future.set_exception(self.failure)
 
     def _serve(self) -> None:
@@ -415,7 +477,7 @@ class WriterThread:
                 self._guard("committing", RunWriter.commit)
             else:
                 if command is None:
-                    self._guard("committing", RunWriter.commit)
+                    self._guard("committing", RunWriter.end)
                     return
                 self._execute(command)
             if not self._connection.in_transaction:
@@ -429,7 +491,7 @@ class WriterThread:
         try:
             result = self._guard("writing", command.work)
         except BaseException as error:
-            self.failure = StoreError(f"the writer of the store {self._path} ended with {type(error).__name__}")
+            self.failure = StoreError(f"the writer of the store {shown(self._path)} ended with {type(error).__name__}")
             command.future.set_exception(self.failure)
             raise
         if self.failure is None:
@@ -447,7 +509,7 @@ class WriterThread:
         except StoreError as error:
             self.failure = error
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            self.failure = StoreError(f"the store {self._path} failed: {type(error).__name__} while {doing}")
+            self.failure = StoreError(f"the store {shown(self._path)} failed: {type(error).__name__} while {doing}")
             _log.exception("writing to the store failed")
         self._roll_back()
         return None
@@ -461,8 +523,9 @@ class WriterThread:
 
     def _end(self) -> None:
         try:
-            if self.failure is None:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # After a failure too: the write-ahead log of a file that was moved stays behind under the old name, where
+            # SQLite would take it for the log of whatever file is there next.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             _log.warning("the write-ahead log stays beside the store: %s", type(error).__name__)
         finally:

@@ -76,6 +76,7 @@ def test_every_command_is_here() -> None:
         "usage resume",
         "usage export",
         "usage status",
+        "usage repair",
         "usage rekey",
         "simulate",
         "config show",
