@@ -151,8 +151,8 @@ class RetryPolicy:
         throttled_base: the same after a 429 or 503 that names no ``Retry-After``.
         cap: the longest backoff.
         retry_after_cap: a longer ``Retry-After`` is not waited for: the call fails at once and says how long it is.
-        write_window: an update is repeated only this long after its first attempt, since a later one could
-            overwrite a newer change.
+        write_window: an update is not sent again later than this after its first attempt, waits, pauses and queueing
+            included, since it could overwrite a newer change.
         budget: tokens of the retry budget, shared by the session; 0 switches the budget off. A retry takes 14 tokens
             (5 after a 429), a success returns what its retry took, a success at the first attempt adds 1.
     """

@@ -329,7 +329,7 @@ def _once(
         if attempt.connected:
             raise SecondSend
         # The pool does not say when it hands over a connection, so from here on anything may have been sent.
-        attempt.connected = True
+        attempt.sending()
         return await handler(request)
 
     return middleware
