@@ -221,7 +221,9 @@ class Pipeline:
         finally:
             if call.authorized:
                 self.limiter.release()
-        if self.limiter.rate is not None and (not isinstance(outcome, CyclrError) or isinstance(outcome, ResponseError)):
+        if self.limiter.rate is not None and (
+            not isinstance(outcome, CyclrError) or isinstance(outcome, ResponseError)
+        ):
             self._answer_times.add(call.name, self._clock.now() - begun)
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
