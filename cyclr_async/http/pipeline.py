@@ -186,21 +186,8 @@ class Pipeline:
         if not self._entered(call, progress):
             await self._enter(call, progress)
         begun = self._clock.now()
-        if begun > progress.send_by:
-            if call.authorized:
-                self.limiter.release()
-            raise self._too_late(call, progress)
-        if not progress.attempts:
-            progress.first = begun
-        ends = min(progress.deadline, begun + self._timeouts.attempt)
-        connect_by = progress.send_by if progress.send_by < progress.deadline else None
-        limit = max(min(ends - begun, self._silence), 0.0)
-        state = Attempt(
-            self._watch, limit, read=self._timeouts.read, ends=ends, now=self._clock.now, connect_by=connect_by
-        )
+        state = self._begin(call, progress, begun)
         outcome: R | CyclrError
-        progress.attempts += 1
-        self.counters.attempts += 1
         try:
             with state:
                 outcome = await attempt(call, progress.header, progress.request_id, state)
@@ -221,15 +208,32 @@ class Pipeline:
         finally:
             if call.authorized:
                 self.limiter.release()
-        if self.limiter.rate is not None and (
-            not isinstance(outcome, CyclrError) or isinstance(outcome, ResponseError)
-        ):
-            self._answer_times.add(call.name, self._clock.now() - begun)
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
-        if self._on_event is not None:
-            self._report(call, progress, begun, outcome)
+        if self._on_event is not None or self.limiter.rate is not None:
+            self._note(call, progress, begun, outcome)
         return outcome
+
+    def _begin(self, call: Call[T], progress: Progress, now: float) -> Attempt:
+        """Begin an attempt, with a slot or without: the token endpoint needs none."""
+        deadline, send_by = progress.deadline, progress.send_by
+        if now > send_by:
+            if call.authorized:
+                self.limiter.release()
+            raise self._too_late(call, progress)
+        if not progress.attempts:
+            progress.first = now
+        progress.attempts += 1
+        self.counters.attempts += 1
+        ends = min(deadline, now + self._timeouts.attempt)
+        return Attempt(
+            self._watch,
+            max(min(ends - now, self._silence), 0.0),
+            read=self._timeouts.read,
+            ends=ends,
+            now=self._clock.now,
+            connect_by=send_by if send_by < deadline else None,
+        )
 
     def _entered(self, call: Call[T], progress: Progress) -> bool:
         """Take a slot and a token if both are at hand, which is the usual case."""
@@ -373,8 +377,13 @@ class Pipeline:
             return silent(call, state, self._timeouts)
         return late_attempt(call, progress, state)
 
-    def _report(self, call: Call[T], progress: Progress, begun: float, outcome: object) -> None:
+    def _note(self, call: Call[T], progress: Progress, begun: float, outcome: object) -> None:
+        """Take note of an attempt that has ended."""
         error = outcome if isinstance(outcome, CyclrError) else None
+        if self.limiter.rate is not None and (error is None or isinstance(error, ResponseError)):
+            self._answer_times.add(call.name, self._clock.now() - begun)
+        if self._on_event is None:
+            return
         status = 200 if error is None else getattr(error, "status", None)
         event = AttemptEvent(
             operation=call.name,
@@ -384,5 +393,4 @@ class Pipeline:
             error=None if error is None else type(error).__name__,
             seconds=self._clock.now() - begun,
         )
-        if self._on_event is not None:
-            notify(self._on_event, event)
+        notify(self._on_event, event)
