@@ -185,8 +185,14 @@ class Limits:
         keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
         reuse_connections: False gives every request a connection of its own. Then an answer can never be taken for
             the answer to another request, whatever the server does, at the price of a handshake per request.
-        response_bytes: the largest decoded body that is accepted, in bytes. A streamed list is not limited by it, but
-            each of its elements is.
+        response_bytes: the largest decoded body that is accepted, in bytes. Lists have limits of their own; no element
+            of a list may be larger than 1 MiB.
+        list_items: the most elements of a list that is returned whole (``accounts.list``, ``priceplans.list``).
+            ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such limit.
+        list_bytes: the most memory that such a list may take, in bytes, estimated while it is decoded: a documented
+            account takes about 800. It is not the size of the answer, because a hostile one can take thirty times that.
+        list_pace: bytes a second that a list must bring at least while ``accounts.iter`` or a bulk run waits for it,
+            averaged over ``Timeouts.read``; 0 for no such limit. The time that its reader takes is not counted.
     """
 
     connections: int = attrs.field(default=100, validator=_count(1))
@@ -194,3 +200,9 @@ class Limits:
     keepalive: float = attrs.field(default=4.0, validator=_seconds())
     reuse_connections: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
     response_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=_count(1024))
+    # 100,000 documented accounts take about 80 MB: more is better read with iter(), and what is made to take as much
+    # memory as possible stays below half a gigabyte.
+    list_items: int = attrs.field(default=100_000, validator=_count(1))
+    list_bytes: int = attrs.field(default=128 * 1024 * 1024, validator=_count(1024))
+    # Three accounts a second. The slowest honest server sends more; whoever drips a byte at a time sends less.
+    list_pace: int = attrs.field(default=1024, validator=_count(0))

@@ -137,7 +137,13 @@ class AsyncPartnerSession:
         numbers = itertools.count(1)
         policy = retry or RetryPolicy()
         transport = Transport(
-            self._pool, clock, self._watch, read=self._timeouts.read, body_limit=limits.response_bytes, id_prefix=prefix
+            self._pool,
+            clock,
+            self._watch,
+            read=self._timeouts.read,
+            pace=limits.list_pace,
+            body_limit=limits.response_bytes,
+            id_prefix=prefix,
         )
         self._pipeline = Pipeline(
             transport,

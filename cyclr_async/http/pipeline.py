@@ -112,10 +112,20 @@ class Pipeline:
 
     @asynccontextmanager
     async def stream(self, call: Call[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
-        """Open an answer to be read piece by piece; ``timeout`` covers the way to its headers."""
+        """Open an answer to be read piece by piece.
+
+        ``timeout`` covers the way to its headers and the waiting for its pieces; ``Timeouts.deadline``, which stands in
+        for it, the way to the headers only.
+        """
+        began = self._clock.now()
         stream = await self._loop(call, self._transport.open_stream, timeout, self.effort)
+        if timeout is not None:
+            stream.pace.limit(timeout, timeout - (self._clock.now() - began))
         try:
             yield stream
+        except CyclrError as error:
+            error.request_id = error.request_id or stream.request_id
+            raise
         finally:
             stream.close()
 
