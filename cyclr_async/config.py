@@ -158,8 +158,8 @@ class RetryPolicy:
         throttled_base: the same after a 429 or 503 that names no ``Retry-After``.
         cap: the longest backoff.
         retry_after_cap: a longer ``Retry-After`` is not waited for: the call fails at once and says how long it is.
-        write_window: an update is repeated only this long after its first attempt, since a later one could
-            overwrite a newer change.
+        write_window: an update is not sent again later than this after its first attempt, waits, pauses and queueing
+            included, since it could overwrite a newer change.
         budget: tokens of the retry budget, shared by the session; 0 switches the budget off. A retry takes 14 tokens
             (5 after a 429), a success returns what its retry took, a success at the first attempt adds 1.
     """
@@ -196,8 +196,14 @@ class Limits:
         direct_reads: False sends reads through :class:`aiohttp.ClientSession`, as everything else. By default a plain
             read uses the connection itself, which is cheaper, unless something listens to aiohttp or stands in for it,
             or aiohttp is not built as expected: that is noticed.
-        response_bytes: the largest decoded body that is accepted, in bytes. A streamed list is not limited by it, but
-            each of its elements is.
+        response_bytes: the largest decoded body that is accepted, in bytes. Lists have limits of their own; no element
+            of a list may be larger than 1 MiB.
+        list_items: the most elements of a list that is returned whole (``accounts.list``, ``priceplans.list``).
+            ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such limit.
+        list_bytes: the most memory that such a list may take, in bytes, estimated while it is decoded: a documented
+            account takes about 800. It is not the size of the answer, because a hostile one can take thirty times that.
+        list_pace: bytes a second that a list must bring at least while ``accounts.iter`` or a bulk run waits for it,
+            averaged over ``Timeouts.read``; 0 for no such limit. The time that its reader takes is not counted.
     """
 
     connections: int = attrs.field(default=100, validator=_count(1))
@@ -206,3 +212,9 @@ class Limits:
     reuse_connections: bool = attrs.field(default=True, validator=_flag)
     direct_reads: bool = attrs.field(default=True, validator=_flag)
     response_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=_count(1024))
+    # 100,000 documented accounts take about 80 MB: more is better read with iter(), and what is made to take as much
+    # memory as possible stays below half a gigabyte.
+    list_items: int = attrs.field(default=100_000, validator=_count(1))
+    list_bytes: int = attrs.field(default=128 * 1024 * 1024, validator=_count(1024))
+    # Three accounts a second. The slowest honest server sends more; whoever drips a byte at a time sends less.
+    list_pace: int = attrs.field(default=1024, validator=_count(0))

@@ -164,7 +164,13 @@ class AsyncPartnerSession:
         prefix = f"{secrets.token_hex(8)}-"
         numbers = itertools.count(1)
         transport = Transport(
-            self._pool, clock, self._watch, read=self._timeouts.read, body_limit=limits.response_bytes, id_prefix=prefix
+            self._pool,
+            clock,
+            self._watch,
+            read=self._timeouts.read,
+            pace=limits.list_pace,
+            body_limit=limits.response_bytes,
+            id_prefix=prefix,
         )
         self._pipeline = Pipeline(
             transport,

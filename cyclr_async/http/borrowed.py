@@ -89,5 +89,5 @@ async def _refuse_second_send(request: aiohttp.ClientRequest, handler: Handler) 
         if attempt.connected:
             raise SecondSend
         # The pool does not say when it hands over a connection, so from here on anything may have been sent.
-        attempt.connected = True
+        attempt.sending()
     return await handler(request)

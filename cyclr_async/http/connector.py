@@ -45,12 +45,23 @@ class Attempt(Scope):
         read: seconds between two signs of life.
         ends: when the attempt ends at the latest, on the clock of ``now``.
         now: monotonic seconds.
+        connect_by: when the connection must be there at the latest, if that is earlier.
     """
 
-    __slots__ = ("_ends", "_now", "_read", "connected", "protocol", "status")
+    __slots__ = ("_ends", "_hurried", "_now", "_read", "connected", "protocol", "status")
 
-    def __init__(self, watch: Watch, seconds: float, *, read: float, ends: float, now: Callable[[], float]) -> None:
-        super().__init__(watch, seconds)
+    def __init__(
+        self,
+        watch: Watch,
+        seconds: float,
+        *,
+        read: float,
+        ends: float,
+        now: Callable[[], float],
+        connect_by: float | None = None,
+    ) -> None:
+        super().__init__(watch, seconds if connect_by is None else max(min(seconds, connect_by - now()), 0.0))
+        self._hurried = connect_by is not None
         self._read = read
         self._ends = ends
         self._now = now
@@ -60,6 +71,12 @@ class Attempt(Scope):
         """The HTTP status once the headers of the answer were read: proof that the request arrived."""
         self.protocol: ResponseHandler | None = None
         """The protocol of the connection that was handed over."""
+
+    def sending(self) -> None:
+        """Note that a connection was handed over."""
+        self.connected = True
+        if self._hurried:
+            self.alive()
 
     def alive(self) -> None:
         """Note a sign of life: from here the server may be silent for the read limit again."""
@@ -193,8 +210,8 @@ class GuardedConnector(aiohttp.TCPConnector):
                 attempt.alive()
             break
         if attempt is not None:
-            attempt.connected = True
             attempt.protocol = protocol
+            attempt.sending()
         return connection
 
     async def _first(self, protocol: ResponseHandler | None, took: float) -> None:

@@ -59,6 +59,7 @@ def token_call(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Call[A
         safety=Safety.SAFE if repeatable else Safety.UNSAFE,
         body=HiddenBytes(urlencode(form).encode("ascii")),
         content_type="application/x-www-form-urlencoded",
+        once=not repeatable,
         authorized=False,
         decode=_token,
         secrets=tuple(Secret(text) for text in form.values() if isinstance(text, HiddenStr)),

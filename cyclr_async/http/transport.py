@@ -24,8 +24,9 @@ from cyclr_async.http.failures import error_from_response
 from cyclr_async.http.fastpath import REQUEST_ID, NotDirectError, Response
 from cyclr_async.http.interception import forget_frames, is_intercepted
 from cyclr_async.http.mapping import FOREIGN, translate
+from cyclr_async.http.pace import Pace
 from cyclr_async.http.pool import HEADERS, Pool
-from cyclr_async.http.watch import Scope, Watch
+from cyclr_async.http.watch import Watch
 from cyclr_async.secret import HiddenStr
 
 __all__ = ["REQUEST_ID", "Transport"]
@@ -47,15 +48,19 @@ class Transport:
         clock: the time, for ``Retry-After`` dates.
         watch: the time limits.
         read: seconds for which a streamed answer may be silent.
+        pace: bytes a second that a streamed answer must bring, or 0.
         body_limit: the largest decoded body that is accepted, in bytes.
         id_prefix: the beginning of every request id of this session.
     """
 
-    def __init__(self, pool: Pool, clock: Clock, watch: Watch, *, read: float, body_limit: int, id_prefix: str) -> None:
+    def __init__(
+        self, pool: Pool, clock: Clock, watch: Watch, *, read: float, pace: float, body_limit: int, id_prefix: str
+    ) -> None:
         self._pool = pool
         self._clock = clock
         self._watch = watch
         self._read = read
+        self._pace = pace
         self._body_limit = body_limit
         self._id_prefix = id_prefix
 
@@ -120,7 +125,9 @@ class Transport:
                     stream = Stream(
                         response,
                         lambda error: self._translated(error, call, attempt, response.status),
-                        lambda: self._watch.limit(self._read),
+                        pace=Pace(call.name, least=self._pace, read=self._read),
+                        watch=self._watch,
+                        request_id=request_id,
                     )
                     settled = True
                     return stream
@@ -309,18 +316,26 @@ class Stream:
     Args:
         response: the answer.
         translated: turns a foreign exception into ours.
-        limit: makes the time limit for one piece.
+        pace: how long it may take.
+        watch: the time limits.
+        request_id: of the request, for errors.
     """
 
     def __init__(
         self,
         response: Response,
         translated: Callable[[BaseException], CyclrError],
-        limit: Callable[[], Scope],
+        *,
+        pace: Pace,
+        watch: Watch,
+        request_id: str,
     ) -> None:
         self._response = response
         self._translated = translated
-        self._limit = limit
+        self._watch = watch
+        self._now = asyncio.get_running_loop().time  # what the limits go by, whatever clock a test gave the session
+        self.pace = pace
+        self.request_id = request_id
         self._body = Body(response)
         self._body.pause()
 
@@ -331,11 +346,16 @@ class Stream:
             await asyncio.sleep(0)  # a long list does not keep the event loop to itself
 
     async def _next(self) -> bytes:
+        began = self._now()
+        scope = self._watch.limit(self.pace.allowed())
         try:
-            with self._limit():
-                return await self._body.piece()
+            with scope:
+                piece = await self._body.piece()
         except FOREIGN as error:
-            failed = self._translated(error)
+            failed = self.pace.exceeded(self._response.status) if scope.expired else self._translated(error)
+        else:
+            self.pace.waited(self._now() - began, len(piece))
+            return piece
         raise failed
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class Accounts(Resource):
     async def list(
         self, *, on_bad_record: BadRecordHook | None = None, timeout: float | None = None
     ) -> builtins.list[Account]:
-        """Return every account of the partner, in the server's order.
+        """Return every account of the partner, in the server's order. For more than 100,000, see :meth:`iter`.
 
         Args:
             on_bad_record: called with the index and the error of every account that cannot be decoded; those are left
@@ -64,6 +64,7 @@ class Accounts(Resource):
 
         Raises:
             DecodeError: an account is not as documented; ``path`` names it.
+            ResponseTooLargeError: more accounts than ``Limits.list_items``, or than fit into ``Limits.list_bytes``.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *List Accounts*, ``GET accounts``.
@@ -75,7 +76,7 @@ class Accounts(Resource):
             url=self._url("accounts"),
             safety=Safety.SAFE,
             decode=_accounts,
-            reader=lambda: ListReader(Account, on_bad_record),
+            reader=lambda: ListReader(Account, "accounts.list", self._sender.limits, on_bad_record),
         )
         return await self._sender.send(call, timeout)
 
@@ -90,10 +91,14 @@ class Accounts(Resource):
 
         Args:
             on_bad_record: as for :meth:`list`.
-            timeout: wall-clock seconds until the list begins to arrive; ``Timeouts.deadline`` when None.
+            timeout: seconds for everything that is waited for: queueing, token, retries, and the list to its end. The
+                time that your own loop takes between two accounts is not counted. When None, ``Timeouts.deadline`` is
+                for the way to the beginning of the list, and ``Limits.list_pace`` for the rest.
 
         Raises:
             TruncatedResponseError: the list broke off.
+            ReadTimeoutError: the list stalled (``Timeouts.read``), or arrived too slowly (``Limits.list_pace``).
+            DeadlineExceededError: ``timeout`` is over.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *List Accounts*, ``GET accounts``.
@@ -105,7 +110,7 @@ class Accounts(Resource):
             url=self._url("accounts"),
             safety=Safety.SAFE,
             decode=_accounts,
-            reader=lambda: ListReader(Account),
+            reader=lambda: ListReader(Account, "accounts.list", self._sender.limits),
         )
         decoder = ListDecoder(Account, lenient=on_bad_record is not None)
         async with self._sender.stream(call, timeout) as stream:
@@ -134,8 +139,9 @@ class Accounts(Resource):
         The call is never repeated when it is not known whether it was carried out, because the API would create a
         second account. With ``reconcile=True`` a unique marker is appended to ``AuditInfo``; when the outcome is
         unknown, the accounts are listed and the one with the marker is taken. Limits: the marker stays in
-        ``AuditInfo``; the whole account list is read; and an account that is still being created at that moment is
-        not found, in which case :class:`OutcomeUnknownError` is raised with the marker to look for later.
+        ``AuditInfo``; the whole account list is read, though not kept; and an account that is still being created at
+        that moment is not found, in which case :class:`OutcomeUnknownError` is raised with the marker to look for
+        later.
 
         Args:
             name: not empty.
@@ -180,13 +186,22 @@ class Accounts(Resource):
 
     async def _reconciled(self, marker: str, unknown: OutcomeUnknownError) -> str:
         unknown.marker = marker
+        lookup: Call[str | None] = Call(
+            name="accounts.list",
+            method="GET",
+            url=self._url("accounts"),
+            safety=Safety.SAFE,
+            decode=lambda _: None,
+            reader=lambda: _MarkerSearch(marker),
+        )
         try:
-            for account in await self.list(on_bad_record=lambda _index, _error: None):
-                if account.audit_info is not None and marker in account.audit_info:
-                    return account.id
+            found = await self._sender.send(lookup, None)
         except CyclrError as error:
             unknown.add_note(f"the lookup of the marker failed too: {error}")
-        raise unknown
+            found = None
+        if found is None:
+            raise unknown
+        return found
 
     async def update(
         self,
@@ -382,6 +397,32 @@ class Accounts(Resource):
         if day is not None:
             url = url.with_query(f"fromDate={day}")
         return Call(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
+
+
+class _MarkerSearch:
+    """Looks through the account list for the account with a marker, and keeps nothing else of it."""
+
+    __slots__ = ("_decoder", "_found", "_marker")
+
+    def __init__(self, marker: str) -> None:
+        self._decoder = ListDecoder(Account, lenient=True)
+        self._marker = marker
+        self._found: str | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece of the body."""
+        self._look(self._decoder.feed(chunk))
+
+    def close(self) -> str | None:
+        """Take the end of the body and return the id of the account, if it is there."""
+        self._look(self._decoder.close())
+        return self._found
+
+    def _look(self, accounts: list[Account]) -> None:
+        self._decoder.problems.clear()
+        for account in accounts:
+            if account.audit_info is not None and self._marker in account.audit_info:
+                self._found = account.id
 
 
 def _accounts(answer: Answer) -> list[Account]:
