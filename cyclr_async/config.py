@@ -190,7 +190,7 @@ class Limits:
         list_items: the most elements of a list that is returned whole (``accounts.list``, ``priceplans.list``).
             ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such limit.
         list_bytes: the most memory that such a list may take, in bytes, estimated while it is decoded: a documented
-            account takes about 800. It is not the size of the answer, because a hostile one can take thirty times that.
+            account takes about 900. It is not the size of the answer, because a hostile one can take thirty times that.
         list_pace: bytes a second that a list must bring at least while ``accounts.iter`` or a bulk run waits for it,
             averaged over ``Timeouts.read``; 0 for no such limit. The time that its reader takes is not counted.
     """
