@@ -130,7 +130,7 @@ class Timeouts:
         read: between two pieces of an answer; a server silent for longer has failed.
         attempt: for one HTTP attempt, from the moment it holds a slot; queueing is not counted.
         deadline: for a whole call, wall clock: queueing, tokens, attempts and the waits between them. ``timeout=`` of
-            a method replaces it for that call.
+            a method replaces it for that call. For ``accounts.iter`` it ends where the list begins.
         close: how long :meth:`AsyncPartnerSession.close` lets calls under way finish.
     """
 
@@ -181,7 +181,8 @@ class Limits:
 
     Attributes:
         connections: calls under way at once, and so open connections (a streamed account list has one of its own).
-        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly.
+        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly, and a call whose turn
+            would come too late for its deadline fails at once.
         keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
         reuse_connections: False gives every request a connection of its own. Then an answer can never be taken for
             the answer to another request, whatever the server does, at the price of a handshake per request.

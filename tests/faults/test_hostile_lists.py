@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ async def with_reports(session: AsyncPartnerSession) -> object:
     return await session.accounts.list(on_bad_record=lambda _index, _error: None)
 
 
-async def all_ids(session: AsyncPartnerSession, **options: float) -> list[str]:
+async def all_ids(session: AsyncPartnerSession, **options: Any) -> list[str]:
     return [account.id async for account in session.accounts.iter(**options)]
 
 
@@ -361,7 +362,7 @@ async def test_a_drip_does_not_hold_a_bulk_run() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": 0.4}], ids=["pace", "timeout"])
-async def test_a_slow_reader_is_not_blamed_on_the_server(options: dict[str, float]) -> None:
+async def test_a_slow_reader_is_not_blamed_on_the_server(options: dict[str, Any]) -> None:
     body = json.dumps([row(number) for number in range(4000)]).encode()  # more than fits into any buffer at once
     async with (
         FaultServer(after(write(http(200, body)), close())) as server,
