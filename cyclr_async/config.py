@@ -137,7 +137,7 @@ class Timeouts:
         read: between two pieces of an answer; a server silent for longer has failed.
         attempt: for one HTTP attempt, from the moment it holds a slot; queueing is not counted.
         deadline: for a whole call, wall clock: queueing, tokens, attempts and the waits between them. ``timeout=`` of
-            a method replaces it for that call.
+            a method replaces it for that call. For ``accounts.iter`` it ends where the list begins.
         close: how long :meth:`AsyncPartnerSession.close` lets calls under way finish.
     """
 
@@ -189,7 +189,8 @@ class Limits:
 
     Attributes:
         connections: calls under way at once, and so open connections (a streamed account list has one of its own).
-        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly.
+        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly, and a call whose turn
+            would come too late for its deadline fails at once.
         keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
         reuse_connections: False gives every request a connection of its own, at the price of a handshake and a moment
             of listening per request. Then an answer cannot be taken for the answer to another request of this session.
@@ -201,7 +202,7 @@ class Limits:
         list_items: the most elements of a list that is returned whole (``accounts.list``, ``priceplans.list``).
             ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such limit.
         list_bytes: the most memory that such a list may take, in bytes, estimated while it is decoded: a documented
-            account takes about 800. It is not the size of the answer, because a hostile one can take thirty times that.
+            account takes about 900. It is not the size of the answer, because a hostile one can take thirty times that.
         list_pace: bytes a second that a list must bring at least while ``accounts.iter`` or a bulk run waits for it,
             averaged over ``Timeouts.read``; 0 for no such limit. The time that its reader takes is not counted.
     """

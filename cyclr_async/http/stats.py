@@ -17,7 +17,7 @@ class Stats:
 
     Attributes:
         in_flight: calls that hold a slot.
-        queued: calls that wait for a slot.
+        queued: calls that wait for a slot, for the rate or for the end of a pause.
         active: calls begun and not ended, waiting ones and those between attempts included.
         paused_for: seconds for which nothing will leave, 0 when not paused.
         connections_created: connections opened.
