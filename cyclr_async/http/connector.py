@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import select
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
+
+_logger: Final = logging.getLogger("cyclr_async.http.connections")
 
 __all__ = ["Attempt", "GuardedConnector", "SecondSend", "current_attempt"]
 
@@ -75,10 +79,16 @@ class GuardedConnector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._factory = partial(HeadFirstHandler, loop=self._loop)
+        self._pid = os.getpid()
         self._known: dict[ResponseHandler, Callable[[float], object]] = {}
         self.created = 0
         self.reused = 0
         self.dropped = 0
+
+    def __del__(self, *args: Any) -> None:
+        """Let a forked process forget the pool without touching the connections, which are the parent's."""
+        if getattr(self, "_pid", None) == os.getpid():
+            super().__del__(*args)
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
         """Return a connection that is new, or idle and silent since its last answer."""
@@ -100,6 +110,7 @@ class GuardedConnector(aiohttp.TCPConnector):
             poll = None if protocol is None else self._known.get(protocol)
             if protocol is None or poll is None:
                 self.created += 1
+                _logger.debug("connected to %s:%s", req.connection_key.host, req.connection_key.port)
                 if attempt is not None:
                     attempt.alive()
                 if protocol is not None and not self.force_close:
@@ -110,6 +121,7 @@ class GuardedConnector(aiohttp.TCPConnector):
                 self.reused += 1
                 break
             self.dropped += 1
+            _logger.debug("dropped an idle connection on which something had arrived")
             connection.close()
         if attempt is not None:
             attempt.connected = True

@@ -25,7 +25,18 @@ __all__ = ["Progress", "late", "late_attempt", "silent", "unknown"]
 class Progress:
     """Where one call stands."""
 
-    __slots__ = ("attempts", "deadline", "failure", "renewed", "request_id", "spent", "started", "timeout", "token")
+    __slots__ = (
+        "attempts",
+        "deadline",
+        "failure",
+        "renewed",
+        "request_id",
+        "spent",
+        "started",
+        "timeout",
+        "token",
+        "unsettled",
+    )
 
     def __init__(self, request_id: str, started: float, timeout: float) -> None:
         self.request_id = request_id
@@ -35,6 +46,8 @@ class Progress:
         self.attempts = 0
         self.spent = 0
         self.renewed = False
+        self.unsettled = False
+        """True once an attempt was sent of which it is not known whether it was carried out."""
         self.token: AccessToken | None = None
         self.failure: CyclrError | None = None
 

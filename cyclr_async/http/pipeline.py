@@ -22,7 +22,7 @@ from cyclr_async.http.clock import Clock
 from cyclr_async.http.connector import Attempt
 from cyclr_async.http.endings import Progress, late, late_attempt, silent, unknown
 from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
-from cyclr_async.http.failures import failure_of
+from cyclr_async.http.failures import failure_of, is_unsettled
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.retry import Effort, Verdict, decide
 from cyclr_async.http.tokens import TokenKeeper
@@ -150,6 +150,14 @@ class Pipeline:
                     await self._clock.sleep(self._delay(call, outcome, progress, effort))
         except CyclrError as error:
             failed = error
+        except asyncio.CancelledError:
+            if progress.unsettled and call.safety is not Safety.SAFE:
+                _logger.warning(
+                    "%s was cancelled after it was sent: its outcome is unknown (request %s)",
+                    call.name,
+                    progress.request_id,
+                )
+            raise
         finally:
             counters.active -= 1
             if self._idle is not None and not counters.active:
@@ -198,18 +206,16 @@ class Pipeline:
                 raise
             outcome = self._timed_out(call, progress, state)
         except asyncio.CancelledError:
-            if call.safety is Safety.UNSAFE and state.connected:
-                _logger.warning(
-                    "%s was cancelled after it was sent: its outcome is unknown (request %s)",
-                    call.name,
-                    progress.request_id,
-                )
+            progress.unsettled |= state.connected
             raise
         finally:
             if call.authorized:
                 self.limiter.release()
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
+            progress.unsettled |= is_unsettled(outcome)
+        if _logger.isEnabledFor(logging.DEBUG):
+            self._tell(call, progress, begun, outcome, state)
         if self._on_event is not None:
             self._report(call, progress, begun, outcome)
         return outcome
@@ -229,6 +235,16 @@ class Pipeline:
 
     async def _enter(self, call: Call[T], progress: Progress) -> None:
         """Wait for a slot and a token; the slot is held on return."""
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug(
+                "%s waits for a slot or a token: %d of %d slots taken, %d in line, pause %.3f s (request %s)",
+                call.name,
+                self.limiter.in_flight,
+                self.limiter.limit,
+                self.limiter.queued,
+                self.limiter.pause_left(),
+                progress.request_id,
+            )
         while True:
             if not self.limiter.try_acquire():
                 if self.limiter.pause_left() >= progress.deadline - self._clock.now():
@@ -286,6 +302,12 @@ class Pipeline:
         )
         if decision.pause:
             self.limiter.pause(decision.pause)
+            _logger.debug(
+                "%s: the server asks for less, nothing leaves for %.3f s (request %s)",
+                call.name,
+                decision.pause,
+                progress.request_id,
+            )
             if self._on_event is not None:
                 notify(
                     self._on_event,
@@ -327,6 +349,20 @@ class Pipeline:
         if self._clock.now() < progress.deadline:
             return silent(call, state, self._timeouts)
         return late_attempt(call, progress, state)
+
+    def _tell(self, call: Call[T], progress: Progress, begun: float, outcome: object, state: Attempt) -> None:
+        # The path is percent-encoded, so it is one line; a query may hold anything and is left out.
+        _logger.debug(
+            "%s attempt %d: %s %s, status %s, %s after %.3f s (request %s)",
+            call.name,
+            progress.attempts,
+            call.method,
+            call.url.raw_path,
+            state.status,
+            type(outcome).__name__ if isinstance(outcome, CyclrError) else "done",
+            self._clock.now() - begun,
+            progress.request_id,
+        )
 
     def _report(self, call: Call[T], progress: Progress, begun: float, outcome: object) -> None:
         error = outcome if isinstance(outcome, CyclrError) else None
