@@ -414,8 +414,11 @@ class AsyncPartnerSession:
         them.
         """
         first, self._closed = not self._closed, True
-        # In this order: after fork() there is no running loop, although this runs in one.
-        if self._loop is None or os.getpid() != self._pid or self._loop is not _any_loop():
+        # First, because after fork() asyncio knows of no running loop, although this runs in one.
+        if os.getpid() != self._pid:
+            self._pool.abandon()
+            return
+        if self._loop is None or self._loop is not _any_loop():
             return  # nothing was opened here
         if first:
             await self._pipeline.drain(self._timeouts.close)
@@ -443,7 +446,8 @@ class AsyncPartnerSession:
         return f"<AsyncPartnerSession {getattr(self, '_root', 'not made')} {state}>"
 
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True) and self._pool.is_open and self._pool.borrowed is None:
+        opened = not getattr(self, "_closed", True) and self._pool.is_open and self._pool.borrowed is None
+        if opened and self._pid == os.getpid():
             warnings.warn(
                 f"{self!r} was not closed: use 'async with' or await session.close()",
                 ResourceWarning,

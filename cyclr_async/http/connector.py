@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "GuardedConnector", "SecondSend", "SpokeFirstError", "WatchfulProtocol", "current_attempt"]
 
 _logger: Final = logging.getLogger("cyclr_async.http")
+_connections: Final = logging.getLogger("cyclr_async.http.connections")
 
 _LISTEN: Final = 0.002
 """Seconds for which a new connection is listened to, at least, before anything is sent on it.
@@ -167,9 +169,15 @@ class GuardedConnector(aiohttp.TCPConnector):
         self.make_protocol = functools.partial(WatchfulProtocol, self, self._loop)
         # Private to aiohttp. Where it is not honoured, the connections are not reused: see _first().
         self._factory = self.make_protocol  # type: ignore[assignment]  # made with other arguments, called with none
+        self._pid = os.getpid()
         self.created = 0
         self.reused = 0
         self.dropped = 0
+
+    def __del__(self, *args: Any) -> None:
+        """Let a forked process forget the pool without touching the connections, which are the parent's."""
+        if getattr(self, "_pid", None) == os.getpid():
+            super().__del__(*args)
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
         """Return a connection that is new, or idle and silent since its last answer."""
@@ -198,9 +206,11 @@ class GuardedConnector(aiohttp.TCPConnector):
                     self.reused += 1
                     break
                 self.dropped += 1
+                _connections.debug("dropped an idle connection on which something had arrived")
                 connection.close()
                 continue
             self.created += 1
+            _connections.debug("connected to %s:%s", req.connection_key.host, req.connection_key.port)
             try:
                 await self._first(protocol, 0.0 if self._listen is None else self._loop.time() - started)
             except BaseException:

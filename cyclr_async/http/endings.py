@@ -51,6 +51,7 @@ class Progress:
         "started",
         "timeout",
         "token",
+        "unsettled",
     )
 
     def __init__(self, request_id: str, started: float, timeout: float) -> None:
@@ -62,6 +63,8 @@ class Progress:
         self.attempts = 0
         self.spent = 0
         self.renewed = False
+        self.unsettled = False
+        """True once an attempt was sent of which it is not known whether it was carried out."""
         self.token: AccessToken | None = None
         self.failure: CyclrError | None = None
 

@@ -31,7 +31,7 @@ from cyclr_async.http.classify import is_foreign, is_not_json
 from cyclr_async.http.retry import Failure, parse_retry_after
 from cyclr_async.wire.jsonic import dumps, loads
 
-__all__ = ["error_from_response", "failure_of"]
+__all__ = ["error_from_response", "failure_of", "is_unsettled"]
 
 _BY_STATUS: Final[dict[int, type[ResponseError]]] = {
     400: BadRequestError,
@@ -166,3 +166,10 @@ def failure_of(error: CyclrError) -> Failure:
         return Failure(kind="transport", sent=error.sent, at_most=1)
     at_most = 1 if isinstance(error, ResponseTooLargeError) else None
     return Failure(kind="transport", sent=error.sent, status=getattr(error, "status", None), at_most=at_most)
+
+
+def is_unsettled(error: CyclrError) -> bool:
+    """Tell whether an attempt that ended so may have been carried out."""
+    if isinstance(error, ResponseError):
+        return error.status in {303, 408} or (error.status >= 500 and error.status not in {501, 505, 511})
+    return error.sent != "never"

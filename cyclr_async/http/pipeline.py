@@ -23,7 +23,7 @@ from cyclr_async.http.clock import Clock
 from cyclr_async.http.connector import Attempt
 from cyclr_async.http.endings import Progress, late, late_attempt, no_turn, out_of_window, silent, unconnected, unknown
 from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
-from cyclr_async.http.failures import failure_of
+from cyclr_async.http.failures import failure_of, is_unsettled
 from cyclr_async.http.limiter import AnswerTimes, Limiter
 from cyclr_async.http.retry import Effort, Verdict, decide
 from cyclr_async.http.tokens import TokenKeeper
@@ -164,6 +164,14 @@ class Pipeline:
                     await self._clock.sleep(self._delay(call, outcome, progress, effort))
         except CyclrError as error:
             failed = error
+        except asyncio.CancelledError:
+            if progress.unsettled and call.safety is not Safety.SAFE:
+                _logger.warning(
+                    "%s was cancelled after it was sent: its outcome is unknown (request %s)",
+                    call.name,
+                    progress.request_id,
+                )
+            raise
         finally:
             counters.active -= 1
             if self._idle is not None and not counters.active:
@@ -208,18 +216,16 @@ class Pipeline:
                 raise
             outcome = self._timed_out(call, progress, state)
         except asyncio.CancelledError:
-            if call.safety is Safety.UNSAFE and state.connected:
-                _logger.warning(
-                    "%s was cancelled after it was sent: its outcome is unknown (request %s)",
-                    call.name,
-                    progress.request_id,
-                )
+            progress.unsettled |= state.connected
             raise
         finally:
             if call.authorized:
                 self.limiter.release()
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
+            progress.unsettled |= is_unsettled(outcome)
+        if _logger.isEnabledFor(logging.DEBUG):
+            self._tell(call, progress, begun, outcome, state)
         if self._on_event is not None or self.limiter.rate is not None:
             self._note(call, progress, begun, outcome)
         return outcome
@@ -260,6 +266,16 @@ class Pipeline:
 
     async def _enter(self, call: Call[T], progress: Progress) -> None:
         """Wait for a token and a slot; the slot is held on return."""
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug(
+                "%s waits for a slot or a token: %d of %d slots taken, %d in line, pause %.3f s (request %s)",
+                call.name,
+                self.limiter.in_flight,
+                self.limiter.limit,
+                self.limiter.queued,
+                self.limiter.pause_left(),
+                progress.request_id,
+            )
         while True:
             if self.tokens.current() is None:
                 # First, so that neither a slot nor a turn of the rate is spent on waiting for the token endpoint.
@@ -340,6 +356,12 @@ class Pipeline:
         # The token endpoint takes no slots of the limiter, and what it asks for is no reason to stop the API.
         if decision.pause and call.authorized:
             self.limiter.pause(decision.pause)
+            _logger.debug(
+                "%s: the server asks for less, nothing leaves for %.3f s (request %s)",
+                call.name,
+                decision.pause,
+                progress.request_id,
+            )
             if self._on_event is not None:
                 notify(
                     self._on_event,
@@ -387,6 +409,20 @@ class Pipeline:
         if now < progress.deadline:
             return silent(call, state, self._timeouts)
         return late_attempt(call, progress, state)
+
+    def _tell(self, call: Call[T], progress: Progress, begun: float, outcome: object, state: Attempt) -> None:
+        # The path is percent-encoded, so it is one line; a query may hold anything and is left out.
+        _logger.debug(
+            "%s attempt %d: %s %s, status %s, %s after %.3f s (request %s)",
+            call.name,
+            progress.attempts,
+            call.method,
+            call.url.raw_path,
+            state.status,
+            type(outcome).__name__ if isinstance(outcome, CyclrError) else "done",
+            self._clock.now() - begun,
+            progress.request_id,
+        )
 
     def _note(self, call: Call[T], progress: Progress, begun: float, outcome: object) -> None:
         """Take note of an attempt that has ended."""

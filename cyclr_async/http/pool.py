@@ -243,6 +243,15 @@ class Pool:
             trace_configs=list(self._network.trace_configs),
         )
 
+    def abandon(self) -> None:
+        """Forget everything in a process that was forked off, where it belongs to the parent: close nothing."""
+        self._closed = True
+        self.fast = None
+        if self.borrowed is None:
+            for session in (self.reads, self.writes):
+                if session is not None:
+                    session.detach()
+
     async def close(self) -> None:
         """Close what this pool opened; a borrowed session stays open. May be called again."""
         self._closed = True

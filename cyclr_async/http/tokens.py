@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import copy
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -15,6 +16,8 @@ from cyclr_async.http.clock import Clock
 from cyclr_async.http.events import EventHook, TokenEvent, notify
 
 __all__ = ["OnToken", "TokenKeeper"]
+
+_logger: Final = logging.getLogger("cyclr_async.http.tokens")
 
 OnToken = Callable[[AccessToken], Awaitable[None] | None]
 """Called with every new token before it is used, to persist it."""
@@ -108,8 +111,10 @@ class TokenKeeper:
         now = self._clock.now()
         if now - self._replaced_rejected_at < _REJECTED_AGAIN and self._task is None:
             return None
-        if self._on_event is not None and self._task is None:
-            notify(self._on_event, TokenEvent(action="rejected"))
+        if self._task is None:
+            _logger.debug("the server refused the access token: another one is fetched")
+            if self._on_event is not None:
+                notify(self._on_event, TokenEvent(action="rejected"))
         token = await self._fetched(rejected=True)
         return None if token is refused else token
 
@@ -145,6 +150,7 @@ class TokenKeeper:
 
     def _start(self, *, rejected: bool) -> asyncio.Task[AccessToken]:
         if self._task is None:
+            _logger.debug("an access token is fetched")
             self._task = asyncio.get_running_loop().create_task(
                 self._run(rejected=rejected), name="cyclr-async-token", context=contextvars.Context()
             )
@@ -163,6 +169,7 @@ class TokenKeeper:
         asked = error.retry_after if isinstance(error, (RateLimitedError, ServerError)) else None
         seconds = max(_REMEMBER, min(asked or 0.0, _REMEMBER_LONGEST))
         self._failure_until = self._clock.now() + (_REMEMBER_REFUSAL if refused else seconds)
+        _logger.debug("no access token: %s", type(error).__name__)
         if self._on_event is not None:
             notify(self._on_event, TokenEvent(action="failed", error=type(error).__name__))
 
@@ -194,5 +201,9 @@ class TokenKeeper:
             self._expires_at = max(begun + token.expires_in, self._clock.now() + _LEAST_USE)
             self._expires_wall = max(begun_wall + token.expires_in, self._clock.wall() + _LEAST_USE)
             self._refresh_at = self._expires_at - margin
+        _logger.debug(
+            "a new access token, good for %s s",
+            "an unknown number of" if token.expires_in is None else f"{token.expires_in:.0f}",
+        )
         if self._on_event is not None:
             notify(self._on_event, TokenEvent(action="refreshed"))
