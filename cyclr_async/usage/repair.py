@@ -35,7 +35,7 @@ from .locking import StoreLock
 from .paths import shown, store_path
 from .rows import instant
 from .runs import read_runs
-from .schema import be_careful, connect, connect_readonly, migrate, shape_is_right, store_errors
+from .schema import be_careful, connect, connect_readonly, is_newer, migrate, shape_is_right, store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -188,6 +188,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(_connect(path)) as old:
         right = False
         with suppress(*_UNREADABLE):
+            if is_newer(old):
+                raise StoreError(f"the store {shown(path)} was made by a later release: repair it with that")
             right = shape_is_right(old)
         if right:
             yield old

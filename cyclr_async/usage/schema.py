@@ -26,6 +26,7 @@ __all__ = [
     "be_careful",
     "connect",
     "connect_readonly",
+    "is_newer",
     "migrate",
     "shape_is_right",
     "store_errors",
@@ -279,8 +280,17 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
 def shape_is_right(connection: sqlite3.Connection) -> bool:
     """Whether a store has the tables, indexes and triggers of its version; it may have others besides."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not 1 <= version <= SCHEMA_VERSION:
-        return False
+    return 1 <= version <= SCHEMA_VERSION and _has_shape(connection, version)
+
+
+def is_newer(connection: sqlite3.Connection) -> bool:
+    """Whether a later release made the store; its version alone does not tell, for one bit makes another of it."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    identity = connection.execute("PRAGMA application_id").fetchone()
+    return version > SCHEMA_VERSION and identity == (APPLICATION_ID,) and not _has_shape(connection, SCHEMA_VERSION)
+
+
+def _has_shape(connection: sqlite3.Connection, version: int) -> bool:
     shape = _shape(connection)
     return all(shape.get(name) == expected for name, expected in _expected_shape(version).items())
 

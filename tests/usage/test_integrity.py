@@ -379,6 +379,22 @@ async def test_a_damaged_run_keeps_its_accounts(path: Path) -> None:
         assert (await store.counts()).ok == 20
 
 
+async def test_a_store_of_a_later_release_is_not_repaired(path: Path) -> None:
+    await fill(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 3")
+    with pytest.raises(StoreError, match="schema version 3"):
+        UsageReader(path)
+    later = path.with_name("later.db")
+    shutil.copy(path, later)
+    with closing(sqlite3.connect(later)) as other:
+        other.execute("ALTER TABLE item ADD COLUMN later TEXT")
+    with pytest.raises(StoreError, match="later release"):
+        repair_store(later)
+    assert repair_store(path).complete  # one bit of the version had changed, and nothing else
+    assert len(rows_of(path)) == 24
+
+
 async def test_a_sound_store_is_left_alone(path: Path) -> None:
     await fill(path)
     before = path.read_bytes()  # noqa: ASYNC240
