@@ -45,6 +45,8 @@ TITLES: Final = {
 
 
 class _NoLimiter:
+    rate = None
+
     def try_acquire(self) -> bool:
         return True
 
@@ -67,7 +69,7 @@ class _NoWatch(Watch):
 class _Unguarded(GuardedConnector):
     async def acquire(self, req: Any, timeout: aiohttp.ClientTimeout, attempt: Any, traces: Any = None) -> Any:
         connection = await aiohttp.TCPConnector.connect(self, req, traces or [], timeout)
-        attempt.connected = True
+        attempt.sending()
         return connection
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         SessionClosedError,
         StoreError,
         TlsError,
+        TokenEndpointError,
         TransportError,
         TruncatedResponseError,
         UnauthorizedError,
@@ -56,8 +57,8 @@ _HOMES = {
     "errors": "AuthenticationError BadRequestError BulkInterruptedError ConfigurationError ConflictError ConnectError "
     "CyclrError DeadlineExceededError DecodeError DesynchronizedError DnsError ForbiddenError InvalidArgumentError "
     "NotFoundError OutcomeUnknownError ProtocolError RateLimitedError ReadTimeoutError ResponseError "
-    "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TransportError TruncatedResponseError "
-    "UnauthorizedError UnexpectedRedirectError UnprocessableError WrongEventLoopError",
+    "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TokenEndpointError TransportError "
+    "TruncatedResponseError UnauthorizedError UnexpectedRedirectError UnprocessableError WrongEventLoopError",
     "http.events": "AttemptEvent Event OutcomeEvent RetryEvent ThrottleEvent TokenEvent",
     "http.raw": "RawResponse",
     "http.stats": "Stats",
@@ -118,6 +119,7 @@ __all__ = [
     "ThrottleEvent",
     "Timeouts",
     "TlsError",
+    "TokenEndpointError",
     "TokenEvent",
     "TokenProvider",
     "TransportError",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, runtime_checkable
 
 import attrs
 
-from cyclr_async.errors import AuthenticationError, ConfigurationError, CyclrError, OutcomeUnknownError
+from cyclr_async.errors import ConfigurationError, CyclrError
 from cyclr_async.secret import HiddenStr, Secret
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
 
 _LONGEST_NAME: Final = 255
 """Characters of a partner's name: as many as a domain name can have, and more than any client id seen."""
+_logger: Final = logging.getLogger("cyclr_async.auth")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -88,7 +90,8 @@ class AccessToken:
 
 
 Exchange = Callable[[Mapping[str, str], bool], Awaitable[AccessToken]]
-"""Posts a form to the token endpoint; the flag says whether the request may be repeated."""
+"""Posts a form to the token endpoint; the flag says whether what was sent may be sent again: False for what a first use
+uses up, such as a refresh token."""
 
 
 @runtime_checkable
@@ -215,8 +218,8 @@ class ClientCredentials:
 class PasswordGrant:
     """The OAuth password grant of a console administrator, with rotating refresh tokens. The vendor calls it obsolete.
 
-    A refresh token is sent at most once. When it is not known whether a refresh was carried out, the password is used
-    instead.
+    A refresh token is sent at most once, whatever the answer. When it brings no token, because it was refused, because
+    the endpoint failed or because the answer was lost, the password is used instead.
 
     Args:
         client_id: from the Cyclr console.
@@ -264,15 +267,13 @@ class PasswordGrant:
             }
             try:
                 return await exchange(self._restricted(form), False)
-            except OutcomeUnknownError:
-                pass  # the old pair may be dead: the password is the way that is left
-            except AuthenticationError as error:
-                if error.error != "invalid_grant":
-                    raise
             except CyclrError as error:
                 if error.sent == "never":
+                    # The endpoint could not be reached, so the password would not reach it either.
                     holder.give_back(token)
-                raise
+                    raise
+                # It may be used up, also after a 429 or a 503: who answered that need not be who exchanges tokens.
+                _logger.info("the refresh token brought no token (%s): the password is used", type(error).__name__)
         form = {
             "grant_type": "password",
             "client_id": self.client_id,

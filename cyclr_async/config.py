@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from yarl import URL
 
+from cyclr_async.checks import LONGEST, is_seconds, shown
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.hosts import canonical_host, is_loopback
 
@@ -57,7 +58,7 @@ class Region(Enum):
         if region is None:
             names = ", ".join(cls.__members__)
             raise ConfigurationError(
-                f"unknown region {str(text)[:40]!r}: use one of {names}, or base_url= and token_url= together"
+                f"unknown region {shown(text)}: use one of {names}, or base_url= and token_url= together"
             )
         return region
 
@@ -81,6 +82,8 @@ def api_url(value: str | URL, *, name: str, http_hosts: frozenset[str] = frozens
         raise ConfigurationError(f"{name} is not a URL: give something like https://my.cyclr.com/api/partner") from None
     if not url.absolute or url.scheme not in {"https", "http"} or not url.raw_host:
         problem = "it must be absolute and start with https://"
+    elif not url.port:
+        problem = "its port must be from 1 to 65535"
     elif url.user is not None or url.password is not None:
         problem = "it must not contain credentials: pass them as ClientCredentials or PasswordGrant"
     elif url.query_string or url.fragment:
@@ -97,11 +100,11 @@ def api_url(value: str | URL, *, name: str, http_hosts: frozenset[str] = frozens
 
 def _seconds(*, zero: bool = False) -> Callable[[object, attrs.Attribute[Any], object], None]:
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        valid = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not valid or not (value >= 0 if zero else value > 0):  # type: ignore[operator]
+        if not is_seconds(value, zero=zero):
             least = "0 or more" if zero else "more than 0"
             raise ConfigurationError(
-                f"{type(instance).__name__}.{attribute.name} must be a finite number of seconds, {least}; got {value!r}"
+                f"{type(instance).__name__}.{attribute.name} must be a finite number of seconds, {least} and at most "
+                f"{LONGEST:g}; got {shown(value)}"
             )
 
     return check
@@ -109,12 +112,20 @@ def _seconds(*, zero: bool = False) -> Callable[[object, attrs.Attribute[Any], o
 
 def _count(least: int) -> Callable[[object, attrs.Attribute[Any], object], None]:
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= sys.maxsize:
             raise ConfigurationError(
-                f"{type(instance).__name__}.{attribute.name} must be a whole number, {least} or more; got {value!r}"
+                f"{type(instance).__name__}.{attribute.name} must be a whole number, {least} or more; got "
+                f"{shown(value)}"
             )
 
     return check
+
+
+def _flag(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} must be True or False; got {shown(value)}"
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -147,8 +158,8 @@ class RetryPolicy:
         throttled_base: the same after a 429 or 503 that names no ``Retry-After``.
         cap: the longest backoff.
         retry_after_cap: a longer ``Retry-After`` is not waited for: the call fails at once and says how long it is.
-        write_window: an update is repeated only this long after its first attempt, since a later one could
-            overwrite a newer change.
+        write_window: an update is not sent again later than this after its first attempt, waits, pauses and queueing
+            included, since it could overwrite a newer change.
         budget: tokens of the retry budget, shared by the session; 0 switches the budget off. A retry takes 14 tokens
             (5 after a 429), a success returns what its retry took, a success at the first attempt adds 1.
     """
@@ -165,9 +176,10 @@ class RetryPolicy:
 def _rate(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is None:
         return
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not (math.isfinite(value) and value > 0):
+    # The time between two requests has to be one that can be waited for.
+    if not is_seconds(value) or not is_seconds(1 / value):  # type: ignore[operator]
         raise ConfigurationError(
-            f"Limits.{attribute.name} must be a finite number greater than 0, or None for no limit; got {value!r}"
+            f"Limits.{attribute.name} must be a finite number greater than 0, or None for no limit; got {shown(value)}"
         )
 
 
@@ -179,14 +191,30 @@ class Limits:
         connections: calls under way at once, and so open connections (a streamed account list has one of its own).
         requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly.
         keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
-        reuse_connections: False gives every request a connection of its own. Then an answer can never be taken for
-            the answer to another request, whatever the server does, at the price of a handshake per request.
-        response_bytes: the largest decoded body that is accepted, in bytes. A streamed list is not limited by it, but
-            each of its elements is.
+        reuse_connections: False gives every request a connection of its own, at the price of a handshake and a moment
+            of listening per request. Then an answer cannot be taken for the answer to another request of this session.
+        direct_reads: False sends reads through :class:`aiohttp.ClientSession`, as everything else. By default a plain
+            read uses the connection itself, which is cheaper, unless something listens to aiohttp or stands in for it,
+            or aiohttp is not built as expected: that is noticed.
+        response_bytes: the largest decoded body that is accepted, in bytes. Lists have limits of their own; no element
+            of a list may be larger than 1 MiB.
+        list_items: the most elements of a list that is returned whole (``accounts.list``, ``priceplans.list``).
+            ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such limit.
+        list_bytes: the most memory that such a list may take, in bytes, estimated while it is decoded: a documented
+            account takes about 800. It is not the size of the answer, because a hostile one can take thirty times that.
+        list_pace: bytes a second that a list must bring at least while ``accounts.iter`` or a bulk run waits for it,
+            averaged over ``Timeouts.read``; 0 for no such limit. The time that its reader takes is not counted.
     """
 
     connections: int = attrs.field(default=100, validator=_count(1))
     requests_per_second: float | None = attrs.field(default=None, validator=_rate)
     keepalive: float = attrs.field(default=4.0, validator=_seconds())
-    reuse_connections: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
+    reuse_connections: bool = attrs.field(default=True, validator=_flag)
+    direct_reads: bool = attrs.field(default=True, validator=_flag)
     response_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=_count(1024))
+    # 100,000 documented accounts take about 80 MB: more is better read with iter(), and what is made to take as much
+    # memory as possible stays below half a gigabyte.
+    list_items: int = attrs.field(default=100_000, validator=_count(1))
+    list_bytes: int = attrs.field(default=128 * 1024 * 1024, validator=_count(1024))
+    # Three accounts a second. The slowest honest server sends more; whoever drips a byte at a time sends less.
+    list_pace: int = attrs.field(default=1024, validator=_count(0))

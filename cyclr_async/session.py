@@ -23,28 +23,30 @@ from cyclr_async.auth import (
     partner_name,
     said_partner,
 )
+from cyclr_async.checks import callable_or_none, kind, proxy_url
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import blamed, settings_from
 from cyclr_async.errors import (
     ConfigurationError,
+    CyclrError,
+    DeadlineExceededError,
     ForbiddenError,
     InvalidArgumentError,
     NotFoundError,
-    ResponseError,
     SessionClosedError,
     WrongEventLoopError,
 )
 from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.http.call import Call, Safety
-from cyclr_async.http.clock import Clock, SystemClock
+from cyclr_async.http.clock import Clock, SystemClock, checked_clock
 from cyclr_async.http.events import EventHook
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.pipeline import Pipeline
 from cyclr_async.http.pool import Network, Pool
-from cyclr_async.http.raw import RawResponse, raw_body, raw_call
+from cyclr_async.http.raw import Query, RawResponse, raw_body, raw_call
 from cyclr_async.http.retry import Effort, RetryBudget
 from cyclr_async.http.stats import Stats, stats_of
-from cyclr_async.http.tokencall import refusal, token_call
+from cyclr_async.http.tokencall import token_call, token_failure
 from cyclr_async.http.tokens import OnToken, TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
 from cyclr_async.http.watch import Watch
@@ -135,16 +137,19 @@ class AsyncPartnerSession:
         region = region if isinstance(region, Region) else Region.parse(region)
         self.http_hosts = plain_http_hosts(http_hosts)
         self._root = self._url(region.base_url if base_url is None else base_url, "base_url")
-        self._timeouts = timeouts or Timeouts()
-        limits = limits or Limits()
-        clock = clock or SystemClock()
+        self._timeouts = Timeouts() if timeouts is None else kind(timeouts, Timeouts, "timeouts")
+        limits = Limits() if limits is None else kind(limits, Limits, "limits")
+        policy = RetryPolicy() if retry is None else kind(retry, RetryPolicy, "retry")
+        clock = SystemClock() if clock is None else checked_clock(clock)
+        callable_or_none(on_event, "on_event")
+        callable_or_none(on_token, "on_token")
         self._token_url = self._token_endpoint(provider, region, base_url, token_url)
         network = Network(
             ca_file=ca_file,
             client_certificate=client_certificate,
             ssl_context=ssl_context,
-            proxy=None if proxy is None else SecretUrl(proxy.reveal() if isinstance(proxy, SecretUrl) else str(proxy)),
-            trace_configs=tuple(trace_configs),
+            proxy=None if proxy is None else proxy_url(proxy),
+            trace_configs=tuple(kind(trace_configs, Sequence, "trace_configs")),  # type: ignore[type-abstract]  # only asked
         )
         secure = "https" in {self._root.scheme, self._token_url.scheme if self._token_url else "http"}
         self._pool = Pool(
@@ -158,9 +163,14 @@ class AsyncPartnerSession:
         self._watch = Watch()
         prefix = f"{secrets.token_hex(8)}-"
         numbers = itertools.count(1)
-        policy = retry or RetryPolicy()
         transport = Transport(
-            self._pool, clock, self._watch, read=self._timeouts.read, body_limit=limits.response_bytes, id_prefix=prefix
+            self._pool,
+            clock,
+            self._watch,
+            read=self._timeouts.read,
+            pace=limits.list_pace,
+            body_limit=limits.response_bytes,
+            id_prefix=prefix,
         )
         self._pipeline = Pipeline(
             transport,
@@ -289,7 +299,9 @@ class AsyncPartnerSession:
             call = Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=domain_of)
             try:
                 named = await self.send(call, timeout)
-            except (ForbiddenError, NotFoundError):
+            except (ForbiddenError, NotFoundError) as error:
+                if error.token_request:
+                    raise  # a token provider of the caller's: it says nothing about the partner's settings
                 named = None
         return identity(self._provider, named)
 
@@ -298,7 +310,7 @@ class AsyncPartnerSession:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str | int] | None = None,
+        query: Query | None = None,
         json: Any = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
@@ -308,7 +320,7 @@ class AsyncPartnerSession:
         Args:
             method: the HTTP method.
             path: below the API root, such as ``"details"``; each segment is checked and quoted.
-            query: query parameters.
+            query: query parameters: texts and numbers, or lists of these for what comes several times.
             json: the body, sent as JSON unless None.
             repeatable: whether the operation may be repeated when its outcome is unknown; by default GET and HEAD
                 may, and nothing else.
@@ -318,7 +330,7 @@ class AsyncPartnerSession:
             Status, headers, body; ``.json()`` decodes, and ``answer["Name"]`` looks into the decoded JSON.
 
         Raises:
-            InvalidArgumentError: the method or the path cannot be valid; nothing was sent.
+            InvalidArgumentError: an argument cannot be valid; nothing was sent.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         # Rebound at once: the body may hold a secret, and this frame could end up in a traceback with locals.
@@ -342,14 +354,14 @@ class AsyncPartnerSession:
         return self._pipeline.run(call, timeout=timeout, effort=effort)
 
     async def _send_first(self, call: Call[T], timeout: float | None, effort: Effort | None) -> T:
-        await self._ready()
+        await self._ready(timeout)
         return await self._pipeline.run(call, timeout=timeout, effort=effort)
 
     @asynccontextmanager
     async def stream(self, call: Call[object], timeout: float | None) -> AsyncIterator[Stream]:
         """Open an answer to be read piece by piece; resources use it."""
         timeout = check_timeout(timeout)
-        await self._ready()
+        await self._ready(timeout)
         async with self._pipeline.stream(call, timeout=timeout) as stream:
             yield stream
 
@@ -359,16 +371,29 @@ class AsyncPartnerSession:
         call = token_call(self._token_url, form, repeatable=repeatable)
         try:
             return await self._pipeline.run(call, timeout=_TOKEN_TIMEOUT)
-        except ResponseError as error:
-            failed = refusal(error) or error
+        except CyclrError as error:
+            failed = token_failure(error, self._token_url)
         raise failed
 
-    async def _ready(self) -> None:
+    async def _ready(self, timeout: float | None) -> None:
         if self._loop is None:
             self._check()
-            self._loop = asyncio.get_running_loop()
+            self._loop = _running_loop()
         self._check()
-        await self._pool.open()
+        budget = self._timeouts.deadline if timeout is None else timeout
+        scope = self._watch.limit(budget)
+        try:
+            with scope:
+                await self._pool.open()
+        except TimeoutError:
+            if not scope.expired:
+                raise
+        else:
+            return
+        raise DeadlineExceededError(
+            f"the certificates could not be read within {budget:g} s: is a file of them on a device that hangs?",
+            timeout=budget,
+        )
 
     def _check(self) -> None:
         if self._closed:
@@ -377,15 +402,20 @@ class AsyncPartnerSession:
             raise WrongEventLoopError(
                 "the session belongs to the process before fork(): make an AsyncPartnerSession in each process"
             )
-        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
+        if self._loop is not None and _running_loop() is not self._loop:
             raise WrongEventLoopError(
                 "the session belongs to another event loop: make one AsyncPartnerSession per asyncio.run()"
             )
 
     async def close(self) -> None:
-        """Let calls under way finish for ``Timeouts.close`` seconds, then close every connection. May be repeated."""
+        """Let calls under way finish for ``Timeouts.close`` seconds, then close every connection. May be repeated.
+
+        In a process that was forked off it does nothing: the connections are those of the parent, which goes on to use
+        them.
+        """
         first, self._closed = not self._closed, True
-        if self._loop is None or self._loop is not asyncio.get_running_loop() or os.getpid() != self._pid:
+        # In this order: after fork() there is no running loop, although this runs in one.
+        if self._loop is None or os.getpid() != self._pid or self._loop is not _any_loop():
             return  # nothing was opened here
         if first:
             await self._pipeline.drain(self._timeouts.close)
@@ -420,3 +450,24 @@ class AsyncPartnerSession:
                 source=self,
                 stacklevel=1,
             )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop that runs.
+
+    Raises:
+        WrongEventLoopError: there is none of asyncio's.
+    """
+    loop = _any_loop()
+    if loop is None:
+        raise WrongEventLoopError(
+            "no event loop of asyncio runs here: use asyncio.run(), or anyio with its asyncio backend, not trio"
+        )
+    return loop
+
+
+def _any_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

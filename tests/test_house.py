@@ -21,9 +21,9 @@ LONGEST = 600  # lines; a longer module is hardly about one thing
 BASE = frozenset({"errors", "secret", "hosts", "settings", "_version"})
 WIRE = BASE | {"wire"}
 MODELS = WIRE | {"models"}
-HTTP = WIRE | {"http", "config", "auth"}
-RESOURCES = MODELS | {"resources", "config", "auth", "http.call", "http.clock", "http.retry"}
-USAGE = MODELS | {"usage", "config", "auth", "http.clock", "http.limiter", "http.retry", "http.watch"}
+HTTP = WIRE | {"http", "checks", "config", "auth"}
+RESOURCES = MODELS | {"resources", "checks", "config", "auth", "http.call", "http.clock", "http.retry"}
+USAGE = MODELS | {"usage", "config", "auth", "http.classify", "http.clock", "http.limiter", "http.retry", "http.watch"}
 
 ROOMS: dict[str, frozenset[str]] = {
     # A room and the doors out of it. The longest name that fits a module is its room.
@@ -32,17 +32,19 @@ ROOMS: dict[str, frozenset[str]] = {
     "secret": frozenset(),
     "hosts": frozenset({"errors"}),
     "settings": frozenset(),
-    "config": BASE,
+    "checks": BASE,
+    "config": BASE | {"checks"},
     "auth": BASE,
     "environment": BASE | {"config", "auth"},
     "wire": WIRE,
     "models": MODELS,
     "http": HTTP,
     "http.call": WIRE,
+    "http.classify": BASE,
     "http.retry": BASE | {"config", "http.call"},
     "http.limiter": BASE | {"http.clock"},
     "resources": RESOURCES,
-    "session": MODELS | {"resources", "http", "config", "auth", "environment"},
+    "session": MODELS | {"resources", "http", "checks", "config", "auth", "environment"},
     "usage": USAGE,
     "usage.periods": frozenset(),
     "simulator": MODELS | {"simulator"},
@@ -60,11 +62,13 @@ LAZY: dict[str, frozenset[str]] = {
 PURE = (
     "usage.periods",
     "wire",
+    "http.classify",
     "models",
     "http.retry",
     "http.limiter",
     "http.call",
     "errors",
+    "checks",
     "config",
     "secret",
     "hosts",

@@ -69,6 +69,8 @@ class Call(Generic[T]):
         body: the request body.
         content_type: of the body.
         json: False when the answer may be of any type.
+        once: True when the request uses something up, as a refresh token: nothing that was sent is sent again, not even
+            after an answer that says it was not carried out.
         authorized: False for the token endpoint: no bearer is added and no slot is needed.
         advice: what to do when the outcome of a write is unknown.
         secrets: what the request carries and no error may show, also when the server repeats it.
@@ -83,6 +85,7 @@ class Call(Generic[T]):
     body: HiddenBytes | None = attrs.field(default=None, repr=False)
     content_type: str = "application/json"
     json: bool = True
+    once: bool = False
     authorized: bool = True
     advice: str = ""
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)

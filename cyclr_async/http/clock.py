@@ -7,7 +7,9 @@ import random
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock"]
+from cyclr_async.errors import ConfigurationError
+
+__all__ = ["Clock", "SystemClock", "checked_clock"]
 
 
 class Clock(Protocol):
@@ -41,3 +43,17 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
+
+
+def checked_clock(clock: Clock) -> Clock:
+    """Return a clock that has everything.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    missing = [name for name in ("now", "wall", "random", "sleep") if not callable(getattr(clock, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"clock must have the methods now, wall, random and sleep; {', '.join(missing)} is missing"
+        )
+    return clock

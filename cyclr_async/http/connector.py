@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import select
-from collections.abc import Callable
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
+from cyclr_async.http.arrivals import pending_of
+from cyclr_async.http.handler import HeadFirstHandler
 from cyclr_async.http.watch import Scope, Watch
 
 if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["Attempt", "GuardedConnector", "SecondSend", "current_attempt"]
+__all__ = ["Attempt", "GuardedConnector", "SecondSend", "SpokeFirstError", "WatchfulProtocol", "current_attempt"]
 
-_HAS_POLL: Final = hasattr(select, "poll")
+_logger: Final = logging.getLogger("cyclr_async.http")
+
+_LISTEN: Final = 0.002
+"""Seconds for which a new connection is listened to, at least, before anything is sent on it.
+
+A server or proxy near by that speaks unasked is heard within them. Beside the handshakes of a new connection they do
+not count.
+"""
+_TURNS: Final = 20
+"""Turns in which the event loop may read what has just arrived on a new connection, session tickets of TLS say; each
+takes it two."""
 
 
 class Attempt(Scope):
@@ -31,12 +45,23 @@ class Attempt(Scope):
         read: seconds between two signs of life.
         ends: when the attempt ends at the latest, on the clock of ``now``.
         now: monotonic seconds.
+        connect_by: when the connection must be there at the latest, if that is earlier.
     """
 
-    __slots__ = ("_ends", "_now", "_read", "connected", "status")
+    __slots__ = ("_ends", "_hurried", "_now", "_read", "connected", "protocol", "status")
 
-    def __init__(self, watch: Watch, seconds: float, *, read: float, ends: float, now: Callable[[], float]) -> None:
-        super().__init__(watch, seconds)
+    def __init__(
+        self,
+        watch: Watch,
+        seconds: float,
+        *,
+        read: float,
+        ends: float,
+        now: Callable[[], float],
+        connect_by: float | None = None,
+    ) -> None:
+        super().__init__(watch, seconds if connect_by is None else max(min(seconds, connect_by - now()), 0.0))
+        self._hurried = connect_by is not None
         self._read = read
         self._ends = ends
         self._now = now
@@ -44,32 +69,104 @@ class Attempt(Scope):
         """True once a connection was handed over, the moment before the first byte is written."""
         self.status: int | None = None
         """The HTTP status once the headers of the answer were read: proof that the request arrived."""
+        self.protocol: ResponseHandler | None = None
+        """The protocol of the connection that was handed over."""
+
+    def sending(self) -> None:
+        """Note that a connection was handed over."""
+        self.connected = True
+        if self._hurried:
+            self.alive()
 
     def alive(self) -> None:
         """Note a sign of life: from here the server may be silent for the read limit again."""
-        left = self._ends - self._now()
-        self.extend(min(self._read, left) if left > 0 else 0.0)
+        self.extend(self.patience())
+
+    def patience(self) -> float:
+        """Return for how many seconds from now the server may be silent."""
+        return max(min(self._read, self._ends - self._now()), 0.0)
+
+    def doubt(self) -> None:
+        """Let no later request use the connection: its answer may have been meant for another one."""
+        if self.protocol is not None:
+            self.protocol.force_close()
 
 
 current_attempt: Final[ContextVar[Attempt | None]] = ContextVar("cyclr_async_attempt", default=None)
 
 
 class SecondSend(Exception):  # noqa: N818 - a signal inside the transport, it never leaves it
-    """aiohttp was about to send the request again by itself, after the connection broke."""
+    """The request was about to be sent again: by aiohttp, after the connection broke, or by a middleware."""
+
+
+class SpokeFirstError(aiohttp.ClientConnectionError):
+    """Something arrived on a new connection before anything was sent on it."""
+
+
+class WatchfulProtocol(HeadFirstHandler):
+    """The protocol of a pooled connection; it gives the connection up when something arrives that nobody asked for.
+
+    It sits above TLS, where only the bytes of an answer arrive.
+
+    Args:
+        connector: the pool.
+        loop: the event loop.
+    """
+
+    def __init__(self, connector: GuardedConnector, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.connector = connector
+        self.pending: Callable[[float], object] = pending_of(None)
+        """Tells whether something has arrived that this protocol has not been given yet."""
+        # The connections with a request under way. A new connection counts as one until its first request is over: a
+        # proxy answers a CONNECT before the pool knows of the connection.
+        self.busy: Container[object] = (self,)
+        self.watched = False
+        """Whether the connection was handed over before."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived."""
+        # No data means that aiohttp goes on with what it had put aside. The method is called by its name because
+        # super() is several times as dear, and this is called for every answer.
+        if self in self.busy or not data:
+            HeadFirstHandler.data_received(self, data)
+            return
+        self.connector.dropped += 1
+        self.abort()
+
+    def watch(self, busy: Container[object]) -> None:
+        """Begin to watch for what arrives while the connection is idle.
+
+        Args:
+            busy: the connections with a request under way.
+        """
+        self.watched = True
+        self.busy = busy
+        self.pending = pending_of(self.transport)
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """A pool whose connections are checked before they are reused.
+    """A pool whose connections are checked before they are used.
 
-    * A connection that received anything while it was idle is dropped: the next request would be given an answer that
-      was not meant for it.
+    * A connection on which anything arrived while it was idle is dropped: the next request would be given an answer
+      that was not meant for it.
+    * A new connection on which something arrives before anything was sent is dropped for the same reason.
     * A second connection for one attempt is refused: it would be a resend that nobody decided.
     * Created and reused connections are counted.
+
+    Args:
+        listen: listen to a new connection as long as connecting took, for this many seconds at most: a server that
+            speaks unasked is heard one round trip later. None for a moment only.
+        options: of :class:`aiohttp.TCPConnector`.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, listen: float | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self._known: dict[ResponseHandler, Callable[[float], object]] = {}
+        self._listen = listen
+        self._said = False
+        self.make_protocol = functools.partial(WatchfulProtocol, self, self._loop)
+        # Private to aiohttp. Where it is not honoured, the connections are not reused: see _first().
+        self._factory = self.make_protocol  # type: ignore[assignment]  # made with other arguments, called with none
         self.created = 0
         self.reused = 0
         self.dropped = 0
@@ -85,49 +182,55 @@ class GuardedConnector(aiohttp.TCPConnector):
         attempt: Attempt | None,
         traces: list[Trace] | None = None,
     ) -> Connection:
-        """Do what :meth:`connect` does, for an attempt that is named."""
+        """Do what :meth:`connect` does, for an attempt that is named.
+
+        Raises:
+            SpokeFirstError: something arrived on a new connection before anything was sent.
+        """
         if attempt is not None and attempt.connected:
             raise SecondSend
         while True:
+            started = 0.0 if self._listen is None else self._loop.time()
             connection = await super().connect(req, traces or [], timeout)
             protocol = connection.protocol
-            poll = None if protocol is None else self._known.get(protocol)
-            if protocol is None or poll is None:
-                self.created += 1
-                if attempt is not None:
-                    attempt.alive()
-                if protocol is not None and not self.force_close:
-                    self._forget_closed()
-                    self._known[protocol] = _poll_of(protocol)
-                break
-            if not (protocol.should_close or poll(0)):
-                self.reused += 1
-                break
-            self.dropped += 1
-            connection.close()
+            if isinstance(protocol, WatchfulProtocol) and protocol.watched:  # an idle one
+                if not (protocol.should_close or protocol.pending(0)):
+                    self.reused += 1
+                    break
+                self.dropped += 1
+                connection.close()
+                continue
+            self.created += 1
+            try:
+                await self._first(protocol, 0.0 if self._listen is None else self._loop.time() - started)
+            except BaseException:
+                connection.close()
+                raise
+            if attempt is not None:
+                attempt.alive()
+            break
         if attempt is not None:
-            attempt.connected = True
+            attempt.protocol = protocol
+            attempt.sending()
         return connection
 
-    def _forget_closed(self) -> None:
-        """Forget the connections that are gone. Looked for when one is made, which is rare."""
-        for protocol in [protocol for protocol in self._known if protocol.transport is None]:
-            del self._known[protocol]
-
-
-def _poll_of(protocol: ResponseHandler) -> Callable[[float], object]:
-    """Return a function that tells whether bytes have arrived that the event loop has not read yet.
-
-    Asking the kernel costs about a microsecond per request.
-    """
-    sock = protocol.transport.get_extra_info("socket") if protocol.transport is not None else None
-    if sock is None or not _HAS_POLL:
-        return _silent
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return poll.poll
-
-
-def _silent(_: float) -> bool:
-    """Stand in for poll() where the platform has none."""
-    return False
+    async def _first(self, protocol: ResponseHandler | None, took: float) -> None:
+        """Listen to a new connection before it is used for the first time."""
+        if not isinstance(protocol, WatchfulProtocol):
+            if not self._said:
+                self._said = True
+                _logger.warning("aiohttp %s makes connections of its own kind: each is used once", aiohttp.__version__)
+            if protocol is not None:
+                protocol.force_close()
+            return
+        protocol.watch(self._acquired)
+        await asyncio.sleep(max(_LISTEN, min(took, self._listen or 0.0)))
+        for _ in range(_TURNS):
+            arrived = protocol.pending(0)
+            if not arrived:
+                break
+            await asyncio.sleep(0)
+        if not protocol.is_connected():
+            raise aiohttp.ClientConnectionResetError("the connection was lost")
+        if protocol.should_close or arrived:
+            raise SpokeFirstError

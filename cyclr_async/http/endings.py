@@ -19,19 +19,46 @@ from cyclr_async.http.call import Call, Safety
 from cyclr_async.http.connector import Attempt
 from cyclr_async.secret import HiddenStr
 
-__all__ = ["Progress", "late", "late_attempt", "silent", "unknown"]
+__all__ = [
+    "Progress",
+    "late",
+    "late_attempt",
+    "no_turn",
+    "out_of_window",
+    "silent",
+    "unconnected",
+    "unknown",
+]
 
 
 class Progress:
-    """Where one call stands."""
+    """Where one call stands.
 
-    __slots__ = ("attempts", "deadline", "failure", "renewed", "request_id", "spent", "started", "timeout", "token")
+    Attributes:
+        send_by: when the next attempt may be sent at the latest: the deadline, or earlier for a write that is repeated.
+        first: when the first attempt began.
+    """
+
+    __slots__ = (
+        "attempts",
+        "deadline",
+        "failure",
+        "first",
+        "renewed",
+        "request_id",
+        "send_by",
+        "spent",
+        "started",
+        "timeout",
+        "token",
+    )
 
     def __init__(self, request_id: str, started: float, timeout: float) -> None:
         self.request_id = request_id
         self.started = started
         self.timeout = timeout
-        self.deadline = started + timeout
+        self.deadline = self.send_by = started + timeout
+        self.first = started
         self.attempts = 0
         self.spent = 0
         self.renewed = False
@@ -69,6 +96,33 @@ def silent(call: Call[Any], state: Attempt, timeouts: Timeouts) -> TransportErro
         sent=_sent(state),
         status=state.status,
     )
+
+
+def unconnected(call: Call[Any]) -> ConnectError:
+    """Return the error for a repeated write that got no connection while it might still be sent."""
+    return ConnectError(
+        f"{call.name}: no connection was made before the end of RetryPolicy.write_window, so it was not sent again",
+        sent="never",
+    )
+
+
+def out_of_window(failure: CyclrError) -> CyclrError:
+    """Return the failure of a write that may not be repeated any more, with the reason."""
+    failure.add_note(
+        "not repeated: RetryPolicy.write_window after the first attempt, it could overwrite a newer change"
+    )
+    return failure
+
+
+def no_turn(call: Call[Any], progress: Progress, rate: float, wait: float) -> DeadlineExceededError:
+    """Return the error for a call whose turn would come too late under the rate limit."""
+    error = late(call, progress)
+    error.args = (
+        f"{call.name}: not sent, because Limits.requests_per_second ({rate:g}) has no turn for it within its "
+        f"{progress.timeout:g} s: it would have waited {wait:.2g} s, and then for the answer"
+        + ("" if error.last_error is None else f"; the last attempt failed: {error.last_error}"),
+    )
+    return error
 
 
 def _sent(state: Attempt) -> Sent:

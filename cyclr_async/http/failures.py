@@ -9,6 +9,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from cyclr_async.errors import (
     BadRequestError,
+    ConfigurationError,
     ConflictError,
     ConnectError,
     CyclrError,
@@ -26,6 +27,7 @@ from cyclr_async.errors import (
     UnexpectedRedirectError,
     UnprocessableError,
 )
+from cyclr_async.http.classify import is_foreign, is_not_json
 from cyclr_async.http.retry import Failure, parse_retry_after
 from cyclr_async.wire.jsonic import dumps, loads
 
@@ -48,6 +50,7 @@ _ADVICE: Final[dict[int, str]] = {
     401: "the access token was refused; check the credentials and that the token may use the partner API",
     403: "the credentials are valid but may not do this; check the scope of the token and IP restrictions",
     404: "no such account for this partner, or the base URL is not that of the partner API",
+    407: "the proxy wants credentials: give them as proxy='http://user:password@host:port'",
 }
 
 
@@ -85,6 +88,9 @@ def error_from_response(
     elif status in _ADVICE:
         message += f": {_ADVICE[status]}"
     error = kind(message, status=status, server_message=said, headers=kept, body=veil(_excerpt(body)) if quote else "")
+    if isinstance(error, (ForbiddenError, NotFoundError)) and is_foreign(error):
+        words = f"{operation}: the server answered {status}{f': {said}' if said else ''}"
+        error.args = (f"{words}; this is not an answer of the API: check the base URL, or a proxy in between",)
     if isinstance(error, (RateLimitedError, ServerError)):
         error.retry_after = parse_retry_after(headers.get("Retry-After"), wall=wall, date=headers.get("Date"))
     if isinstance(error, UnexpectedRedirectError):
@@ -132,13 +138,11 @@ def _excerpt(body: bytes) -> str:
 
 
 def _printable(text: str) -> str:
+    """Return a text of the server's with its control characters shown, so that it cannot forge a line of a log."""
     if text.isprintable():
         return text
     return "".join(
-        char
-        if char in "\n\t" or not unicodedata.category(char).startswith(("C", "Zl", "Zp"))
-        else f"\\x{ord(char):02x}"
-        for char in text
+        f"\\x{ord(char):02x}" if unicodedata.category(char).startswith(("C", "Zl", "Zp")) else char for char in text
     )
 
 
@@ -149,13 +153,15 @@ def failure_of(error: CyclrError) -> Failure:
         return Failure(kind="status", sent="yes", status=error.status, retry_after=retry_after)
     if isinstance(error, DecodeError):
         # What is not JSON at all is usually a page of something in between and passes; a wrong field does not.
-        return Failure(kind="decode", sent="yes", status=error.status, at_most=None if error.path == "$" else 1)
+        return Failure(kind="decode", sent="yes", status=error.status, at_most=None if is_not_json(error) else 1)
     if isinstance(error, (TlsError, DnsError)):
         return Failure(
             kind="connect", sent="never", at_most=1 if isinstance(error, TlsError) and error.permanent else 2
         )
     if isinstance(error, ConnectError):
-        return Failure(kind="connect", sent="never")
+        return Failure(kind="connect", sent="never", at_most=1 if error.permanent else None)
+    if isinstance(error, ConfigurationError):
+        return Failure(kind="connect", sent="never", at_most=1)
     if isinstance(error, SessionClosedError):
         return Failure(kind="transport", sent=error.sent, at_most=1)
     at_most = 1 if isinstance(error, ResponseTooLargeError) else None

@@ -15,15 +15,16 @@ from cyclr_async.errors import (
     ConfigurationError,
     CyclrError,
     DeadlineExceededError,
+    ResponseError,
     UnauthorizedError,
 )
 from cyclr_async.http.call import Call, Safety
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.connector import Attempt
-from cyclr_async.http.endings import Progress, late, late_attempt, silent, unknown
+from cyclr_async.http.endings import Progress, late, late_attempt, no_turn, out_of_window, silent, unconnected, unknown
 from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
 from cyclr_async.http.failures import failure_of
-from cyclr_async.http.limiter import Limiter
+from cyclr_async.http.limiter import AnswerTimes, Limiter
 from cyclr_async.http.retry import Effort, Verdict, decide
 from cyclr_async.http.tokens import TokenKeeper
 from cyclr_async.http.transport import Stream, Transport
@@ -86,6 +87,7 @@ class Pipeline:
         self._next_id = next_id
         self._on_event = on_event
         self._place = (origin.scheme, origin.raw_authority)
+        self._answer_times = AnswerTimes()
         self.effort = effort
         self.limiter = limiter
         self.tokens: TokenKeeper
@@ -110,10 +112,20 @@ class Pipeline:
 
     @asynccontextmanager
     async def stream(self, call: Call[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
-        """Open an answer to be read piece by piece; ``timeout`` covers the way to its headers."""
+        """Open an answer to be read piece by piece.
+
+        ``timeout`` covers the way to its headers and the waiting for its pieces; ``Timeouts.deadline``, which stands in
+        for it, the way to the headers only.
+        """
+        began = self._clock.now()
         stream = await self._loop(call, self._transport.open_stream, timeout, self.effort)
+        if timeout is not None:
+            stream.pace.limit(timeout, timeout - (self._clock.now() - began))
         try:
             yield stream
+        except CyclrError as error:
+            error.request_id = error.request_id or stream.request_id
+            raise
         finally:
             stream.close()
 
@@ -146,6 +158,8 @@ class Pipeline:
                     if effort.budget is not None:
                         effort.budget.succeeded(progress.spent)
                     return outcome
+                if call.safety is Safety.REPEATABLE:
+                    progress.send_by = min(progress.deadline, progress.first + effort.policy.write_window)
                 if not await self._renewed(outcome, progress):
                     await self._clock.sleep(self._delay(call, outcome, progress, effort))
         except CyclrError as error:
@@ -182,12 +196,8 @@ class Pipeline:
         if not self._entered(call, progress):
             await self._enter(call, progress)
         begun = self._clock.now()
-        ends = min(progress.deadline, begun + self._timeouts.attempt)
-        limit = max(min(ends - begun, self._silence), 0.0)
-        state = Attempt(self._watch, limit, read=self._timeouts.read, ends=ends, now=self._clock.now)
+        state = self._begin(call, progress, begun)
         outcome: R | CyclrError
-        progress.attempts += 1
-        self.counters.attempts += 1
         try:
             with state:
                 outcome = await attempt(call, progress.header, progress.request_id, state)
@@ -210,9 +220,30 @@ class Pipeline:
                 self.limiter.release()
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
-        if self._on_event is not None:
-            self._report(call, progress, begun, outcome)
+        if self._on_event is not None or self.limiter.rate is not None:
+            self._note(call, progress, begun, outcome)
         return outcome
+
+    def _begin(self, call: Call[T], progress: Progress, now: float) -> Attempt:
+        """Begin an attempt, with a slot or without: the token endpoint needs none."""
+        deadline, send_by = progress.deadline, progress.send_by
+        if now > send_by:
+            if call.authorized:
+                self.limiter.release()
+            raise self._too_late(call, progress)
+        if not progress.attempts:
+            progress.first = now
+        progress.attempts += 1
+        self.counters.attempts += 1
+        ends = min(deadline, now + self._timeouts.attempt)
+        return Attempt(
+            self._watch,
+            max(min(ends - now, self._silence), 0.0),
+            read=self._timeouts.read,
+            ends=ends,
+            now=self._clock.now,
+            connect_by=send_by if send_by < deadline else None,
+        )
 
     def _entered(self, call: Call[T], progress: Progress) -> bool:
         """Take a slot and a token if both are at hand, which is the usual case."""
@@ -228,22 +259,44 @@ class Pipeline:
         return progress.token is not None
 
     async def _enter(self, call: Call[T], progress: Progress) -> None:
-        """Wait for a slot and a token; the slot is held on return."""
+        """Wait for a token and a slot; the slot is held on return."""
         while True:
+            if self.tokens.current() is None:
+                # First, so that neither a slot nor a turn of the rate is spent on waiting for the token endpoint.
+                self._expect_turn(call, progress)
+                await self._in_time(_token_request(self.tokens.get()), call, progress)
             if not self.limiter.try_acquire():
-                if self.limiter.pause_left() >= progress.deadline - self._clock.now():
-                    raise late(call, progress)
+                self._expect_turn(call, progress)
                 await self._in_time(self.limiter.acquire(), call, progress)
             progress.token = self.tokens.current()
             if progress.token is not None:
                 return
-            # No slot is held while waiting for the token endpoint.
             self.limiter.release()
-            await self._in_time(self.tokens.get(), call, progress)
+
+    def _expect_turn(self, call: Call[T], progress: Progress) -> None:
+        """Refuse a call that could not leave in time: in line it would only be in the way of others."""
+        wait = self.limiter.turn_in()
+        if wait <= 0:
+            return
+        now = self._clock.now()
+        left = progress.deadline - now
+        if self.limiter.pause_left() >= left:
+            raise late(call, progress)
+        rate = self.limiter.rate
+        if rate is not None and wait + self._answer_times.usual(call.name) >= left:
+            raise no_turn(call, progress, rate, wait)
+        if now + wait > progress.send_by:
+            raise self._too_late(call, progress)
+
+    def _too_late(self, call: Call[T], progress: Progress) -> CyclrError:
+        """Return the error for a call that may not be sent any more."""
+        if progress.failure is not None and progress.send_by < progress.deadline:
+            return out_of_window(progress.failure)
+        return late(call, progress)
 
     async def _in_time(self, waiting: Awaitable[R], call: Call[T], progress: Progress) -> R:
-        """Wait for something other than the server, until the deadline at most."""
-        scope = self._watch.limit(max(progress.deadline - self._clock.now(), 0.0))
+        """Wait for something other than the server, until the request may no longer be sent."""
+        scope = self._watch.limit(max(progress.send_by - self._clock.now(), 0.0))
         try:
             with scope:
                 return await waiting
@@ -252,7 +305,7 @@ class Pipeline:
         except TimeoutError:
             if not scope.expired:
                 raise
-        raise late(call, progress)
+        raise self._too_late(call, progress)
 
     async def _renewed(self, error: CyclrError, progress: Progress) -> bool:
         """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
@@ -262,7 +315,7 @@ class Pipeline:
         scope = self._watch.limit(max(progress.deadline - self._clock.now(), 0.0))
         try:
             with scope:
-                return await self.tokens.renew(progress.token) is not None
+                return await _token_request(self.tokens.renew(progress.token)) is not None
         except CyclrError:
             raise
         except TimeoutError:
@@ -280,11 +333,12 @@ class Pipeline:
             call.safety,
             effort.policy,
             attempt=progress.attempts,
-            elapsed=now - progress.started,
+            elapsed=now - progress.first,
             remaining=progress.deadline - now,
             random=self._clock.random(),
         )
-        if decision.pause:
+        # The token endpoint takes no slots of the limiter, and what it asks for is no reason to stop the API.
+        if decision.pause and call.authorized:
             self.limiter.pause(decision.pause)
             if self._on_event is not None:
                 notify(
@@ -293,7 +347,10 @@ class Pipeline:
                 )
         if decision.verdict is Verdict.UNKNOWN:
             raise unknown(call, error) from error
-        if decision.verdict is not Verdict.RETRY:
+        overdue = progress.send_by < progress.deadline and now + decision.delay > progress.send_by
+        if decision.verdict is Verdict.EXHAUSTED and overdue:
+            raise out_of_window(error)
+        if decision.verdict is not Verdict.RETRY or (call.once and error.sent != "never"):
             raise error
         if effort.budget is not None:
             if not effort.budget.withdraw(decision.cost):
@@ -324,12 +381,20 @@ class Pipeline:
         return decision.delay
 
     def _timed_out(self, call: Call[T], progress: Progress, state: Attempt) -> CyclrError:
-        if self._clock.now() < progress.deadline:
+        now = self._clock.now()
+        if not state.connected and progress.send_by < progress.deadline and now >= progress.send_by:
+            return unconnected(call)
+        if now < progress.deadline:
             return silent(call, state, self._timeouts)
         return late_attempt(call, progress, state)
 
-    def _report(self, call: Call[T], progress: Progress, begun: float, outcome: object) -> None:
+    def _note(self, call: Call[T], progress: Progress, begun: float, outcome: object) -> None:
+        """Take note of an attempt that has ended."""
         error = outcome if isinstance(outcome, CyclrError) else None
+        if self.limiter.rate is not None and (error is None or isinstance(error, ResponseError)):
+            self._answer_times.add(call.name, self._clock.now() - begun)
+        if self._on_event is None:
+            return
         status = 200 if error is None else getattr(error, "status", None)
         event = AttemptEvent(
             operation=call.name,
@@ -339,5 +404,13 @@ class Pipeline:
             error=None if error is None else type(error).__name__,
             seconds=self._clock.now() - begun,
         )
-        if self._on_event is not None:
-            notify(self._on_event, event)
+        notify(self._on_event, event)
+
+
+async def _token_request(waiting: Awaitable[R]) -> R:
+    """Mark what fails as a failure of the token request, whatever a provider raises: it is never about an account."""
+    try:
+        return await waiting
+    except CyclrError as error:
+        error.token_request = True
+        raise

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import attrs
 from yarl import URL
 
 from cyclr_async._version import __version__
+from cyclr_async.checks import kind, shown
 from cyclr_async.config import Limits, Timeouts
 from cyclr_async.errors import ConfigurationError, SessionClosedError
+from cyclr_async.http.borrowed import Middleware, check_loop, check_session, middlewares_for
 from cyclr_async.http.connector import GuardedConnector
 from cyclr_async.http.fastpath import FastPath
 from cyclr_async.secret import SecretUrl
@@ -30,6 +33,9 @@ HEADERS: Final = {
     "Accept-Encoding": "gzip",
     "User-Agent": f"cyclr-async/{__version__} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
 }
+_LISTEN: Final = 0.25
+"""The longest time, in seconds, that a connection without reuse is listened to before its request is sent: enough for a
+round trip around the world."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,13 +57,22 @@ class Network:
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
 
     def __attrs_post_init__(self) -> None:
-        files = [self.ca_file, *(self.client_certificate or ())]
+        pair = self.client_certificate
+        if pair is not None and not (isinstance(pair, (tuple, list)) and len(pair) == 2 and None not in pair):
+            raise ConfigurationError(
+                "client_certificate must be two files: that of the certificate and that of its key"
+            )
+        if self.ssl_context is not None:
+            kind(self.ssl_context, ssl.SSLContext, "ssl_context")
+        files = [self.ca_file, *(pair or ())]
+        for config in self.trace_configs:
+            kind(config, aiohttp.TraceConfig, "each of trace_configs")
         if self.ssl_context is not None and any(file is not None for file in files):
             raise ConfigurationError("give either ssl_context, or ca_file and client_certificate, not both")
         for file in files:
-            if file is not None and not Path(file).is_file():
+            if file is not None and not _is_file(file):
                 raise ConfigurationError(
-                    f"there is no file {str(file)!r}: ca_file and client_certificate name PEM files"
+                    f"there is no file {shown(file, 300)}: ca_file and client_certificate name PEM files"
                 )
 
     def tls(self) -> ssl.SSLContext:
@@ -67,20 +82,39 @@ class Network:
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         problem = None
+        locked: list[str] = []
+
+        def no_password() -> str:
+            # Without a function to ask, OpenSSL asks at the terminal and waits.
+            locked.append("client_certificate")
+            return ""
+
         try:
             if self.ca_file is not None:
                 context.load_verify_locations(cafile=self.ca_file)
             if self.client_certificate is not None:
                 certificate, key = self.client_certificate
-                context.load_cert_chain(certificate, key)
-        except (ssl.SSLError, OSError) as error:
+                context.load_cert_chain(certificate, key, no_password)
+        except (ssl.SSLError, OSError, ValueError) as error:
             problem = (
                 f"ca_file or client_certificate cannot be used ({error.__class__.__name__}): they must be PEM files, "
                 "and a certificate and its key must belong together"
             )
+        if locked:
+            problem = (
+                "the key of client_certificate is encrypted: decrypt it (openssl pkey -in key.pem -out plain.pem), or "
+                "load it with its password into an ssl.SSLContext and give that as ssl_context"
+            )
         if problem:
             raise ConfigurationError(problem)
         return context
+
+
+def _is_file(file: object) -> bool:
+    try:
+        return isinstance(file, (str, os.PathLike)) and Path(file).is_file()
+    except (OSError, ValueError, TypeError):  # a name that is too long, or holds a NUL
+        return False
 
 
 class Pool:
@@ -96,6 +130,9 @@ class Pool:
         timeouts: for connecting and reading.
         limits: keep-alive and reuse.
         borrowed: a session of the caller's, used for everything and never closed.
+
+    Raises:
+        ConfigurationError: the borrowed session cannot work.
     """
 
     def __init__(
@@ -114,7 +151,11 @@ class Pool:
         self._limits = limits
         self._opening: asyncio.Task[None] | None = None
         self._closed = False
+        if borrowed is not None:
+            check_session(borrowed)
         self.borrowed = borrowed
+        self.middlewares: tuple[Middleware, ...] | None = None
+        """What every request of a borrowed session passes through."""
         # The pipeline watches over silence and length of an attempt itself, with one timer for all calls.
         self.timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
         self.proxy = URL(network.proxy.reveal()) if network.proxy is not None else None
@@ -153,6 +194,9 @@ class Pool:
         """Make the sessions, once, however many callers arrive together and whoever of them is cancelled."""
         if self._closed:
             raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+        if self.borrowed is not None:
+            check_loop(self.borrowed)
+            self.middlewares = middlewares_for(self.borrowed)
         if self.reads is not None:
             return
         if not self._needs_tls:
@@ -175,17 +219,18 @@ class Pool:
             self._build(context)
 
     def _build(self, context: ssl.SSLContext | None) -> None:
-        secure: dict[str, object] = {} if context is None else {"ssl": context}
-        reuse: dict[str, object] = (
+        secure: dict[str, Any] = {} if context is None else {"ssl": context}
+        reuse: dict[str, Any] = (
             {"keepalive_timeout": self._limits.keepalive} if self._limits.reuse_connections else {"force_close": True}
         )
         # The limiter bounds the connections; a second bound in the pool would only make calls queue twice.
-        connector = GuardedConnector(limit=0, **reuse, **secure)
+        listen = None if self._limits.reuse_connections else _LISTEN
+        connector = GuardedConnector(limit=0, listen=listen, **reuse, **secure)
         self.reads = self._session(connector)
         self.writes = self._session(GuardedConnector(limit=0, force_close=True, **secure))
         # Asked of the session, because instrumentation adds trace configurations behind everybody's back.
-        if self.proxy is None and not self.reads.trace_configs:
-            self.fast = FastPath(self.reads, connector, self._origin, HEADERS, self.timeout)
+        if self._limits.direct_reads and self.proxy is None and not self.reads.trace_configs:
+            self.fast = FastPath.made(self.reads, connector, self._origin, HEADERS, self.timeout)
 
     def _session(self, connector: GuardedConnector) -> aiohttp.ClientSession:
         self._connectors.append(connector)

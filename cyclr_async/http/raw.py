@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import attrs
 from yarl import URL
 
+from cyclr_async.checks import shown
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.jsonic import dumps, loads
 from cyclr_async.wire.segments import segment
 
-__all__ = ["RawResponse", "raw_body", "raw_call"]
+__all__ = ["Query", "RawResponse", "raw_body", "raw_call"]
+
+Query: TypeAlias = Mapping[str, str | float | Sequence[str | float]]
+"""Query parameters; a list stands for a parameter that comes several times. An int is a float to a type checker."""
 
 _METHOD: Final = re.compile(r"[A-Z]{3,10}")
 
@@ -59,14 +64,14 @@ def raw_call(
     method: str,
     path: str,
     *,
-    query: Mapping[str, str | int] | None,
+    query: Query | None,
     body: HiddenBytes | None,
     repeatable: bool | None,
 ) -> Call[RawResponse]:
     """Describe a request to an endpoint below the root.
 
     Raises:
-        InvalidArgumentError: the method or the path cannot be valid.
+        InvalidArgumentError: the method, the path or the query cannot be valid.
     """
     method = method.upper() if isinstance(method, str) else ""
     if not _METHOD.fullmatch(method):
@@ -75,8 +80,10 @@ def raw_call(
         raise InvalidArgumentError("path must be a path below the API root, such as 'details', not a URL")
     quoted = "/".join(segment(part, name="path segment") for part in path.removeprefix("/").split("/"))
     url = root.with_path(f"{root.raw_path}/{quoted}", encoded=True)
-    if query:
-        url = url.with_query(query)
+    if query is not None and (pairs := list(_pairs(query))):
+        url = url.with_query(pairs)
+    if not isinstance(repeatable, bool | None):
+        raise InvalidArgumentError(f"repeatable must be True, False or None; got {shown(repeatable)}")
     if repeatable is None:
         repeatable = method in {"GET", "HEAD"}
     safety = Safety.SAFE if repeatable and method in {"GET", "HEAD"} else Safety.REPEATABLE
@@ -89,6 +96,32 @@ def raw_call(
         json=False,
         decode=_raw,
     )
+
+
+def _pairs(query: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(query, Mapping):
+        raise InvalidArgumentError(f"query must be a mapping of names to values, not {type(query).__name__}")
+    for name, value in query.items():
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"the names in query must be str; got {shown(name)}")
+        for single in value if isinstance(value, (list, tuple)) else [value]:
+            yield _sendable(name, name), _sendable(name, single)
+
+
+def _sendable(name: str, value: object) -> str:
+    """Return a value as a text that a query can hold; the message of a refusal does not show it."""
+    problem = f"it is {type(value).__name__}, not str or int: leave it out, or write it as the API expects it"
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        try:
+            text = str(value)
+            text.encode("utf-8")
+        except ValueError:  # which a UnicodeEncodeError is, and what Python raises for an int of too many digits
+            problem = "it holds a lone surrogate, or a number of too many digits"
+        else:
+            return text
+    elif isinstance(value, float) and math.isfinite(value):
+        return str(value)
+    raise InvalidArgumentError(f"the value of {shown(name)} in query cannot be sent: {problem}")
 
 
 def _raw(answer: Answer) -> RawResponse:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from cyclr_async.auth import AccessToken, Exchange, TokenProvider
-from cyclr_async.errors import AuthenticationError, CyclrError, SessionClosedError
+from cyclr_async.errors import AuthenticationError, CyclrError, RateLimitedError, ServerError, SessionClosedError
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.events import EventHook, TokenEvent, notify
 
@@ -25,6 +25,8 @@ _REMEMBER: Final = 5.0
 """Seconds for which a failed fetch is remembered, so that the token endpoint is not hammered."""
 _REMEMBER_REFUSAL: Final = 30.0
 """The same when the endpoint refused the credentials."""
+_REMEMBER_LONGEST: Final = 60.0
+"""The same when the endpoint said how long to wait, at most."""
 _LEAST_USE: Final = 1.0
 """Seconds for which a new token is used however short its life: else one that lives shorter than its request takes
 would be fetched again and again and never be used."""
@@ -70,6 +72,7 @@ class TokenKeeper:
         self._refresh_at = self._expires_at = float("inf")
         self._expires_wall = float("inf")
         self._replaced_rejected_at = float("-inf")
+        """When the current token replaced a rejected one; long ago when it came by a refresh ahead of time."""
         self._unpersisted: tuple[AccessToken, float, float] | None = None
         self._task: asyncio.Task[AccessToken] | None = None
         self._failure: CyclrError | None = None
@@ -157,7 +160,9 @@ class TokenKeeper:
             return
         refused = isinstance(error, AuthenticationError)
         self._failure = copy.copy(error) if isinstance(error, CyclrError) else None
-        self._failure_until = self._clock.now() + (_REMEMBER_REFUSAL if refused else _REMEMBER)
+        asked = error.retry_after if isinstance(error, (RateLimitedError, ServerError)) else None
+        seconds = max(_REMEMBER, min(asked or 0.0, _REMEMBER_LONGEST))
+        self._failure_until = self._clock.now() + (_REMEMBER_REFUSAL if refused else seconds)
         if self._on_event is not None:
             notify(self._on_event, TokenEvent(action="failed", error=type(error).__name__))
 
@@ -180,8 +185,7 @@ class TokenKeeper:
         self._failure_until = float("-inf")
         self._token = token
         self.refreshes += 1
-        if rejected:
-            self._replaced_rejected_at = self._clock.now()
+        self._replaced_rejected_at = self._clock.now() if rejected else float("-inf")
         if token.expires_in is None:
             self._refresh_at = self._expires_at = self._expires_wall = float("inf")
         else:

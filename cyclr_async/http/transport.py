@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-import aiohttp
-
 from cyclr_async.errors import (
+    ConfigurationError,
     ConnectError,
     CyclrError,
     DecodeError,
@@ -17,14 +16,17 @@ from cyclr_async.errors import (
     ResponseTooLargeError,
     SessionClosedError,
 )
+from cyclr_async.http.body import BUFFER, PURE_PYTHON, Body, legible
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.clock import Clock
-from cyclr_async.http.connector import Attempt, SecondSend, current_attempt
+from cyclr_async.http.connector import Attempt, current_attempt
 from cyclr_async.http.failures import error_from_response
-from cyclr_async.http.fastpath import REQUEST_ID, Response
+from cyclr_async.http.fastpath import REQUEST_ID, NotDirectError, Response
+from cyclr_async.http.interception import forget_frames, is_intercepted
 from cyclr_async.http.mapping import FOREIGN, translate
+from cyclr_async.http.pace import Pace
 from cyclr_async.http.pool import HEADERS, Pool
-from cyclr_async.http.watch import Scope, Watch
+from cyclr_async.http.watch import Watch
 from cyclr_async.secret import HiddenStr
 
 __all__ = ["REQUEST_ID", "Transport"]
@@ -33,10 +35,9 @@ T = TypeVar("T")
 
 _USUAL_TYPES: Final = frozenset({"application/json", "application/json; charset=utf-8"})
 _ERROR_BODY: Final = 64 * 1024
-_UNPACKED: Final = 16 * 1024 * 1024
-"""Unpacked bytes of a compressed list that may wait to be decoded; for a moment twice as many."""
-_PIECE: Final = 64 * 1024
-"""Bytes of a list that are decoded in one turn of the event loop: about 300 accounts, a millisecond."""
+"""Bytes that are read of the body of an error, and that are left when they are unpacked."""
+_ERROR_PATIENCE: Final = 1.0
+"""Seconds to wait for the body of an error, which comes with its headers as a rule and cannot change what they say."""
 
 
 class Transport:
@@ -47,15 +48,19 @@ class Transport:
         clock: the time, for ``Retry-After`` dates.
         watch: the time limits.
         read: seconds for which a streamed answer may be silent.
+        pace: bytes a second that a streamed answer must bring, or 0.
         body_limit: the largest decoded body that is accepted, in bytes.
         id_prefix: the beginning of every request id of this session.
     """
 
-    def __init__(self, pool: Pool, clock: Clock, watch: Watch, *, read: float, body_limit: int, id_prefix: str) -> None:
+    def __init__(
+        self, pool: Pool, clock: Clock, watch: Watch, *, read: float, pace: float, body_limit: int, id_prefix: str
+    ) -> None:
         self._pool = pool
         self._clock = clock
         self._watch = watch
         self._read = read
+        self._pace = pace
         self._body_limit = body_limit
         self._id_prefix = id_prefix
 
@@ -70,15 +75,19 @@ class Transport:
         """
         status: int | None = None
         try:
-            response = await self._send(call, authorization, request_id, attempt)
+            try:
+                response = await self._send(call, authorization, request_id, attempt)
+            except NotDirectError:
+                response = await self._through_session(call, authorization, request_id, attempt)
             status = attempt.status = response.status
             try:
-                self._check(call, response, request_id)
+                self._check(call, response, request_id, attempt)
                 if status >= 300:
-                    failed: CyclrError = await self._refusal(call, response, authorization)
+                    failed: CyclrError = await self._refusal(call, response, authorization, attempt)
                 elif call.reader is not None:
                     reader = call.reader()
-                    while piece := await _next_piece(response):
+                    body = Body(response)
+                    while piece := await body.piece():
                         attempt.alive()
                         reader.feed(piece)
                         await asyncio.sleep(0)  # a long list does not keep the event loop to itself
@@ -91,11 +100,12 @@ class Transport:
                 response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, status)
-        except (RuntimeError, UnicodeError) as error:
-            failed = self._unusable(error, call, attempt)
         except DecodeError as error:
+            attempt.doubt()
             error.status = status
             failed = error.with_traceback(None)  # the frames of a decoder hold the body
+        except (RuntimeError, ValueError) as error:
+            failed = self._unusable(error, call, attempt)
         raise failed
 
     async def open_stream(
@@ -103,25 +113,31 @@ class Transport:
     ) -> Stream:
         """Make one attempt up to the headers of a successful answer."""
         try:
-            response = await self._send(call, authorization, request_id, attempt)
+            try:
+                response = await self._send(call, authorization, request_id, attempt)
+            except NotDirectError:
+                response = await self._through_session(call, authorization, request_id, attempt)
             attempt.status = response.status
             settled = False
             try:
-                self._check(call, response, request_id)
+                self._check(call, response, request_id, attempt)
                 if response.status < 300:
-                    settled = True
-                    return Stream(
+                    stream = Stream(
                         response,
                         lambda error: self._translated(error, call, attempt, response.status),
-                        lambda: self._watch.limit(self._read),
+                        pace=Pace(call.name, least=self._pace, read=self._read),
+                        watch=self._watch,
+                        request_id=request_id,
                     )
-                failed: CyclrError = await self._refusal(call, response, authorization)
+                    settled = True
+                    return stream
+                failed: CyclrError = await self._refusal(call, response, authorization, attempt)
             finally:
                 if not settled:
                     response.close()
         except FOREIGN as error:
-            failed = self._translated(error, call, attempt, None)
-        except (RuntimeError, UnicodeError) as error:
+            failed = self._translated(error, call, attempt, attempt.status)
+        except (RuntimeError, ValueError) as error:
             failed = self._unusable(error, call, attempt)
         raise failed
 
@@ -130,7 +146,7 @@ class Transport:
     ) -> Coroutine[Any, Any, Response]:
         fast = self._pool.fast
         plain = call.method == "GET" and call.body is None and call.safety is not Safety.UNSAFE
-        if fast is not None and plain and fast.leads_to(call.url):
+        if fast is not None and plain and fast.takes(call.url):
             return fast.get(call.url, request_id, authorization, attempt)
         return self._through_session(call, authorization, request_id, attempt)
 
@@ -138,7 +154,7 @@ class Transport:
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> Response:
         pool = self._pool
-        session = pool.writes if call.safety is Safety.UNSAFE else pool.reads
+        session = pool.reads if call.safety is Safety.SAFE else pool.writes
         if session is None or pool.closed:
             raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
         headers: dict[str, str] = {REQUEST_ID: request_id}
@@ -146,35 +162,41 @@ class Transport:
             headers["Authorization"] = authorization
         if call.body is not None:
             headers["Content-Type"] = call.content_type
+        options: dict[str, Any] = {"auto_decompress": False, "read_bufsize": BUFFER}  # see body.py
         if pool.borrowed is not None:
             headers = {**HEADERS, **headers}
-            sending = session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=headers,
-                allow_redirects=False,
-                proxy=pool.proxy,
-                timeout=pool.timeout,
-                raise_for_status=False,
-                middlewares=(_once(attempt),),
-            )
-        else:
-            sending = session.request(
-                call.method, call.url, data=call.body, headers=headers, allow_redirects=False, proxy=pool.proxy
-            )
+            options |= {"timeout": pool.timeout, "raise_for_status": False, "middlewares": pool.middlewares}
+            attempt.connected = pool.middlewares is None  # nobody will say when it is
+        intercepted = is_intercepted(session)
         token = current_attempt.set(attempt)
         try:
-            return await sending
+            return await session.request(
+                call.method,
+                call.url,
+                data=bytes(call.body) if intercepted and call.body is not None else call.body,
+                headers=_plain(headers) if intercepted else headers,
+                allow_redirects=False,
+                proxy=pool.proxy,
+                **options,
+            )
+        except BaseException as error:
+            if not intercepted:
+                raise
+            # Whether what stands in for aiohttp has sent something is not known.
+            attempt.connected = True
+            # Its frames hold the token and the body in clear, and a traceback may show their locals.
+            forget_frames(error)
+            raise
         finally:
             current_attempt.reset(token)
 
-    def _check(self, call: Call[T], response: Response, request_id: str) -> None:
+    def _check(self, call: Call[T], response: Response, request_id: str, attempt: Attempt) -> None:
         status = response.status
         if not 200 <= status <= 599:
             raise ProtocolError(f"{call.name}: the server answered with the status {status}", sent="yes", status=status)
         echoed = response.headers.get(REQUEST_ID)
         if echoed is not None and echoed != request_id and echoed.startswith(self._id_prefix):
+            attempt.doubt()
             raise DesynchronizedError(
                 f"{call.name}: the answer belongs to another request and was discarded", sent="maybe", status=None
             )
@@ -195,26 +217,38 @@ class Transport:
 
     async def _body(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
         content = response.content
-        # A short answer arrives whole, as a rule.
-        body = content.read_nowait() if content.is_eof() else await content.readany()
-        if not content.at_eof() or len(body) > self._body_limit:
-            pieces = bytearray(body)
-            while len(pieces) <= self._body_limit and (chunk := await content.readany()):
-                attempt.alive()
-                pieces += chunk
-            if len(pieces) > self._body_limit:
-                raise ResponseTooLargeError(
-                    f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
-                    sent="yes",
-                    status=response.status,
-                )
-            body = bytes(pieces)
+        if content.is_eof() and not PURE_PYTHON and "Content-Encoding" not in response.headers:
+            # A short answer has arrived whole, as a rule, and a parser in C has seen that nothing follows it.
+            body = content.read_nowait()
+        else:
+            body = await self._collected(call, response, attempt)
+        if len(body) > self._body_limit:
+            raise self._too_large(call, response)
         if body:
             self._check_type(call, response)
         return body
 
-    async def _refusal(self, call: Call[T], response: Response, authorization: HiddenStr | None) -> CyclrError:
-        body = await self._error_body(response)
+    async def _collected(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
+        body = Body(response)
+        pieces = bytearray()
+        while piece := await body.piece():
+            attempt.alive()
+            pieces += piece
+            if len(pieces) > self._body_limit:
+                raise self._too_large(call, response)
+        return bytes(pieces)
+
+    def _too_large(self, call: Call[T], response: Response) -> CyclrError:
+        return ResponseTooLargeError(
+            f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
+            sent="yes",
+            status=response.status,
+        )
+
+    async def _refusal(
+        self, call: Call[T], response: Response, authorization: HiddenStr | None, attempt: Attempt
+    ) -> CyclrError:
+        body = await self._error_body(response, attempt)
         hidden = [secret.reveal() for secret in call.secrets]
         if authorization is not None:
             hidden.append(authorization.removeprefix("Bearer "))
@@ -228,13 +262,18 @@ class Transport:
             quote=call.authorized,
         )
 
-    async def _error_body(self, response: Response) -> bytes:
-        pieces = bytearray()
-        async for chunk in response.content.iter_any():
-            pieces += chunk
-            if len(pieces) >= _ERROR_BODY:
-                break
-        return bytes(pieces[:_ERROR_BODY])
+    async def _error_body(self, response: Response, attempt: Attempt) -> bytes:
+        """Return what can be had of the body of an error. Whatever happens to it, the status has been seen."""
+        raw = bytearray()
+        attempt.alive()
+        try:
+            # Half of what is left at most, so that it is this limit that ends the waiting and not the attempt's.
+            with self._watch.limit(min(_ERROR_PATIENCE, attempt.patience() / 2)):
+                while len(raw) < _ERROR_BODY and (chunk := await response.content.read(_ERROR_BODY)):
+                    raw += chunk
+        except (*FOREIGN, RuntimeError):
+            pass
+        return legible(bytes(raw), response.headers.get("Content-Encoding", ""), _ERROR_BODY)
 
     def _translated(self, error: BaseException, call: Call[T], attempt: Attempt, status: int | None) -> CyclrError:
         if isinstance(error, CyclrError):
@@ -250,11 +289,20 @@ class Transport:
             connected=attempt.connected,
             status=status,
             secure=call.url.scheme == "https",
+            proxy=self._pool.proxy,
         )
 
-    def _unusable(self, error: RuntimeError | UnicodeError, call: Call[T], attempt: Attempt) -> CyclrError:
+    def _unusable(self, error: RuntimeError | ValueError, call: Call[T], attempt: Attempt) -> CyclrError:
         if isinstance(error, CyclrError):
             return error
+        if isinstance(error, ValueError) and not isinstance(error, UnicodeError) and not attempt.connected:
+            # Not shown: it may hold a header, and with it the token.
+            return ConfigurationError(
+                f"{call.name}: aiohttp refused the request before it was sent. A client_session must not have auth= or "
+                "credentials for this host in .netrc: aiohttp does not send them together with an access token"
+                if self._pool.borrowed is not None
+                else f"{call.name}: aiohttp refused the request before it was sent"
+            )
         if self._pool.closed:
             return SessionClosedError("the session is closed: make a new AsyncPartnerSession")
         if attempt.connected:
@@ -268,18 +316,28 @@ class Stream:
     Args:
         response: the answer.
         translated: turns a foreign exception into ours.
-        limit: makes the time limit for one piece.
+        pace: how long it may take.
+        watch: the time limits.
+        request_id: of the request, for errors.
     """
 
     def __init__(
         self,
         response: Response,
         translated: Callable[[BaseException], CyclrError],
-        limit: Callable[[], Scope],
+        *,
+        pace: Pace,
+        watch: Watch,
+        request_id: str,
     ) -> None:
         self._response = response
         self._translated = translated
-        self._limit = limit
+        self._watch = watch
+        self._now = asyncio.get_running_loop().time  # what the limits go by, whatever clock a test gave the session
+        self.pace = pace
+        self.request_id = request_id
+        self._body = Body(response)
+        self._body.pause()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the pieces as they arrive."""
@@ -288,11 +346,16 @@ class Stream:
             await asyncio.sleep(0)  # a long list does not keep the event loop to itself
 
     async def _next(self) -> bytes:
+        began = self._now()
+        scope = self._watch.limit(self.pace.allowed())
         try:
-            with self._limit():
-                return await _next_piece(self._response)
+            with scope:
+                piece = await self._body.piece()
         except FOREIGN as error:
-            failed = self._translated(error)
+            failed = self.pace.exceeded(self._response.status) if scope.expired else self._translated(error)
+        else:
+            self.pace.waited(self._now() - began, len(piece))
+            return piece
         raise failed
 
     def close(self) -> None:
@@ -300,36 +363,6 @@ class Stream:
         self._response.close()
 
 
-async def _next_piece(response: Response) -> bytes:
-    """Return the next piece of a list, nothing at its end."""
-    content = response.content
-    if "Content-Encoding" in response.headers:
-        # A parser that is paused while it unpacks forgets the rest when a TLS connection ends; so it is not paused.
-        content.set_read_chunk_size(_UNPACKED)
-    try:
-        return await content.read(_PIECE)
-    except RuntimeError:
-        pass
-    # What aiohttp raises when the connection was lost in the meantime; its error would hold nothing else.
-    raise aiohttp.ClientPayloadError("the connection was lost")
-
-
-def _once(
-    attempt: Attempt,
-) -> Callable[
-    [aiohttp.ClientRequest, Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]],
-    Awaitable[aiohttp.ClientResponse],
-]:
-    """Keep a borrowed session, whose pool is not ours, from sending a request twice."""
-
-    async def middleware(
-        request: aiohttp.ClientRequest,
-        handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
-    ) -> aiohttp.ClientResponse:
-        if attempt.connected:
-            raise SecondSend
-        # The pool does not say when it hands over a connection, so from here on anything may have been sent.
-        attempt.connected = True
-        return await handler(request)
-
-    return middleware
+def _plain(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers that can be copied, pickled and written to a file: a recorder does all of that."""
+    return {name: str(value) for name, value in headers.items()}

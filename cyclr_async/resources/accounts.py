@@ -8,12 +8,19 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cyclr_async.checks import shown
 from cyclr_async.config import RetryPolicy
-from cyclr_async.errors import CyclrError, DecodeError, InvalidArgumentError, OutcomeUnknownError
+from cyclr_async.errors import (
+    CyclrError,
+    DecodeError,
+    DesynchronizedError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+)
 from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.retry import Effort
 from cyclr_async.models import Account, AccountUsage
-from cyclr_async.resources.base import ListReader, Resource, body_of, id_of, text
+from cyclr_async.resources.base import ListReader, Resource, body_of, id_of, rest_of, text
 from cyclr_async.resources.base import model as model_of
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.dates import format_date, format_datetime
@@ -48,7 +55,7 @@ class Accounts(Resource):
     async def list(
         self, *, on_bad_record: BadRecordHook | None = None, timeout: float | None = None
     ) -> builtins.list[Account]:
-        """Return every account of the partner, in the server's order.
+        """Return every account of the partner, in the server's order. For more than 100,000, see :meth:`iter`.
 
         Args:
             on_bad_record: called with the index and the error of every account that cannot be decoded; those are left
@@ -57,17 +64,19 @@ class Accounts(Resource):
 
         Raises:
             DecodeError: an account is not as documented; ``path`` names it.
+            ResponseTooLargeError: more accounts than ``Limits.list_items``, or than fit into ``Limits.list_bytes``.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *List Accounts*, ``GET accounts``.
         """
+        _function(on_bad_record, "on_bad_record")
         call: Call[builtins.list[Account]] = Call(
             name="accounts.list",
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
             decode=_accounts,
-            reader=lambda: ListReader(Account, on_bad_record),
+            reader=lambda: ListReader(Account, "accounts.list", self._sender.limits, on_bad_record),
         )
         return await self._sender.send(call, timeout)
 
@@ -76,25 +85,32 @@ class Accounts(Resource):
     ) -> AsyncGenerator[Account, None]:
         """Yield every account while the list arrives: the first at once, in flat memory.
 
-        When the connection breaks within the list, the error comes after the accounts that had arrived. To leave
-        early, use :func:`contextlib.aclosing`, so that the connection is dropped at once.
+        When the connection breaks within the list, the error comes after the accounts that had arrived, and the list is
+        not asked for again, because that would yield them twice. To leave early, use :func:`contextlib.aclosing`, so
+        that the connection is dropped at once.
 
         Args:
             on_bad_record: as for :meth:`list`.
-            timeout: wall-clock seconds until the list begins to arrive; ``Timeouts.deadline`` when None.
+            timeout: seconds for everything that is waited for: queueing, token, retries, and the list to its end. The
+                time that your own loop takes between two accounts is not counted. When None, ``Timeouts.deadline`` is
+                for the way to the beginning of the list, and ``Limits.list_pace`` for the rest.
 
         Raises:
+            TruncatedResponseError: the list broke off.
+            ReadTimeoutError: the list stalled (``Timeouts.read``), or arrived too slowly (``Limits.list_pace``).
+            DeadlineExceededError: ``timeout`` is over.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *List Accounts*, ``GET accounts``.
         """
+        _function(on_bad_record, "on_bad_record")
         call: Call[object] = Call(
             name="accounts.list",
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
             decode=_accounts,
-            reader=lambda: ListReader(Account),
+            reader=lambda: ListReader(Account, "accounts.list", self._sender.limits),
         )
         decoder = ListDecoder(Account, lenient=on_bad_record is not None)
         async with self._sender.stream(call, timeout) as stream:
@@ -102,7 +118,7 @@ class Accounts(Resource):
                 for account in decoder.feed(chunk):
                     yield account
                 _report(decoder, on_bad_record)
-            for account in decoder.close():
+            for account in rest_of(decoder):
                 yield account
             _report(decoder, on_bad_record)
 
@@ -123,8 +139,9 @@ class Accounts(Resource):
         The call is never repeated when it is not known whether it was carried out, because the API would create a
         second account. With ``reconcile=True`` a unique marker is appended to ``AuditInfo``; when the outcome is
         unknown, the accounts are listed and the one with the marker is taken. Limits: the marker stays in
-        ``AuditInfo``; the whole account list is read; and an account that is still being created at that moment is
-        not found, in which case :class:`OutcomeUnknownError` is raised with the marker to look for later.
+        ``AuditInfo``; the whole account list is read, though not kept; and an account that is still being created at
+        that moment is not found, in which case :class:`OutcomeUnknownError` is raised with the marker to look for
+        later.
 
         Args:
             name: not empty.
@@ -143,6 +160,8 @@ class Accounts(Resource):
 
         Source: *Create Account*, ``POST createaccount``. That only ``Name`` is required is assumed.
         """
+        if not isinstance(reconcile, bool):
+            raise InvalidArgumentError(f"reconcile must be True or False; got {shown(reconcile)}")
         marker = f"[cyclr-async:{secrets.token_hex(8)}]" if reconcile else None
         if marker is not None:
             audit_info = f"{audit_info} {marker}" if isinstance(audit_info, str) and audit_info else marker
@@ -167,13 +186,22 @@ class Accounts(Resource):
 
     async def _reconciled(self, marker: str, unknown: OutcomeUnknownError) -> str:
         unknown.marker = marker
+        lookup: Call[str | None] = Call(
+            name="accounts.list",
+            method="GET",
+            url=self._url("accounts"),
+            safety=Safety.SAFE,
+            decode=lambda _: None,
+            reader=lambda: _MarkerSearch(marker),
+        )
         try:
-            for account in await self.list(on_bad_record=lambda _index, _error: None):
-                if account.audit_info is not None and marker in account.audit_info:
-                    return account.id
+            found = await self._sender.send(lookup, None)
         except CyclrError as error:
             unknown.add_note(f"the lookup of the marker failed too: {error}")
-        raise unknown
+            found = None
+        if found is None:
+            raise unknown
+        return found
 
     async def update(
         self,
@@ -204,6 +232,7 @@ class Accounts(Resource):
         Raises:
             InvalidArgumentError: an argument cannot be valid, or nothing was to be changed; nothing was sent.
             NotFoundError: no such account.
+            DesynchronizedError: the answers name another account.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *Update Account*, ``PUT accounts/{AccountId}``.
@@ -214,7 +243,12 @@ class Accounts(Resource):
         if all(value is UNSET for value in fields.values()):
             raise InvalidArgumentError("nothing to update: name at least one field")
         call = Call(
-            name="accounts.update", method="PUT", url=url, safety=Safety.REPEATABLE, body=body_of(fields), decode=id_of
+            name="accounts.update",
+            method="PUT",
+            url=url,
+            safety=Safety.REPEATABLE,
+            body=body_of(fields),
+            decode=_same_id(account_id),
         )
         return await self._sender.send(call, timeout)
 
@@ -276,7 +310,8 @@ class Accounts(Resource):
                 open. With a file, the service is asked once whose data this is, unless the session's ``partner``
                 says so.
             on_progress: called with a :class:`Progress`, four times a second at most.
-            max_outage: seconds of outage after which the run gives up.
+            max_outage: seconds of outage after which the run gives up, 0 or more; ``math.inf`` for never. The service
+                is asked once more at that moment.
             passes: how often accounts that failed alone are tried again at the end, 0 or more.
             resume: None continues an unfinished run of the file that is fresh and about the same accounts, and begins
                 a new one otherwise; True requires one to continue; False begins anew. What is not continued is closed
@@ -298,13 +333,19 @@ class Accounts(Resource):
         if from_date is not None:
             self._check_day(from_date)
         age = opening.check_store_options(store, resume, max_age)
+        _function(on_progress, "on_progress")
         limits = self._sender.limits
         if concurrency is None:
             concurrency = min(32, limits.connections)
         if type(concurrency) is not int or concurrency < 1:
-            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {concurrency!r}")
+            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {shown(concurrency)}")
         if type(passes) is not int or passes < 0:
-            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {passes!r}")
+            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {shown(passes)}")
+        number = isinstance(max_outage, (int, float)) and not isinstance(max_outage, bool)
+        if not number or not max_outage >= 0:  # also refuses NaN
+            raise InvalidArgumentError(
+                f"max_outage must be a number of seconds, 0 or more, or math.inf; got {shown(max_outage)}"
+            )
         if account_ids is not None:
             collector.check_ids(account_ids)
 
@@ -358,8 +399,53 @@ class Accounts(Resource):
         return Call(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
 
 
+class _MarkerSearch:
+    """Looks through the account list for the account with a marker, and keeps nothing else of it."""
+
+    __slots__ = ("_decoder", "_found", "_marker")
+
+    def __init__(self, marker: str) -> None:
+        self._decoder = ListDecoder(Account, lenient=True)
+        self._marker = marker
+        self._found: str | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece of the body."""
+        self._look(self._decoder.feed(chunk))
+
+    def close(self) -> str | None:
+        """Take the end of the body and return the id of the account, if it is there."""
+        self._look(self._decoder.close())
+        return self._found
+
+    def _look(self, accounts: list[Account]) -> None:
+        self._decoder.problems.clear()
+        for account in accounts:
+            if account.audit_info is not None and self._marker in account.audit_info:
+                self._found = account.id
+
+
 def _accounts(answer: Answer) -> list[Account]:
     return decode(answer.body, list[Account])
+
+
+def _same_id(account_id: str) -> Callable[[Answer], str]:
+    """Return a decoder of the answer to a change of this account."""
+
+    def decoded(answer: Answer) -> str:
+        found = id_of(answer)
+        # An id may be written in two ways, which is no reason to doubt an update.
+        if _bare(found) != _bare(account_id):
+            raise DesynchronizedError(
+                "accounts.update: the answer names another account and was discarded", sent="maybe", status=None
+            )
+        return found
+
+    return decoded
+
+
+def _bare(account_id: str) -> str:
+    return account_id.replace("-", "").strip("{}").lower()
 
 
 def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:
@@ -367,6 +453,11 @@ def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:
         for index, problem in decoder.problems:
             hook(index, problem)
         decoder.problems.clear()
+
+
+def _function(value: object, name: str) -> None:
+    if value is not None and not callable(value):
+        raise InvalidArgumentError(f"{name} must be a function, not {type(value).__name__}")
 
 
 def _day(from_date: date | None) -> str | None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from yarl import URL
 
 from cyclr_async.auth import PartnerIdentity
+from cyclr_async.checks import LONGEST, is_seconds, shown
 from cyclr_async.config import Limits
-from cyclr_async.errors import DecodeError, InvalidArgumentError
+from cyclr_async.errors import DecodeError, InvalidArgumentError, ResponseTooLargeError, TruncatedResponseError
 from cyclr_async.http.call import Answer, Call
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.retry import Effort
 from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.jsonic import dumps, loads
-from cyclr_async.wire.stream import ListDecoder
+from cyclr_async.wire.stream import ListDecoder, memory_of
 from cyclr_async.wire.unset import UNSET
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "domain_of",
     "id_of",
     "model",
+    "rest_of",
     "text",
 ]
 
@@ -105,27 +106,87 @@ class Resource:
         return self._root.with_path(f"{self._path}/{path}", encoded=True)
 
 
+_ELEMENT_MEMORY: Final = 800
+"""Bytes that a model takes at least, or the error in its place, however short its text."""
+
+
 class ListReader:
-    """Reads a list of models while it arrives, so that a long one neither blocks the loop nor is held twice."""
+    """Reads a list of models while it arrives, so that a long one neither blocks the loop nor is held twice.
 
-    __slots__ = ("_decoder", "_items", "_report")
+    Args:
+        cls: the class of the models.
+        operation: the operation, for the message of an error.
+        limits: ``list_items`` and ``list_bytes`` bound what is collected.
+        report: told of every element that is left out because it is wrong.
+    """
 
-    def __init__(self, cls: type[Any], report: Callable[[int, DecodeError], object] | None = None) -> None:
+    __slots__ = ("_decoder", "_items", "_limits", "_memory", "_operation", "_report")
+
+    def __init__(
+        self,
+        cls: type[Any],
+        operation: str,
+        limits: Limits,
+        report: Callable[[int, DecodeError], object] | None = None,
+    ) -> None:
         self._decoder: ListDecoder[Any] = ListDecoder(cls, lenient=report is not None)
         self._items: list[Any] = []
+        self._memory = 0
+        self._operation = operation
+        self._limits = limits
         self._report = report
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next piece of the body."""
+        """Take the next piece of the body.
+
+        Raises:
+            ResponseTooLargeError: more than ``Limits.list_items`` or ``Limits.list_bytes``.
+            DecodeError: it is no list, or an element is wrong.
+        """
+        self._memory += memory_of(chunk)
+        self._check()  # before it is decoded, which is what takes the memory
         self._items += self._decoder.feed(chunk)
+        self._check()
 
     def close(self) -> list[Any]:
         """Take the end of the body and return the models."""
-        self._items += self._decoder.close()
+        self._items += rest_of(self._decoder)
+        self._check()
         if self._report is not None:
             for index, problem in self._decoder.problems:
                 self._report(index, problem)
         return self._items
+
+    def _check(self) -> None:
+        limits, seen = self._limits, self._decoder.index
+        if seen > limits.list_items:
+            problem = f"more than Limits.list_items ({limits.list_items}) elements"
+        elif max(self._memory, seen * _ELEMENT_MEMORY) > limits.list_bytes:
+            problem = f"more than fits into Limits.list_bytes ({limits.list_bytes} bytes of memory)"
+        else:
+            return
+        raise ResponseTooLargeError(
+            f"{self._operation}: the list has {problem}: raise it, or read accounts with accounts.iter()",
+            sent="yes",
+            status=200,
+        )
+
+
+def rest_of(decoder: ListDecoder[T]) -> list[T]:
+    """Take the end of a list and return its last models.
+
+    Raises:
+        TruncatedResponseError: the list has no end. Without a length in the answer, or behind a proxy that made up a
+            good one, nothing else tells that it was cut off.
+        DecodeError: it has one and is malformed.
+    """
+    try:
+        return decoder.close()
+    except DecodeError as error:
+        if not decoder.unfinished:
+            raise
+        problem = error.message
+    raise TruncatedResponseError(f"the list was cut off: {problem}", sent="yes", status=200)
 
 
 def model(cls: type[T]) -> Callable[[Answer], T]:
@@ -209,6 +270,8 @@ def check_timeout(timeout: object) -> float | None:
     """Check the wall-clock budget of a call, in seconds; None stands for the session's default."""
     if timeout is None:
         return None
-    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and math.isfinite(timeout) and timeout > 0:
-        return float(timeout)
-    raise InvalidArgumentError(f"timeout must be a finite number of seconds greater than 0; got {timeout!r}")
+    if is_seconds(timeout):
+        return float(timeout)  # type: ignore[arg-type]
+    raise InvalidArgumentError(
+        f"timeout must be a finite number of seconds greater than 0, at most {LONGEST:g}; got {shown(timeout)}"
+    )

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.http.call import Call, Safety
+from typing import Final
+
+from cyclr_async.errors import DecodeError, InvalidArgumentError
+from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.resources.base import Resource, body_of, text
 from cyclr_async.secret import HiddenStr, Secret
+from cyclr_async.wire.jsonic import loads
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.unset import UNSET
 
 __all__ = ["Connectors"]
+
+_SAY_ERROR: Final = frozenset({"error", "errors", "exceptionmessage", "exceptiontype", "stacktrace", "modelstate"})
+"""Fields that ASP.NET and OAuth put into an error, in lower case; an answer that has one with a value is no success."""
+_SAY_NOTHING: Final = frozenset({"message", "messagedetail", "error_description", "error_uri"})
+"""Fields that stand in errors too, and make one when there is nothing else."""
 
 
 class Connectors(Resource):
@@ -50,7 +58,8 @@ class Connectors(Resource):
             InvalidArgumentError: both an API key and a username or password, half a pair, or an empty one;
                 nothing was sent.
             BadRequestError: the server refused: unknown connector, OAuth connector, name in use, …
-            OutcomeUnknownError: the connector may have been installed and the answer was lost.
+            OutcomeUnknownError: the connector may have been installed and the answer was lost, or is none: a page, or
+                an error with a status that says success.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *Install Connector*, ``POST installconnector``.
@@ -80,12 +89,30 @@ class Connectors(Resource):
             url=self._url("installconnector"),
             safety=Safety.UNSAFE,
             body=body_of(fields),
-            decode=lambda _: None,
+            decode=_installed,
             json=False,
             secrets=tuple(secret for secret in (api_key, password) if secret is not None),
             advice="look in the account for a connector of that name before installing again",
         )
         await self._sender.send(call, timeout)
+
+
+def _installed(answer: Answer) -> None:
+    """Take an empty answer, null, or JSON that is no error for success: the document shows a status and no body."""
+    if not answer.body.strip():
+        return
+    said = loads(answer.body)
+    if isinstance(said, dict):
+        given = {name.lower(): value for name, value in said.items()}
+        wrong = (
+            any(given.get(name) for name in _SAY_ERROR)
+            or given.get("success") is False
+            or (bool(given) and given.keys() <= _SAY_ERROR | _SAY_NOTHING)
+        )
+    else:
+        wrong = said is False
+    if wrong:
+        raise DecodeError("the answer has a status of success and says that there was an error", expected="no error")
 
 
 def _hidden(value: str | Secret | None, name: str) -> Secret | None:

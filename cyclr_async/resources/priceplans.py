@@ -22,6 +22,7 @@ class PricePlans(Resource):
             timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
 
         Raises:
+            ResponseTooLargeError: more than ``Limits.list_items`` or ``Limits.list_bytes``.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: *Get Price Plans*, ``GET priceplans``.
@@ -32,7 +33,7 @@ class PricePlans(Resource):
             url=self._url("priceplans"),
             safety=Safety.SAFE,
             decode=_plans,
-            reader=lambda: ListReader(PricePlan),
+            reader=lambda: ListReader(PricePlan, "priceplans.list", self._sender.limits),
         )
         return await self._sender.send(call, timeout)
 

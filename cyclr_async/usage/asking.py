@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cyclr_async.errors import CyclrError, InvalidArgumentError, RateLimitedError
+from cyclr_async.errors import (
+    BulkInterruptedError,
+    CyclrError,
+    InvalidArgumentError,
+    RateLimitedError,
+    UnauthorizedError,
+)
+from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_wrong_address
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.http.retry import backoff
-from cyclr_async.usage.breaker import Breaker, is_service_fault
-from cyclr_async.usage.guard import SystemicGuard, ends_the_run
+from cyclr_async.usage.breaker import Breaker
+from cyclr_async.usage.guard import SystemicGuard
 from cyclr_async.usage.items import Item
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.reader import UsageReader
@@ -27,6 +36,11 @@ __all__ = ["Asker"]
 
 _TRIES: Final = 5
 """Attempts for one account in one pass."""
+_WITNESSES: Final = 3
+"""Accounts that answered last and are asked again on suspicion: more than one, because any could have been deleted in
+the meantime."""
+_WITNESS_FAULTS: Final = 20
+"""Faults of the service that may come in the way of a witness; as many in a row are an outage, which is waited out."""
 
 
 class Asker:
@@ -55,7 +69,7 @@ class Asker:
         self._fetch = fetch
         self._clock = clock
         self._may_do_more = may_do_more
-        self._known_good: str | None = None
+        self._known_good: deque[str] = deque(maxlen=_WITNESSES)
         self.adaptive = adaptive
         self.breaker = breaker
         self.guard = SystemicGuard()
@@ -72,10 +86,10 @@ class Asker:
             return UsageOutcome(account_id=item.account_id, error=item.refused, collected_at=self._now())
         while True:
             probe = await self._probe() if self.breaker.is_open else False
+            item.begun = self.guard.refusals
             answer = await self._call(item.account_id, probe=probe)
-            if not isinstance(answer, InvalidArgumentError):  # otherwise nothing was sent
-                item.attempts += 1
             if not isinstance(answer, CyclrError):
+                item.attempts += 1
                 self._collected(item)
                 return UsageOutcome(
                     account_id=item.account_id,
@@ -84,15 +98,19 @@ class Asker:
                     attempts=item.attempts,
                     collected_at=self._now(),
                 )
-            counted = self._counted(answer)
-            item.tries += counted
-            if counted and item.tries < _TRIES:
+            if not isinstance(answer, InvalidArgumentError) and not answer.token_request:  # otherwise nothing was sent
+                item.attempts += 1
+            weight = await self._weight(answer)
+            if weight is None:
+                continue
+            item.tries += weight
+            if weight and item.tries < _TRIES:
                 wait = backoff(max(1, int(item.tries)), base=0.5, cap=20.0, random=self._clock.random())
                 await self._clock.sleep(wait)
-            elif counted and may_defer:
+            elif weight and may_defer:
                 item.tries = 0
                 return None
-            elif not self.breaker.is_open or isinstance(answer, InvalidArgumentError):
+            else:
                 return UsageOutcome(
                     account_id=item.account_id,
                     error=answer,
@@ -104,37 +122,78 @@ class Asker:
     def _now(self) -> datetime:
         return moment(self._clock.wall())
 
+    async def witness(self) -> int | None:
+        """Ask accounts that answered before whether they still do.
+
+        Returns:
+            how many refusals there had been when the one that answered was asked; None when none is known, or all are
+            refused as well.
+
+        Raises:
+            CyclrError: what concerns the whole run.
+        """
+        candidates = deque(await self.known_good())
+        faults = 0
+        while candidates:
+            probe = await self.breaker.enter() if self.breaker.is_open else False
+            begun = self.guard.refusals
+            answer = await self._call(candidates[0], probe=probe)
+            if not isinstance(answer, CyclrError):
+                return begun
+            _raise_for_everybody(answer)
+            passes = classify(answer) is Concern.SERVICE
+            faults += passes and not self.breaker.is_open
+            if passes and faults < _WITNESS_FAULTS:
+                candidates.rotate(-1)
+                if not self.breaker.is_open:
+                    await self._clock.sleep(backoff(faults, base=0.5, cap=20.0, random=self._clock.random()))
+            else:
+                candidates.popleft()
+        return None
+
+    async def known_good(self) -> list[str]:
+        """Return accounts that have answered: those of this run, newest first, else some of the store."""
+        if not self._known_good and self.store is not None:
+            found = await asyncio.to_thread(_first_collected, self.store.path, self.store.run_id)
+            self._known_good.extend(found)
+        return list(reversed(self._known_good))
+
     async def _probe(self) -> bool:
         """Wait out an outage; True when the next request is to show whether it is over."""
         probe = await self.breaker.enter()
-        while probe and (witness := await self._witness()) is not None:
-            answer = await self._call(witness, probe=True)
-            if isinstance(answer, CyclrError) and ends_the_run(answer):
-                raise answer
+        while probe and (known := await self.known_good()):
+            # If one that answered before fails now, then it is the service and not the account.
+            answer = await self._call(known[0], probe=True)
+            if isinstance(answer, CyclrError):
+                _raise_for_everybody(answer)
             probe = await self.breaker.enter()
         return probe
 
     def _collected(self, item: Item) -> None:
-        self._known_good = item.account_id
-        self.guard.ok()
+        if not self._known_good or self._known_good[-1] != item.account_id:
+            self._known_good.append(item.account_id)
         if self.adaptive.succeeded():
             self._may_do_more()
 
-    def _counted(self, error: CyclrError) -> float:
-        """Return how much a failure counts against the account. 0 is final, unless an outage has begun.
+    async def _weight(self, error: CyclrError) -> float | None:
+        """Return how much a failure counts against the account: 0 is final, None is nothing, so that it is asked again.
 
         Raises:
             CyclrError: it concerns the whole run.
         """
-        if ends_the_run(error):
-            raise error
+        _raise_for_everybody(error)
+        if classify(error) is not Concern.SERVICE:
+            return None if self.breaker.is_open and not isinstance(error, InvalidArgumentError) else 0
+        if self.breaker.outage and is_wrong_address(error) and not await self.known_good():
+            raise _wrong_address(error)
+        if error.token_request or self.breaker.outage:
+            return None
         if isinstance(error, RateLimitedError):
             # The session pauses by itself. Being told to slow down is hardly the fault of the account.
             return 0.25
-        if is_service_fault(error):
-            return 0 if self.breaker.is_open else 1
-        self.guard.denied(error)
-        return 0
+        if self.breaker.is_open:
+            return None
+        return 1 if asked_to_wait(error) is None else 0.25
 
     async def _call(self, account_id: str, *, probe: bool) -> AccountUsage | CyclrError:
         """Ask once, and tell the breaker and the adaptive limit how it went."""
@@ -156,25 +215,44 @@ class Asker:
         return answer
 
     def _failed(self, error: CyclrError, *, probe: bool) -> None:
-        if is_service_fault(error):
-            self.breaker.fault(probe=probe)
+        concern = classify(error)
+        if isinstance(error, RateLimitedError) and not error.token_request:
+            self.adaptive.overloaded(self._clock.now())
+            if not (probe and self.breaker.outage):
+                self.breaker.abandon(probe=probe)
+                return
+        if concern is Concern.SERVICE:
+            self.breaker.fault(error, probe=probe)
             if isinstance(error, TimeoutError) or getattr(error, "status", None) == 503:
                 self.adaptive.overloaded(self._clock.now())
-        elif isinstance(error, RateLimitedError):
-            self.breaker.abandon(probe=probe)
-            self.adaptive.overloaded(self._clock.now())
-        elif isinstance(error, InvalidArgumentError) or ends_the_run(error):
+        elif isinstance(error, InvalidArgumentError) or _is_for_everybody(error):
             self.breaker.abandon(probe=probe)
         else:
             self.breaker.ok(probe=probe)
 
-    async def _witness(self) -> str | None:
-        """Return an account that answered before: if it fails now, then it is the service and not the account."""
-        if self._known_good is None and self.store is not None:
-            self._known_good = await asyncio.to_thread(_first_collected, self.store.path, self.store.run_id)
-        return self._known_good
+
+def _is_for_everybody(error: CyclrError) -> bool:
+    concern = classify(error)
+    if concern is Concern.CREDENTIALS:
+        # A 401 can be about one account; the guard finds out. Refused credentials cannot.
+        return error.token_request or not isinstance(error, UnauthorizedError)
+    return concern is Concern.RUN
 
 
-def _first_collected(path: Path, run_id: int) -> str | None:
+def _raise_for_everybody(error: CyclrError) -> None:
+    if _is_for_everybody(error):
+        raise error
+
+
+def _wrong_address(error: CyclrError) -> BulkInterruptedError:
+    return BulkInterruptedError(
+        f"something other than the API answers, and nothing else has: the run was stopped, and its accounts stay "
+        f"pending. Check the base URL and token_url. The last answer: {error.message}",
+        reason="systemic",
+        sent="yes",
+    )
+
+
+def _first_collected(path: Path, run_id: int) -> list[str]:
     with UsageReader(path) as reader:
-        return next((row.account_id for row in reader.rows(run_id) if row.state == "ok"), None)
+        return list(islice((row.account_id for row in reader.rows(run_id) if row.state == "ok"), _WITNESSES))

@@ -14,9 +14,9 @@ from cyclr_async.errors import (
     AuthenticationError,
     BulkInterruptedError,
     ConfigurationError,
-    ForbiddenError,
+    CyclrError,
     InvalidArgumentError,
-    NotFoundError,
+    SessionClosedError,
     StoreError,
 )
 from cyclr_async.http.clock import Clock
@@ -25,12 +25,13 @@ from cyclr_async.usage.asking import Asker
 from cyclr_async.usage.breaker import Breaker
 from cyclr_async.usage.feed import Feed, Lister, Source
 from cyclr_async.usage.findings import FINDINGS_KEPT, Finding, figures, negative
+from cyclr_async.usage.guard import Refusal
 from cyclr_async.usage.items import Again, Item
 from cyclr_async.usage.opening import StorePlan
 from cyclr_async.usage.outcome import UsageOutcome
 from cyclr_async.usage.progress import Progress, ProgressHook
 from cyclr_async.usage.results import Results
-from cyclr_async.usage.rows import ALL_IDS, FinalStatus, instant
+from cyclr_async.usage.rows import ALL_IDS, FinalStatus, instant, state_of
 from cyclr_async.usage.store import UsageStore
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ _logger: Final = logging.getLogger("cyclr_async.usage")
 _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
+_FURTHER: Final = 16
+"""Accounts that are asked one by one, farther and farther ahead, when many in a row were refused before anybody has
+answered: a list that is sorted by age can begin with accounts that were deleted."""
+_FARTHEST: Final = 256
+"""The longest step between two of these, which doubles from 1: together they look at some 2,300 accounts."""
 
 
 class Collection:
@@ -78,9 +84,13 @@ class Collection:
         )
         self._plan = plan
         self._on_progress = on_progress
+        self._max_outage = max_outage
         self._passes = passes
+        self._undisputed = asyncio.Event()
+        self._undisputed.set()
         self._store: UsageStore | None = None
-        self._feed: Feed
+        # An empty one until the block is entered, so that the progress can be asked for at any time.
+        self._feed = Feed((), None, clock, ahead=2, registered=0)
         self._deferred: deque[Item] = deque()
         self._results = Results(2 * concurrency)
         self._idle_workers: deque[asyncio.Future[None]] = deque()
@@ -108,6 +118,7 @@ class Collection:
             ahead=max(2, self._concurrency),
             registered=registered,
             taken_over=self._taken_over,
+            max_outage=self._max_outage,
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
@@ -224,7 +235,7 @@ class Collection:
                 async with asyncio.TaskGroup() as group:
                     for index in range(min(self._concurrency, len(again))):
                         group.create_task(self._work(index, Again(again), later_pass=number < self._passes - 1))
-            self._asker.guard.at_end(self._counts["ok"])
+            await self._decide_rest()
             self._feed.at_end()
             counts = self._counts
             settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
@@ -232,7 +243,7 @@ class Collection:
             status = "complete" if settled and not self._feed.list_missing else "partial"
         except BaseExceptionGroup as caught:
             failure = _first(caught)
-        except BulkInterruptedError as caught:
+        except CyclrError as caught:
             failure = caught
         finally:
             self._ended_at, self._ended_wall = self._clock.now(), self._clock.wall()
@@ -261,6 +272,15 @@ class Collection:
                 attempts=failure.attempts,
                 sent="yes",
             )
+        elif isinstance(failure, SessionClosedError):
+            failure = BulkInterruptedError(
+                f"the session was closed during the collection: {failure.message}",
+                reason="closed",
+                resumable=resumable,
+                request_id=failure.request_id,
+                attempts=failure.attempts,
+                sent=failure.sent,
+            )
         elif isinstance(failure, StoreError):
             failure = BulkInterruptedError(
                 f"the store failed: {failure.message}. What it held before is safe", reason="store", resumable=True
@@ -273,20 +293,97 @@ class Collection:
                 if items.exhausted:
                     return
                 await self._until_needed()
+            if not self._undisputed.is_set():
+                await self._undisputed.wait()
             item = items.poll() or await items.next()
             if item is None:
                 self._release_idle()
                 return
-            outcome = await self._asker.settle(item, may_defer=later_pass)
-            if outcome is None:
-                self._deferred.append(item)
+            if not self._undisputed.is_set():
+                items.give_back([item])
                 continue
-            if self._store is not None and item.refused is None:
-                await self._store.record(outcome)
-            self._count(item, outcome)
-            self._results.add(outcome)
+            await self._settle(item, may_defer=later_pass)
+            if self._asker.guard.suspicious and self._undisputed.is_set():
+                await self._decide(items, may_defer=later_pass)
             if self._results.full:
                 await self._results.until_room()
+
+    async def _settle(self, item: Item, *, may_defer: bool) -> bool:
+        """Ask for an account and keep what becomes of it; True when it answered."""
+        guard = self._asker.guard
+        outcome = await self._asker.settle(item, may_defer=may_defer)
+        if outcome is None:
+            self._deferred.append(item)
+            return False
+        if outcome.error is not None and guard.concerns(outcome.error):
+            guard.hold(item, outcome)
+            return False
+        await self._keep(item, outcome)
+        if outcome.ok and guard.holds:
+            await self._keep_all(guard.released(item.begun))
+        return outcome.ok
+
+    async def _decide(self, items: Feed | Again, *, may_defer: bool) -> None:
+        """Find out whether refusals in a row are the accounts' own, while the other workers wait.
+
+        Raises:
+            BulkInterruptedError: they are not.
+        """
+        asker = self._asker
+        self._undisputed.clear()
+        vouched = await asker.witness()
+        if vouched is not None:
+            await self._keep_all(asker.guard.vouched(vouched))
+        else:
+            witness = bool(await asker.known_good())
+            if witness or not await self._look_ahead(items, may_defer=may_defer):
+                # The others go on waiting, so that not one more request is sent; they end with this one.
+                raise asker.guard.interruption(at_end=False, witness=witness)
+        self._undisputed.set()
+
+    async def _look_ahead(self, items: Feed | Again, *, may_defer: bool) -> bool:
+        """Ask accounts farther ahead, until one answers; True when one did, or when there is nothing left to ask."""
+        skipped: list[Item] = []
+        step = 1
+        try:
+            for _ in range(_FURTHER):
+                ahead = [item for _ in range(step) if (item := items.poll() or await items.next()) is not None]
+                skipped += ahead
+                if not skipped:
+                    return True  # the end of the run decides
+                if await self._settle(skipped.pop(), may_defer=may_defer):
+                    return True
+                step = min(2 * step, _FARTHEST)
+        finally:
+            items.give_back(skipped)
+        return not self._asker.guard.suspicious
+
+    async def _decide_rest(self) -> None:
+        """Decide about the accounts that are still held back when all have been asked.
+
+        Raises:
+            BulkInterruptedError: nobody has answered, or those that had do not any more.
+        """
+        guard = self._asker.guard
+        if not guard.holds:
+            return
+        witness = bool(await self._asker.known_good())
+        if not witness and not guard.is_an_answer():
+            raise guard.interruption(at_end=True, witness=False)
+        if witness and guard.needs_witness() and await self._asker.witness() is None:
+            raise guard.interruption(at_end=True, witness=True)
+        await self._keep_all(guard.released(guard.refusals))
+
+    async def _keep_all(self, refusals: list[Refusal]) -> None:
+        for item, outcome in refusals:
+            await self._keep(item, outcome)
+
+    async def _keep(self, item: Item, outcome: UsageOutcome) -> None:
+        """Book an outcome: in the store, in the counts, and for the consumer."""
+        if self._store is not None and item.refused is None:
+            await self._store.record(outcome)
+        self._count(item, outcome)
+        self._results.add(outcome)
 
     async def _until_needed(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -306,17 +403,11 @@ class Collection:
         self._tell(always=True)
 
     def _count(self, item: Item, outcome: UsageOutcome) -> None:
+        self._counts["ok" if outcome.error is None else state_of(outcome.error)] += 1
         if outcome.ok:
-            self._counts["ok"] += 1
             self._oldest_at = self._oldest_at or outcome.collected_at
             self._feed.collected(item)
             self._examine(outcome)
-        elif isinstance(outcome.error, NotFoundError):
-            self._counts["missing"] += 1
-        elif isinstance(outcome.error, ForbiddenError):
-            self._counts["forbidden"] += 1
-        else:
-            self._counts["failed"] += 1
         self._tell()
 
     def _examine(self, outcome: UsageOutcome) -> None:

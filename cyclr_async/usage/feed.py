@@ -9,14 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from cyclr_async.errors import (
-    BulkInterruptedError,
-    CyclrError,
-    DecodeError,
-    RateLimitedError,
-    ServerError,
-    TransportError,
-)
+from cyclr_async.errors import BulkInterruptedError, CyclrError, DecodeError
+from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_wrong_address
 from cyclr_async.http.clock import Clock
 from cyclr_async.models import Account
 from cyclr_async.usage.items import Item, item_of, refusal_of
@@ -36,7 +30,14 @@ _STORE_AHEAD: Final = 500
 _BATCH: Final = 500
 _PAGE: Final = 500
 _RELIST: Final = (1.0, 5.0, 20.0)
-"""Seconds before the account list is asked for again after it broke off."""
+"""Seconds before the account list is asked for again after it broke off within."""
+_UNTIL_LISTED: Final = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+"""The same when it did not begin at all, which is an outage; the last one repeats."""
+_LONGEST_WAIT: Final = 900.0
+"""Seconds that a ``Retry-After`` can delay it, as for the accounts."""
+_REMEMBERED: Final = 50_000
+"""Listed ids that are remembered without a store, to leave them out when the list is read again: some 6 MB. A longer
+list that breaks off is not read again, because that would ask for accounts twice; with a store any list is."""
 
 
 class BadRecordHook(Protocol):
@@ -56,8 +57,8 @@ class Lister(Protocol):
 
 
 def _passes(error: CyclrError) -> bool:
-    passing = (TransportError, ServerError, RateLimitedError, TimeoutError, DecodeError)
-    return isinstance(error, passing)
+    # A list that cannot be decoded is worth another try, whatever the place.
+    return classify(error) is Concern.SERVICE or isinstance(error, DecodeError)
 
 
 class Feed:
@@ -72,8 +73,10 @@ class Feed:
         store: the store of the run, or None.
         clock: time.
         ahead: how many ids of the caller are pulled ahead of the workers, 2 or more.
-        registered: accounts that the store holds from before; then all that is not settled is taken from it.
+        registered: accounts that the store holds from before; then all that is not collected is taken from it, those
+            that were not asked yet first.
         taken_over: told how many accounts came with a usage of a superseded run, and when its oldest was observed.
+        max_outage: seconds for which an account list that does not begin is asked for again.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Feed:
         ahead: int,
         registered: int = 0,
         taken_over: Callable[[int, datetime], object] = lambda _usages, _oldest: None,
+        max_outage: float = 0.0,
     ) -> None:
         self._source = source
         self._store = store
@@ -95,10 +99,15 @@ class Feed:
             ahead = _LIST_AHEAD if store is None else _STORE_AHEAD
         self._ahead = ahead
         self._batch = min(_BATCH, max(1, ahead // 2))
+        self._max_outage = max_outage
         self._ready: deque[Item] = deque()
         self._taken: set[str] = set()
         self._collected_meanwhile: set[str] | None = None
         self._left_in_store = registered > 0
+        self._asked_before = False
+        self._listed: set[str] | None = None if store is not None else set()
+        self._relisted: set[str] = set()
+        self._arrived_count = 0
         self._incoming: deque[str | Account] = deque()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
@@ -108,7 +117,6 @@ class Feed:
         self._problems = 0
         self._problem: DecodeError | None = None
         self._broken: CyclrError | None = None
-        self._listed = False
         self.asked = registered
         self.listing_complete = False
         self.list_missing = False
@@ -140,6 +148,11 @@ class Feed:
             self._consumers.append(waiter)
             await waiter
 
+    def give_back(self, items: list[Item]) -> None:
+        """Take back items that were not asked for; they are the next."""
+        self._ready.extendleft(reversed(items))
+        self._wake_some(len(items))
+
     def collected(self, item: Item) -> None:
         """Forget an item whose usage the store has; the others are remembered, so that none is asked twice."""
         if self._store is not None:
@@ -161,7 +174,7 @@ class Feed:
                     await self._list(self._source)
             else:
                 if store is not None and self._left_in_store:
-                    await self._read_store(store)
+                    await self._read_store(store)  # not settled ones first
                 assert isinstance(self._source, (Iterable, AsyncIterable))
                 await self._pull(self._source)
             if self._listing and store is not None and await self._is_suspiciously_empty(store):
@@ -172,6 +185,10 @@ class Feed:
                     await store.finish_listing()
             if store is not None and self._left_in_store:
                 await self._read_store(store)
+            if store is not None and self._asked_before:
+                # What a former run settled without a usage comes last: accounts that do not exist, mostly, and a run
+                # that began with them could find nobody who answers.
+                await self._read_store(store, settled=True)
         finally:
             self._ended = True
             self._wake_some(len(self._consumers))
@@ -182,7 +199,7 @@ class Feed:
         An empty list cannot be told from credentials that see nothing. The run would otherwise be complete, and bill
         nobody.
         """
-        if store.listing_complete or self._listed or self._broken is not None or self._problems:
+        if store.listing_complete or self._arrived_count or self._broken is not None or self._problems:
             return False
         return await store.note_empty_list(datetime.fromtimestamp(self._clock.wall(), UTC))
 
@@ -208,20 +225,46 @@ class Feed:
             ) from self._problem
 
     async def _list(self, lister: Lister) -> None:
-        """Read the account list. It is asked for again when it breaks off, if that cannot double anything."""
-        for wait in (*_RELIST, None):
+        """Read the account list. It is asked for again when it breaks off, if that cannot double anything.
+
+        Raises:
+            CyclrError: it was refused, or something other than the API answered.
+        """
+        breaks = failures = 0
+        since: float | None = None
+        while True:
             self._problems, self._problem = 0, None
+            before = self._arrived_count
             try:
                 await self._pull(lister(on_bad_record=self._bad))
             except CyclrError as error:
-                if not _passes(error):
-                    raise
-                self._broken = error
+                self._broken = failure = error
             else:
                 self._broken = None
                 return
-            if wait is None or (self._store is None and self.asked):
-                return
+            if not _passes(failure):
+                raise failure
+            if is_wrong_address(failure) and not self.asked:
+                raise BulkInterruptedError(
+                    f"the account list cannot be had, and nothing else has answered: {failure.message}",
+                    reason="systemic",
+                    sent="yes",
+                ) from failure
+            now = self._clock.now()
+            if self._arrived_count > before:
+                breaks, failures, since = breaks + 1, 0, None
+                if breaks > len(_RELIST) or (self._store is None and self._listed is None):
+                    return
+                wait = _RELIST[breaks - 1]
+            else:
+                since = now if since is None else since
+                left = since + self._max_outage - now
+                if left <= 0:
+                    return
+                wait = min(_UNTIL_LISTED[min(failures, len(_UNTIL_LISTED) - 1)], left)
+                wait = max(wait, min(asked_to_wait(failure) or 0.0, _LONGEST_WAIT))
+                failures += 1
+            self._relisted = set(self._listed or ())
             _logger.warning("the account list broke off after %d accounts: it is asked for again", self.asked)
             await self._clock.sleep(wait)
 
@@ -282,7 +325,9 @@ class Feed:
             await self._drained.wait()
 
     async def _take(self, batch: list[str | Account]) -> None:
-        self._listed = True
+        self._arrived_count += len(batch)
+        if self._listing and self._store is None:
+            batch = self._not_listed_before(batch)
         good = [entry for entry in batch if refusal_of(entry) is None]
         if len(good) < len(batch):
             bad = [
@@ -303,6 +348,16 @@ class Feed:
             await self._until_low()
         self._hand_out([item_of(entry) for entry in good])
 
+    def _not_listed_before(self, batch: list[str | Account]) -> list[str | Account]:
+        ids = [entry.id if isinstance(entry, Account) else entry for entry in batch]
+        if self._listed is not None:
+            self._listed.update(ids)
+            if len(self._listed) > _REMEMBERED:
+                self._listed = None  # too many to remember, so none is
+        if not self._relisted:
+            return batch
+        return [entry for entry, name in zip(batch, ids, strict=True) if name not in self._relisted]
+
     async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> list[str | Account]:
         """Register accounts and return those that are new. What was known of the others only the store can tell."""
         found = await store.register(batch)
@@ -314,7 +369,8 @@ class Feed:
         self._left_in_store = self._left_in_store or len(new) < len(batch)
         return new
 
-    async def _read_store(self, store: UsageStore) -> None:
+    async def _read_store(self, store: UsageStore, *, settled: bool = False) -> None:
+        """Hand out what the store holds without a usage: what was never asked, or else what was ``settled`` before."""
         self._left_in_store = False
         after: str | None = None
         while True:
@@ -325,8 +381,11 @@ class Feed:
             if not page:
                 return
             after = page[-1].account_id
-            settled = self._taken | meanwhile
-            self._hand_out([Item(p.account_id, p.account) for p in page if p.account_id not in settled])
+            done = self._taken | meanwhile
+            due = [p for p in page if p.account_id not in done]
+            chosen = [p for p in due if bool(p.attempts) is settled]
+            self._asked_before = self._asked_before or len(chosen) < len(due)
+            self._hand_out([Item(p.account_id, p.account) for p in chosen])
             if len(self._ready) > self._ahead // 2:
                 await self._until_low()
 

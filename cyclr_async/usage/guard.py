@@ -1,98 +1,121 @@
-"""Stops a run that is denied everywhere: the reason is then the run's, not the accounts'."""
+"""Accounts that were refused, kept until it is clear whether that is about them or about everybody.
+
+A 404 of one account and a 404 of a wrong address look alike. So a refusal is held back until another account has been
+answered whose request began later: then the service was there and the credentials were good, and the refusal was the
+account's own. When refusals come in a row, or at the end of the run, an account that answered before is asked again
+as a witness (:mod:`cyclr_async.usage.asking`). What is held back has no outcome yet: its account is pending, so a run
+that ends over it books nobody as missing.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
-from cyclr_async.errors import (
-    AuthenticationError,
-    BulkInterruptedError,
-    ConfigurationError,
-    CyclrError,
-    ForbiddenError,
-    InvalidArgumentError,
-    NotFoundError,
-    SessionClosedError,
-    StoreError,
-    UnauthorizedError,
-    WrongEventLoopError,
-)
+from cyclr_async.errors import BulkInterruptedError, CyclrError, UnauthorizedError
+from cyclr_async.http.classify import Concern, classify, is_wrong_address, needs_witness
+from cyclr_async.usage.items import Item
+from cyclr_async.usage.outcome import UsageOutcome
 
-__all__ = ["SystemicGuard", "ends_the_run"]
+__all__ = ["Refusal", "SystemicGuard"]
 
-_RUN: Final = 50
-"""Denials in a row that stop a run."""
-_UNAUTHORIZED: Final = 3
-"""The same for 401, which concerns the token and never one account."""
-_SAMPLE: Final = 1000
-_SHARE: Final = 0.2
-"""The share of denials among the last thousand accounts that stops a run."""
+_ROW: Final = 50
+"""Refusals in a row that call for a witness; also the most that are held back, apart from the calls under way."""
+_UNAUTHORIZED_ROW: Final = 3
+"""The same for 401, which is about the token as a rule: no use in asking fifty times with a dead one."""
 
-
-_FATAL: Final = (SessionClosedError, WrongEventLoopError, StoreError, BulkInterruptedError)
-
-
-def ends_the_run(error: CyclrError) -> bool:
-    """Whether an error concerns the whole run at once: refused credentials, a setting, the session, the store."""
-    if isinstance(error, AuthenticationError):
-        return not isinstance(error, UnauthorizedError)
-    if isinstance(error, ConfigurationError):
-        return not isinstance(error, InvalidArgumentError)
-    return isinstance(error, _FATAL)
+Refusal = tuple[Item, UsageOutcome]
 
 
 class SystemicGuard:
-    """Counts 401, 403 and 404 among the accounts of a run."""
+    """Holds refusals back until something has answered after them.
 
-    __slots__ = ("_denied", "_row", "_seen", "_unauthorized", "_window")
+    Attributes:
+        refusals: how many there have been so far. Noted when a request begins, it tells which refusals the answer of
+            that request can vouch for.
+    """
+
+    __slots__ = ("_held", "_unauthorized_row", "refusals")
 
     def __init__(self) -> None:
-        self._row = self._unauthorized = self._seen = self._denied = 0
-        self._window = 0.0
+        self.refusals = 0
+        self._held: deque[tuple[int, Refusal]] = deque()
+        self._unauthorized_row = _UNAUTHORIZED_ROW
 
-    def ok(self) -> None:
-        """Count an account that answered."""
-        self._row = self._unauthorized = 0
-        self._count(0)
+    @property
+    def holds(self) -> int:
+        """How many refusals are held back."""
+        return len(self._held)
 
-    def denied(self, error: CyclrError) -> None:
-        """Count an account that was refused.
+    @property
+    def suspicious(self) -> bool:
+        """Whether so many were refused in a row that a witness is needed."""
+        held = len(self._held)
+        if held < self._unauthorized_row:
+            return False
+        return held >= _ROW or self._unauthorized() >= self._unauthorized_row
 
-        Raises:
-            BulkInterruptedError: too many were.
+    @staticmethod
+    def concerns(error: CyclrError) -> bool:
+        """Whether an error that ends an account is a refusal that could be meant for everybody."""
+        if isinstance(error, UnauthorizedError) or is_wrong_address(error):
+            return True
+        return classify(error) is Concern.ACCOUNT and getattr(error, "status", 200) >= 300
+
+    def hold(self, item: Item, outcome: UsageOutcome) -> None:
+        """Keep a refusal back."""
+        self.refusals += 1
+        self._held.append((self.refusals, (item, outcome)))
+
+    def released(self, before: int) -> list[Refusal]:
+        """Take out what an answer vouches for: the refusals that had come when its request began, by their number."""
+        freed = []
+        while self._held and self._held[0][0] <= before:
+            freed.append(self._held.popleft()[1])
+        return freed
+
+    def vouched(self, before: int) -> list[Refusal]:
+        """Take out what a witness vouches for, who also shows that a 401 can be about an account."""
+        if self._unauthorized():
+            self._unauthorized_row = _ROW
+        return self.released(before)
+
+    def needs_witness(self) -> bool:
+        """Whether, at the end of a run in which accounts were answered, a witness has to decide about the rest."""
+        return any(needs_witness(error) for error in self._errors())
+
+    def is_an_answer(self) -> bool:
+        """Whether what is held back is believed though nothing has answered: the refusal of one single account."""
+        errors = self._errors()
+        alone = len(errors) == 1 and self.refusals == 1
+        return alone and not isinstance(errors[0], UnauthorizedError) and not is_wrong_address(errors[0])
+
+    def interruption(self, *, at_end: bool, witness: bool) -> BulkInterruptedError:
+        """Return what the run ends with; the accounts held back stay pending.
+
+        Args:
+            at_end: whether every account had been asked.
+            witness: whether accounts that had answered before are refused as well.
         """
-        if not isinstance(error, (UnauthorizedError, ForbiddenError, NotFoundError)):
-            return
-        self._row += 1
-        self._denied += 1
-        self._unauthorized = self._unauthorized + 1 if isinstance(error, UnauthorizedError) else 0
-        self._count(1)
-        if self._unauthorized >= _UNAUTHORIZED:
-            raise self._stop("the access token is refused again and again", "authentication", error)
-        if self._row >= _RUN:
-            raise self._stop(f"{self._row} accounts in a row were refused", "systemic", error)
-        if self._seen >= _SAMPLE and self._window >= _SHARE * _SAMPLE:
-            raise self._stop(f"every fifth of the last {_SAMPLE} accounts was refused", "systemic", error)
-
-    def at_end(self, ok: int) -> None:
-        """Look at a run that reached its end.
-
-        Raises:
-            BulkInterruptedError: no account at all answered.
-        """
-        if self._denied > 1 and ok == 0:
-            raise self._stop(f"all of {self._denied} accounts were refused", "systemic", None)
-
-    def _count(self, denied: int) -> None:
-        # A window that forgets a thousandth per account: the share of late denials, without a list of them.
-        self._seen += 1
-        keep = 1 - 1 / _SAMPLE if self._seen > _SAMPLE else 1.0
-        self._window = self._window * keep + denied
-
-    def _stop(self, what: str, reason: str, error: CyclrError | None) -> BulkInterruptedError:
-        last = f"; the last answer: {error.message}" if error is not None else ""
+        errors = self._errors()
+        unauthorized = self._unauthorized()
+        if unauthorized * 2 > len(errors):
+            what = "the access token is refused again and again"
+        elif at_end and not witness:
+            what = f"all of {len(errors)} accounts were refused"
+        else:
+            what = f"{len(errors)} accounts in a row were refused"
+        if witness:
+            what += ", and so were accounts that had answered before"
         return BulkInterruptedError(
-            f"{what}: nobody was written off. Check the credentials, their scope and the base URL{last}",
-            reason=reason,
+            f"{what}; they stay pending, none is counted as missing. Check the credentials, their scope and the base "
+            f"URL; the last answer: {errors[-1].message}",
+            reason="authentication" if unauthorized * 2 > len(errors) else "systemic",
             sent="yes",
         )
+
+    def _errors(self) -> list[CyclrError]:
+        return [outcome.error for _, (_, outcome) in self._held if outcome.error is not None]
+
+    def _unauthorized(self) -> int:
+        return sum(isinstance(error, UnauthorizedError) for error in self._errors())

@@ -21,6 +21,7 @@ class Item:
         account: the account as listed, when known.
         attempts: HTTP attempts made so far.
         tries: attempts of this pass that count against the account; being told to slow down counts a quarter.
+        begun: refusals that the run had seen when the last request for it began.
         refused: why it cannot be an account at all, or None.
     """
 
@@ -28,6 +29,7 @@ class Item:
     account: Account | None = None
     attempts: int = 0
     tries: float = 0
+    begun: int = 0
     refused: InvalidArgumentError | None = None
 
 
@@ -59,6 +61,10 @@ class Again:
     def poll(self) -> Item | None:
         """Return the next item if one is at hand."""
         return self._items.popleft() if self._items else None
+
+    def give_back(self, items: list[Item]) -> None:
+        """Take back items that were not asked for; they are the next."""
+        self._items.extendleft(reversed(items))
 
     async def next(self) -> Item | None:
         """Return the next item; None when there are no more."""

@@ -23,8 +23,8 @@ from cyclr_async.errors import (
     StoreError,
     WrongEventLoopError,
 )
+from cyclr_async.http.classify import Concern, classify, is_wrong_address
 from cyclr_async.http.clock import Clock
-from cyclr_async.usage.breaker import is_service_fault
 from cyclr_async.usage.rows import ALL_IDS, LAZY_IDS, RunScope, ids_digest
 from cyclr_async.usage.runs import as_max_age
 from cyclr_async.usage.store import UsageStore
@@ -37,7 +37,7 @@ _WAIT: Final = 5.0
 """Seconds before the partner is asked for again during an outage; grows to the next value."""
 _LONGEST_WAIT: Final = 60.0
 """As long as the breaker of a running collection waits between two probes."""
-_PROGRAM: Final = (ConfigurationError, SessionClosedError, WrongEventLoopError, InvalidArgumentError)
+_PROGRAM: Final = (ConfigurationError, WrongEventLoopError, InvalidArgumentError)
 """What the caller has to mend: no outage, and nothing that a store could be resumed after."""
 
 
@@ -134,7 +134,8 @@ class StorePlan:
             except CyclrError as error:
                 if isinstance(error, _PROGRAM):
                     raise
-                passing = is_service_fault(error) or isinstance(error, RateLimitedError)
+                passing = classify(error) is Concern.SERVICE or isinstance(error, RateLimitedError)
+                passing = passing and not is_wrong_address(error)  # nothing has answered yet, so waiting is no help
                 failure = self._failure(error, passing=passing)
                 left = began + self.max_outage - self.clock.now()
                 if not passing or left <= 0:
@@ -146,10 +147,15 @@ class StorePlan:
     def _failure(self, error: CyclrError, *, passing: bool) -> BulkInterruptedError:
         """Return what ends the collection; the failure is about the service or the credentials, never an account."""
         refused = isinstance(error, AuthenticationError)
+        reason = "authentication" if refused else "outage" if passing else "interrupted"
+        if is_wrong_address(error):
+            reason = "systemic"
+        elif isinstance(error, SessionClosedError):
+            reason = "closed"
         what = "the credentials were refused" if refused else "the service could not be asked whose data this is"
         return BulkInterruptedError(
             f"{what}: {error.message}",
-            reason="authentication" if refused else "outage" if passing else "interrupted",
+            reason=reason,
             resumable=True,
             request_id=error.request_id,
             attempts=error.attempts,

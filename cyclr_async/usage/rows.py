@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import attrs
 
 from cyclr_async.errors import CyclrError, ForbiddenError, InvalidArgumentError, NotFoundError, ResponseError
+from cyclr_async.http.classify import Concern, classify
 
 from .text import scrub
 
@@ -35,6 +36,7 @@ __all__ = [
     "instant",
     "moment",
     "short_instant",
+    "state_of",
 ]
 
 State: TypeAlias = Literal["pending", "ok", "missing", "forbidden", "failed"]
@@ -246,7 +248,8 @@ def item_row(outcome: UsageOutcome, run_id: int) -> ItemRow:
     account = None if outcome.account is None else account_columns(outcome.account)
     if outcome.usage is None:
         assert outcome.error is not None
-        state, code, reason = _classify(outcome.error)
+        code, reason = _described(outcome.error)
+        state = state_of(outcome.error)
         return ItemRow(account_id, state, outcome.attempts, collected, code, reason, None, account)
     usage = outcome.usage
     try:
@@ -272,12 +275,17 @@ def item_row(outcome: UsageOutcome, run_id: int) -> ItemRow:
     return ItemRow(account_id, "ok", outcome.attempts, collected, None, None, observation, account)
 
 
-def _classify(error: CyclrError) -> tuple[State, str, str]:
+def state_of(error: CyclrError) -> Literal["missing", "forbidden", "failed"]:
+    """Return the state of an account that ended with an error; one that the API did not write makes nobody missing."""
+    if classify(error) is Concern.ACCOUNT:
+        if isinstance(error, NotFoundError):
+            return "missing"
+        if isinstance(error, ForbiddenError):
+            return "forbidden"
+    return "failed"
+
+
+def _described(error: CyclrError) -> tuple[str, str]:
     name = type(error).__name__
     code = f"{name}({error.status})" if isinstance(error, ResponseError) else name
-    reason = scrub(error.message)[:_REASON_LIMIT]
-    if isinstance(error, NotFoundError):
-        return "missing", code, reason
-    if isinstance(error, ForbiddenError):
-        return "forbidden", code, reason
-    return "failed", code, reason
+    return code, scrub(error.message)[:_REASON_LIMIT]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
-import attrs
 import cattrs
 
 from cyclr_async.errors import DecodeError
@@ -45,22 +44,26 @@ def _compile(cls: type[Any]) -> Hook:
     is not frozen, and turns it into the model: a sixth of the time.
     """
     plan = plan_of(cls)
-    twin = type(f"_{cls.__name__}Twin", cls.__bases__, {"__slots__": tuple(field.name for field in attrs.fields(cls))})
+    twin = _twin_of(cls)
     names = {field.name: f"v{index}" for index, field in enumerate(plan.fields)}
     reads = "".join(f"      {names[field.name]} = data[{field.wire!r}]\n" for field in plan.fields)
     tests = "".join(f" and ({_test(field, names[field.name])})" for field in plan.fields)
-    sets = "".join(f"        model.{field.name} = {_make(field, names[field.name])}\n" for field in plan.fields)
-    preset = "".join(f"        model.{name} = presets[{name!r}]\n" for name in plan.presets)
+    extra = f"empty if len(data) == {len(plan.fields)} else surplus(data)"
+    values = {field.name: _make(field, names[field.name]) for field in plan.fields}
+    values |= {name: f"presets[{name!r}]" for name in plan.presets} | {"extra": extra}
+    if twin is not None:
+        sets = "".join(f"        model.{name} = {value}\n" for name, value in values.items())
+        made = f"        model = twin()\n{sets}        model.__class__ = cls\n"
+    else:
+        sets = "".join(f"        put(model, {name!r}, {value})\n" for name, value in values.items())
+        made = f"        model = cls.__new__(cls)\n{sets}"
     source = (
         "def decode(data, _=None):\n"
         "  if data.__class__ is dict:\n"
         "    try:\n"
         f"{reads}"
         f"      if True{tests}:\n"
-        "        model = twin()\n"
-        f"{sets}{preset}"
-        f"        model.extra = empty if len(data) == {len(plan.fields)} else surplus(data)\n"
-        "        model.__class__ = cls\n"
+        f"{made}"
         "        return model\n"
         "    except (LookupError, ValueError, TypeError):\n"
         "      pass\n"
@@ -79,6 +82,7 @@ def _compile(cls: type[Any]) -> Hook:
     scope: dict[str, Any] = {
         "twin": twin,
         "cls": cls,
+        "put": object.__setattr__,
         "presets": plan.presets,
         "empty": EMPTY,
         "surplus": surplus,
@@ -89,6 +93,20 @@ def _compile(cls: type[Any]) -> Hook:
     exec(compile(source, f"<decoder of {cls.__name__}>", "exec"), scope)  # noqa: S102 - only names from the class
     hook: Hook = scope["decode"]
     return hook
+
+
+def _twin_of(cls: type[Any]) -> type[Any] | None:
+    """Return a class with the layout of this one, or None where Python does not turn the one into the other.
+
+    It has the very slots of the class, and not only those of its fields. One more or less, and every answer would take
+    the slow way, as if it were not as documented; so that it works is tried out here.
+    """
+    twin = type(f"_{cls.__name__}Twin", cls.__bases__, {"__slots__": cls.__slots__})
+    try:
+        twin().__class__ = cls
+    except TypeError:
+        return None  # a slot for weak references does that
+    return twin
 
 
 def _test(field: WireField, name: str) -> str:

@@ -95,6 +95,8 @@ def loads_stdlib(body: bytes | bytearray | str) -> Any:
         body = body.encode("utf-8", "surrogatepass")
     try:
         value = _decode_text(body.decode("utf-8"))
+        if b"\\u" in body and _ESCAPED_SURROGATE.search(body):
+            value = _scrub(value)  # not as deep as the decoder can go, hence here
     except UnicodeDecodeError as error:
         problem = f"invalid UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:
@@ -105,8 +107,6 @@ def loads_stdlib(body: bytes | bytearray | str) -> Any:
         problem = "a number is out of range or not finite"
     if problem:  # raised here, not above: the caught exception holds the whole body
         raise _refusal(body, problem)
-    if b"\\u" in body and _ESCAPED_SURROGATE.search(body):
-        return _scrub(value)
     return value
 
 

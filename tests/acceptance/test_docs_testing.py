@@ -36,7 +36,14 @@ def python(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("test_bill.py", 3), ("test_service.py", 4), ("test_async.py", 2), ("test_months.py", 2)]
+    ("name", "count"),
+    [
+        ("test_bill.py", 3),
+        ("test_service.py", 4),
+        ("test_async.py", 2),
+        ("test_months.py", 2),
+        ("test_with_aioresponses.py", 1),
+    ],
 )
 def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> None:
     for file, source in FILES.items():
@@ -48,7 +55,7 @@ def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> Non
 
 
 def test_every_python_block_is_a_file_that_is_run() -> None:
-    assert TESTING.count("```python") == len(FILES) == 6
+    assert TESTING.count("```python") == len(FILES) == 7
     assert {"bill.py", "service.py"} < set(FILES)
 
 

@@ -17,6 +17,7 @@ from cyclr_async import (
     TruncatedResponseError,
 )
 from cyclr_async.errors import Sent
+from cyclr_async.http.body import PURE_PYTHON
 from tests.faults.answers import document, good, http, json_http
 from tests.faults.matrix import after
 from tests.faults.server import Request, Script, close, delay, drip, rst, stall, write
@@ -58,6 +59,11 @@ def _broken(name: str, data: bytes | None = None, fault: Script | None = None, s
     return Row(name, fault or after(write(data or b""), close()), ProtocolError, "yes", status)
 
 
+def _seen(status: int) -> int | None:
+    """aiohttp's parser in Python hands out an answer that something follows; the one in C refuses both together."""
+    return status if PURE_PYTHON else None
+
+
 def _unreadable(name: str, body: bytes, headers: dict[str, str] | None = None) -> Row:
     """A whole answer whose content is not JSON."""
     return _cut(name, after(write(http(200, body, headers)), close()), DecodeError)
@@ -97,8 +103,12 @@ LASTING = [
     _broken("not-gzip", http(200, b"{}", {"Content-Encoding": "gzip"}), status=200),
     _broken("bad-length", http(200, b"{}", {"Content-Length": "two"})),
     _broken("negative-length", http(200, b"{}", {"Content-Length": "-2"})),
-    _broken("two-lengths", fault=after(write(_two_lengths), close())),
-    _broken("longer-than-length", fault=after(write(lambda request: good(request) + b"and more"), close())),
+    _broken("two-lengths", fault=after(write(_two_lengths), close()), status=_seen(200)),
+    _broken(
+        "longer-than-length",
+        fault=after(write(lambda request: good(request) + b"and more"), close()),
+        status=_seen(200),
+    ),
     _broken("garbage", b"\x00\xff garbage\r\n\r\n"),
     _broken("bad-status-line", b"HTTP/1.1 abc OK\r\n\r\n"),
     _broken("huge-header", http(200, b"{}", {"X-A": "a" * 20_000})),
@@ -106,10 +116,10 @@ LASTING = [
     _broken("status-101", json_http({}, 101), status=101),
     _broken("status-600", json_http({}, 600), status=600),
     _broken("status-999", json_http({}, 999), status=999),
-    _broken("204-with-body", json_http({}, 204)),
-    _cut("half-a-gzip", after(write(_half_a_gzip), close()), DecodeError),
+    _broken("204-with-body", json_http({}, 204), status=_seen(204)),
+    _cut("half-a-gzip", after(write(_half_a_gzip), close()), TruncatedResponseError),
     _cut("no-length-cut", after(write(_cut_without_length), close()), DecodeError),
-    _unreadable("unknown-encoding", b"\xff\x06\x00\x00sNaPpY", {"Content-Encoding": "snappy"}),
+    _broken("unknown-encoding", http(200, b"\xff\x06\x00\x00sNaPpY", {"Content-Encoding": "snappy"}), status=200),
     _unreadable("text-plain", b"{}", {"Content-Type": "text/plain"}),
     _unreadable("html", b"<p>", {"Content-Type": "text/html"}),
     _unreadable("empty", b""),

@@ -98,7 +98,7 @@ def test_every_status_has_its_class(status: int, kind: type[ResponseError]) -> N
         ({"Message": "a", "error": "b", "error_description": "c"}, "a: b: c"),
         ({"Message": "", "error": None, "error_description": 5}, None),
         ({"message": "other case"}, None),
-        ({"Message": "two\nlines"}, "two\nlines"),
+        ({"Message": "two\r\nlines\tand tabs"}, "two\\x0d\\x0alines\\x09and tabs"),
         ({"Message": "bell\x07 and \x1b[31m"}, "bell\\x07 and \\x1b[31m"),
         ({"Message": "right\u202eleft"}, "right\\x202eleft"),
         ({"Message": "line\u2028end\u2029"}, "line\\x2028end\\x2029"),
@@ -157,7 +157,7 @@ def test_only_headers_that_help_a_diagnosis_are_kept() -> None:
 
 
 def test_the_excerpt_of_a_body_is_short_and_printable() -> None:
-    assert answer(500, b"plain\n\ttext").body == "plain\n\ttext"
+    assert answer(500, b"plain\n\ttext").body == "plain\\x0a\\x09text"
     assert answer(500, b"\x1b[2J\x00\xff").body == "\\x1b[2J\\x00\N{REPLACEMENT CHARACTER}"
     assert answer(500, b"x" * 10_000).body == "x" * 2048
     assert answer(500, "é".encode() * 10_000).body == "é" * 2048

@@ -292,16 +292,16 @@ async def test_a_cancelled_or_overdue_call_shows_no_token_in_its_frames(options:
         assert "exchange" in names  # the frames in question were looked at
 
 
-async def test_it_leads_to_one_origin_only() -> None:
+async def test_it_takes_reads_of_one_origin_only() -> None:
     async with _path("http://127.0.0.1:8080/api/partner") as fast:
-        assert fast.leads_to(URL("http://127.0.0.1:8080/x"))
+        assert fast.takes(URL("http://127.0.0.1:8080/x"))
         for other in (
             "https://127.0.0.1:8080/x",
             "http://127.0.0.1:8081/x",
             "http://127.0.0.1/x",
             "http://u@127.0.0.1:8080/x",
         ):
-            assert not fast.leads_to(URL(other))
+            assert not fast.takes(URL(other))
 
 
 async def test_an_answer_of_an_empty_kind_leaves_the_connection_in_order() -> None:

@@ -9,7 +9,7 @@ import ssl
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
-from aiohttp.http_exceptions import BadStatusLine, ContentEncodingError, HttpProcessingError
+from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -24,6 +24,7 @@ from cyclr_async.errors import (
     TransportError,
     TruncatedResponseError,
 )
+from cyclr_async.http.body import BrokenBody
 from cyclr_async.http.connector import SecondSend
 from cyclr_async.http.mapping import FOREIGN, translate
 
@@ -70,8 +71,9 @@ TRY_AGAIN = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolut
         (caused(OSError("hush"), ssl.SSLError(1, "hush")), TlsError, "the TLS handshake failed"),
         (aiohttp.ConnectionTimeoutError("hush"), ConnectError, "connecting took longer than Timeouts.connect"),
         (TimeoutError(), ConnectError, "connecting took longer than Timeouts.connect"),
-        (aiohttp.ClientProxyConnectionError(KEY, REFUSED), ConnectError, "the proxy could not be used"),
-        (aiohttp.ClientHttpProxyError(INFO, (), status=407, message="hush"), ConnectError, "the proxy could not be"),
+        (aiohttp.ClientProxyConnectionError(KEY, REFUSED), ConnectError, "the proxy cannot be reached"),
+        (aiohttp.ClientHttpProxyError(INFO, (), status=407, message="hush"), ConnectError, "wants credentials: give"),
+        (aiohttp.ClientHttpProxyError(INFO, (), status=502, message="hush"), ConnectError, "(it answered 502)"),
         (aiohttp.ClientOSError(errno.ENETUNREACH, "hush"), ConnectError, "made (ClientOSError)"),
         (aiohttp.ClientConnectorError(KEY, RESET), ConnectError, "made (Connection reset by peer)"),
         (aiohttp.ClientConnectorError(KEY, OSError(1, "bad\x1btext")), ConnectError, "made (ClientConnectorError)"),
@@ -118,11 +120,8 @@ def test_a_reset_during_the_handshake_is_one_of_tls_only_where_there_is_tls() ->
         (aiohttp.SocketTimeoutError("hush"), ReadTimeoutError, "the server stopped answering (SocketTimeoutError)"),
         (TimeoutError(), ReadTimeoutError, "the server stopped answering (TimeoutError)"),
         (aiohttp.ClientPayloadError("hush"), TruncatedResponseError, "the connection ended within the answer"),
-        (
-            caused(aiohttp.ClientPayloadError("hush"), ContentEncodingError("hush")),
-            ProtocolError,
-            "the body is not encoded as its header says",
-        ),
+        (BrokenBody("no gzip"), ProtocolError, "no gzip"),
+        (BrokenBody("half a gzip", cut=True), TruncatedResponseError, "half a gzip"),
         (aiohttp.ServerDisconnectedError(), TransportError, "the connection was closed before the answer came"),
         (aiohttp.ClientOSError(errno.ECONNRESET, "hush"), TransportError, "(ClientOSError)"),
         (ConnectionResetError("hush"), TransportError, "(ConnectionResetError)"),

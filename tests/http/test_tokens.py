@@ -14,6 +14,7 @@ from cyclr_async.errors import (
     ConnectError,
     CyclrError,
     OutcomeUnknownError,
+    RateLimitedError,
     SessionClosedError,
     TransportError,
 )
@@ -447,6 +448,44 @@ async def test_a_refresh_ahead_does_not_count_as_the_replacement_of_a_refused_to
     assert third.value.reveal() == "access-3"
 
 
+async def test_a_token_that_was_refreshed_ahead_is_replaced_also_within_ten_seconds_of_a_replacement() -> None:
+    keeping = Keeping(AccessToken("a"), AccessToken("b", expires_in=2.0), AccessToken("c"))
+    first = await keeping.keeper.get()
+    second = await keeping.keeper.renew(first)
+    assert second is not None
+    keeping.clock.shift(1.5)
+    keeping.keeper.current()  # begins the refresh ahead
+    await settle()
+    third = keeping.keeper.current()
+    assert third is not None
+    assert third.value.reveal() == "c"
+    # It is no replacement of a refused one: whoever revoked it may well accept the next.
+    fourth = await keeping.keeper.renew(third)
+    assert fourth is not None
+    assert fourth.value.reveal() == "access-4"
+    assert await keeping.keeper.renew(fourth) is None
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 5.0), (1.0, 5.0), (20.0, 20.0), (3600.0, 60.0)])
+async def test_an_endpoint_that_says_how_long_to_wait_is_not_asked_earlier(asked: float | None, seconds: float) -> None:
+    slow = RateLimitedError("slow down", status=429)
+    slow.retry_after = asked
+    keeping = Keeping(AccessToken("old", expires_in=LIFETIME), slow)
+    old = await keeping.keeper.get()
+    keeping.clock.shift(LIFETIME - MARGIN)
+    assert keeping.keeper.current() is old
+    await settle()
+    assert keeping.fetches == 2
+    keeping.clock.shift(min(seconds, MARGIN) - 0.125)
+    assert keeping.keeper.current() is old
+    await settle()
+    assert keeping.fetches == 2
+    keeping.clock.shift(0.125)
+    assert await keeping.value() == ("access-3" if seconds == MARGIN else "old")
+    await settle()
+    assert keeping.fetches == 3
+
+
 async def test_a_fixed_token_that_is_refused_stays_refused() -> None:
     clock = FakeClock()
     keeper = TokenKeeper(StaticToken("fixed"), ScriptedEndpoint(), clock)
@@ -524,7 +563,7 @@ async def test_storing_is_repeated_with_the_same_token_until_it_succeeds() -> No
 async def test_a_used_refresh_token_is_never_sent_again() -> None:
     keeping = Keeping(
         AccessToken("a1", expires_in=LIFETIME, refresh_token="r1"),
-        OutcomeUnknownError("lost"),
+        OutcomeUnknownError("lost", sent="maybe"),
         AccessToken("a2", expires_in=LIFETIME, refresh_token="r2"),
         ConnectError("away", sent="never"),
         password=True,

@@ -331,8 +331,17 @@ def test_a_secret_url_stays_recognisable(text: str, shown: str) -> None:
     assert url.reveal() == text
 
 
-@pytest.mark.parametrize("proxy", [f"http://user:{PASSWORD}@127.0.0.1:1", f"user:{PASSWORD}@127.0.0.1:1"])
-async def test_the_password_of_a_proxy(proxy: str, log: pytest.LogCaptureFixture) -> None:
+async def test_the_password_of_a_proxy(log: pytest.LogCaptureFixture) -> None:
+    proxy = f"http://user:{PASSWORD}@127.0.0.1:1"
     async with AsyncPartnerSession(BEARER, base_url="http://127.0.0.1:2/x", proxy=proxy, retry=ONCE) as session:
         assert sightings(await error_of(session.details())) == []
     quiet(log)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["user:{}@127.0.0.1:1", "http://user:{}@127.0.0.1:99999", "socks5://user:{}@127.0.0.1"]
+)
+def test_the_password_of_a_proxy_that_cannot_be_used(proxy: str) -> None:
+    with pytest.raises(ConfigurationError, match="proxy cannot be used") as caught:
+        AsyncPartnerSession(BEARER, proxy=SecretUrl(proxy.format(PASSWORD)))
+    assert sightings(caught.value) == []

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
-from cyclr_async.errors import InvalidArgumentError
+from cyclr_async.errors import InvalidArgumentError, TruncatedResponseError
 from cyclr_async.models import Account
 from cyclr_async.usage.feed import BadRecordHook, Feed
 from cyclr_async.usage.items import Again, Item
@@ -180,3 +181,24 @@ async def test_later_passes_hand_out_what_was_put_off() -> None:
     assert not again.exhausted
     assert [await again.next(), await again.next(), await again.next()] == [Item("a"), Item("b"), None]
     assert again.exhausted
+
+
+@pytest.mark.parametrize(("count", "lists"), [(49_000, 2), (51_000, 1)])
+async def test_a_long_list_without_a_store_is_not_read_twice(count: int, lists: int) -> None:
+    """What was handed out is remembered only as far as memory allows."""
+    asked = 0
+    same = account("a")
+
+    async def lister(*, on_bad_record: BadRecordHook) -> AsyncIterator[Account]:
+        nonlocal asked
+        asked += 1
+        for number in range(count):
+            yield attrs.evolve(same, id=str(number))
+        if asked == 1:
+            raise TruncatedResponseError("cut off")
+
+    async with VirtualClock() as clock:
+        feed = Feed(lister, None, clock, ahead=32)
+        items = await take_all(feed)
+    assert (asked, len(items), feed.asked) == (lists, count, count)
+    assert feed.listing_complete is (lists == 2)
