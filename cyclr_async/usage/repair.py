@@ -353,9 +353,13 @@ class _Repair:
         for row in self._stretches("observation", columns, "", ()):
             values = dict(zip(columns, row, strict=True))
             summed = [values[name] for name in OBSERVATION_SUMMED]
-            found = values.get("checksum")
-            if found == checksum(*summed) if found is not None else _has_its_payload(values):
-                self._insert("observation", values | {"checksum": checksum(*summed)})
+            found, at = values.get("checksum"), values["observed_at"]
+            if found is not None:
+                sound = found == checksum(*summed) and at == values["observed_copy"]
+            else:
+                sound = _has_its_payload(values)
+            if sound:
+                self._insert("observation", values | {"checksum": checksum(*summed), "observed_copy": at})
 
     def _make_missing_runs(self) -> None:
         """Keep the observations of a run that could not be read, for the history: only its partner must be known."""
