@@ -35,7 +35,7 @@ from .locking import StoreLock
 from .paths import shown, store_path
 from .rows import instant
 from .runs import read_runs
-from .schema import be_careful, connect, connect_readonly, migrate, shape_is_right, store_errors
+from .schema import be_careful, connect, connect_readonly, is_newer, migrate, shape_is_right, store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -188,6 +188,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(_connect(path)) as old:
         right = False
         with suppress(*_UNREADABLE):
+            if is_newer(old):
+                raise StoreError(f"the store {shown(path)} was made by a later release: repair it with that")
             right = shape_is_right(old)
         if right:
             yield old
@@ -351,9 +353,13 @@ class _Repair:
         for row in self._stretches("observation", columns, "", ()):
             values = dict(zip(columns, row, strict=True))
             summed = [values[name] for name in OBSERVATION_SUMMED]
-            found = values.get("checksum")
-            if found == checksum(*summed) if found is not None else _has_its_payload(values):
-                self._insert("observation", values | {"checksum": checksum(*summed)})
+            found, at = values.get("checksum"), values["observed_at"]
+            if found is not None:
+                sound = found == checksum(*summed) and at == values["observed_copy"]
+            else:
+                sound = _has_its_payload(values)
+            if sound:
+                self._insert("observation", values | {"checksum": checksum(*summed), "observed_copy": at})
 
     def _make_missing_runs(self) -> None:
         """Keep the observations of a run that could not be read, for the history: only its partner must be known."""

@@ -26,6 +26,7 @@ __all__ = [
     "be_careful",
     "connect",
     "connect_readonly",
+    "is_newer",
     "migrate",
     "shape_is_right",
     "store_errors",
@@ -171,7 +172,7 @@ def _explain(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(f"the store {where} is locked by another program ({name} while {doing}): close it and resume")
     if name in _NONSENSE:
-        return damaged(path, f"{name} while {doing}")
+        return StoreError(f"the store {where} failed ({name} while {doing}) and may be damaged. {advice(path)}")
     return StoreError(f"the store {where} failed ({name} while {doing})")
 
 
@@ -279,10 +280,27 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
 def shape_is_right(connection: sqlite3.Connection) -> bool:
     """Whether a store has the tables, indexes and triggers of its version; it may have others besides."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not 1 <= version <= SCHEMA_VERSION:
-        return False
-    shape = _shape(connection)
-    return all(shape.get(name) == expected for name, expected in _expected_shape(version).items())
+    return 1 <= version <= SCHEMA_VERSION and _has_shape(connection, version)
+
+
+def is_newer(connection: sqlite3.Connection) -> bool:
+    """Whether a later release made the store; its version alone does not tell, for one bit makes another of it."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    identity = connection.execute("PRAGMA application_id").fetchone()
+    same = _shape(connection) == _expected_shape(SCHEMA_VERSION)
+    return bool(version > SCHEMA_VERSION and identity == (APPLICATION_ID,) and not same)
+
+
+def _has_shape(connection: sqlite3.Connection, version: int) -> bool:
+    found, expected = _shape(connection), _expected_shape(version)
+    for name, wanted in expected.items():
+        there = found.get(name)
+        if isinstance(wanted, tuple) and isinstance(there, tuple):
+            columns, traits = there
+            there = columns[: len(wanted[0])], traits  # a program that reads it may have added columns of its own
+        if there != wanted:
+            return False
+    return True
 
 
 def _shape(connection: sqlite3.Connection) -> dict[str, object]:

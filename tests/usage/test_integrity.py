@@ -191,9 +191,10 @@ async def test_a_run_that_says_something_else_is_noticed(path: Path, column: str
             look(reader)
 
 
-async def test_an_older_observation_counts_too(path: Path) -> None:
+@pytest.mark.parametrize("change", ["task_count = 999", "observed_copy = '2026-11-02T09:00:00.000000Z'"])
+async def test_an_older_observation_counts_too(path: Path, change: str) -> None:
     await fill(path, runs=2)
-    edit(path, "UPDATE observation SET task_count = 999 WHERE run_id = 1 AND account_id LIKE '%05'")
+    edit(path, f"UPDATE observation SET {change} WHERE run_id = 1 AND account_id LIKE '%05'")
     with UsageReader(path) as reader:
         assert len(list(reader.rows())) == 24  # of the second run, which is sound
         with pytest.raises(StoreError, match="has changed"):
@@ -216,6 +217,17 @@ async def test_a_collection_that_writes_meanwhile_is_no_damage(path: Path) -> No
                 rows = list(reader.rows())
                 assert len(rows) >= 24
         assert [row.task_count for row in reader.rows()] == list(range(0, 280, 7))
+
+
+async def test_a_program_that_moves_times_does_no_damage(path: Path) -> None:
+    await fill(path)
+    times = [("run", "created_at"), ("run", "oldest_at"), ("item", "observed_at"), ("observation", "observed_at")]
+    for table, column in times:
+        edit(path, f"UPDATE {table} SET {column} = '2026-10-20T00:00:00.000000Z' WHERE {column} IS NOT NULL")
+    rows = rows_of(path)
+    assert {row.observed_at for row in rows.values() if row.state == "ok"} == {"2026-10-20T00:00:00Z"}
+    with UsageReader(path) as reader:
+        assert len(list(reader.rows(all_observations=True))) == 20
 
 
 def old_store(path: Path) -> None:
@@ -377,6 +389,22 @@ async def test_a_damaged_run_keeps_its_accounts(path: Path) -> None:
     assert (result.observations, result.observations_lost) == (20, None)
     async with await UsageStore.open(path, SCOPE, resume=True, clock=At()) as store:
         assert (await store.counts()).ok == 20
+
+
+async def test_a_store_of_a_later_release_is_not_repaired(path: Path) -> None:
+    await fill(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 3")
+    with pytest.raises(StoreError, match="schema version 3"):
+        UsageReader(path)
+    later = path.with_name("later.db")
+    shutil.copy(path, later)
+    with closing(sqlite3.connect(later)) as other:
+        other.execute("ALTER TABLE item ADD COLUMN later TEXT")
+    with pytest.raises(StoreError, match="later release"):
+        repair_store(later)
+    assert repair_store(path).complete  # one bit of the version had changed, and nothing else
+    assert len(rows_of(path)) == 24
 
 
 async def test_a_sound_store_is_left_alone(path: Path) -> None:
