@@ -55,7 +55,11 @@ async def test_a_long_list_over_tls_arrives_whole(
     async with (
         FaultServer(serve, serve, ssl=tls_world.good) as server,
         partner(
-            server.base_url, ca_file=tls_world.authority_file, limits=Limits(reuse_connections=not close), **options
+            server.base_url,
+            ca_file=tls_world.authority_file,
+            limits=Limits(reuse_connections=not close),
+            timeouts=Timeouts(read=10, attempt=20, deadline=30),  # whatever else the machine is doing
+            **options,
         ) as session,
     ):
         assert len(await session.accounts.list()) == len(ROWS)

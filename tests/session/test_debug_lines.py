@@ -81,7 +81,7 @@ async def test_a_call_can_be_followed(log: pytest.LogCaptureFixture) -> None:
             found,
             http + rf"accounts\.usage attempt {number}: {path}, status {status}, {end} after \d+\.\d{{3}} s {ID}",
         )
-    one(found, http + rf"accounts\.usage: the server asks for less, nothing leaves for 0\.010 s {ID}")
+    one(found, http + rf"accounts\.usage: the server asks for less, nothing leaves for 0\.010 s {ID}", 2)
     one(found, http + rf"accounts\.usage failed with ServerError, attempt 1; next in \d+\.\d{{3}} s {ID}")
 
 
