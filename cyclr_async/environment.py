@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cyclr_async.auth import ClientCredentials, PasswordGrant, StaticToken, partner_name
+from cyclr_async.auth.providers import ClientCredentials, PasswordGrant, StaticToken, partner_name
 from cyclr_async.config import Limits, Region, Timeouts, api_url
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.hosts import plain_http_hosts

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 from yarl import URL
 
-from cyclr_async.auth import (
+from cyclr_async.auth.providers import (
     AccessToken,
     PartnerIdentity,
     StaticToken,
@@ -23,6 +23,8 @@ from cyclr_async.auth import (
     partner_name,
     said_partner,
 )
+from cyclr_async.auth.token_endpoint import token_call, token_failure
+from cyclr_async.auth.token_manager import OnToken, TokenManager
 from cyclr_async.checks import callable_or_none, kind, proxy_url
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import blamed, settings_from
@@ -37,22 +39,19 @@ from cyclr_async.errors import (
     WrongEventLoopError,
 )
 from cyclr_async.hosts import plain_http_hosts
-from cyclr_async.http.call import Call, Safety
 from cyclr_async.http.clock import Clock, SystemClock, checked_clock
+from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
+from cyclr_async.http.executor import Executor
 from cyclr_async.http.limiter import Limiter
-from cyclr_async.http.pipeline import Pipeline
-from cyclr_async.http.pool import Network, Pool
-from cyclr_async.http.raw import Query, RawResponse, raw_body, raw_call
-from cyclr_async.http.retry import Effort, RetryBudget
+from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_call
+from cyclr_async.http.request import Call, Safety
+from cyclr_async.http.resource import check_timeout, domain_of, model
+from cyclr_async.http.retry import RetryBudget, RetryStrategy
 from cyclr_async.http.stats import Stats, stats_of
-from cyclr_async.http.tokencall import token_call, token_failure
-from cyclr_async.http.tokens import OnToken, TokenKeeper
+from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.http.transport import Stream, Transport
-from cyclr_async.http.watch import Watch
-from cyclr_async.models import PartnerDetails
-from cyclr_async.resources import Accounts, Connectors, PricePlans, Tokens
-from cyclr_async.resources.base import check_timeout, domain_of, model
+from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.settings import SETTINGS
 
@@ -160,7 +159,7 @@ class AsyncPartnerSession:
             limits=limits,
             borrowed=client_session,
         )
-        self._watch = Watch()
+        self._watch = TimerWheel()
         prefix = f"{secrets.token_hex(8)}-"
         numbers = itertools.count(1)
         transport = Transport(
@@ -172,18 +171,18 @@ class AsyncPartnerSession:
             body_limit=limits.response_bytes,
             id_prefix=prefix,
         )
-        self._pipeline = Pipeline(
+        self._pipeline = Executor(
             transport,
             Limiter(limits.connections, limits.requests_per_second, clock),
             clock,
             self._watch,
             timeouts=self._timeouts,
-            effort=Effort(policy, RetryBudget(policy.budget)),
+            strategy=RetryStrategy(policy, RetryBudget(policy.budget)),
             origin=self._root,
             next_id=lambda: f"{prefix}{next(numbers):06x}",
             on_event=on_event,
         )
-        self._pipeline.tokens = self._tokens = TokenKeeper(
+        self._pipeline.tokens = self._tokens = TokenManager(
             provider, self._exchange, clock, on_token=on_token, on_event=on_event
         )
         self.clock = clock
@@ -334,7 +333,7 @@ class AsyncPartnerSession:
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         # Rebound at once: the body may hold a secret, and this frame could end up in a traceback with locals.
-        json = None if json is None else raw_body(json)
+        json = None if json is None else json_body(json)
         if isinstance(json, str):
             raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
         call = raw_call(self._root, method, path, query=query, body=json, repeatable=repeatable)
@@ -344,18 +343,20 @@ class AsyncPartnerSession:
         """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
         return stats_of(self._pipeline, self._pool, self._tokens)
 
-    def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> Coroutine[Any, Any, T]:
+    def send(
+        self, call: Call[T], timeout: float | None, strategy: RetryStrategy | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Carry out a call; resources and the bulk collection use it."""
         if timeout is not None:
             timeout = check_timeout(timeout)
         if self._loop is None or not self._pool.is_open:
-            return self._send_first(call, timeout, effort)
+            return self._send_first(call, timeout, strategy)
         self._check()
-        return self._pipeline.run(call, timeout=timeout, effort=effort)
+        return self._pipeline.run(call, timeout=timeout, strategy=strategy)
 
-    async def _send_first(self, call: Call[T], timeout: float | None, effort: Effort | None) -> T:
+    async def _send_first(self, call: Call[T], timeout: float | None, strategy: RetryStrategy | None) -> T:
         await self._ready(timeout)
-        return await self._pipeline.run(call, timeout=timeout, effort=effort)
+        return await self._pipeline.run(call, timeout=timeout, strategy=strategy)
 
     @asynccontextmanager
     async def stream(self, call: Call[object], timeout: float | None) -> AsyncIterator[Stream]:

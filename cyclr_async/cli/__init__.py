@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # imports are done nothing is open, so the process may end on the spot.
         signal.signal(signal.SIGINT, _leave)
     try:
-        from cyclr_async.cli.entry import run  # noqa: PLC0415 - the extra may be missing
+        from cyclr_async.cli.run import run  # noqa: PLC0415 - the extra may be missing
 
         if early:
             signal.signal(signal.SIGINT, signal.default_int_handler)

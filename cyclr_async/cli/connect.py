@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.settings import resolve, simulated
-from cyclr_async.cli.terminal import say
+from cyclr_async.cli.terminal import echo
 from cyclr_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def connected(
             extra["limits"] = Limits(connections=concurrency)
         if options.partner is not None:  # the flag only: CYCLR_PARTNER and profiles name the real partner
             extra["partner"] = options.partner
-        say(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
+        echo(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
         async with (
             Simulator(accounts=accounts, seed=SEED, port=port) as simulator,
             simulator.session(**extra) as session,

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from cyclr_async.cli.options import Options
-from cyclr_async.usage.text import json_term, term
+from cyclr_async.wire.text import escape_terminal, json_term
 
 __all__ = ["logging_to_stderr"]
 
@@ -25,7 +25,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        return f"{clock} {record.levelname.lower():<7} {record.name}: {term(record.getMessage())}"
+        return f"{clock} {record.levelname.lower():<7} {record.name}: {escape_terminal(record.getMessage())}"
 
 
 class _JsonLines(logging.Formatter):

@@ -18,8 +18,8 @@ import click
 from cyclr_async.cli.options import FORMATS, Options
 from cyclr_async.cli.tables import Column, blocks, lay_out, show
 from cyclr_async.cli.terminal import console, data_stream, encodable, speaks_utf8, width_of
-from cyclr_async.usage.atomic_file import replacing
-from cyclr_async.usage.text import json_term, scrub, term
+from cyclr_async.usage.export.atomic_file import replacing
+from cyclr_async.wire.text import escape_terminal, json_term, scrub
 
 __all__ = ["Output", "chosen_format", "json_text", "plain"]
 
@@ -103,7 +103,7 @@ class _Json:
 
 class _Csv:
     def __init__(self, stream: TextIO, columns: Sequence[str]) -> None:
-        from cyclr_async.usage.export import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
+        from cyclr_async.usage.export.export import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
 
         self._safe = formula_safe
         self._terminal = stream.isatty()
@@ -121,7 +121,7 @@ class _Csv:
             value = json_text(value)
         if not isinstance(value, str):
             return value
-        return self._safe(term(value) if self._terminal else value)
+        return self._safe(escape_terminal(value) if self._terminal else value)
 
     def end(self) -> None:
         pass
@@ -162,7 +162,7 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return str(value)
-    return term(json_text(value) if isinstance(value, (dict, list)) else str(value))
+    return escape_terminal(json_text(value) if isinstance(value, (dict, list)) else str(value))
 
 
 class Output:

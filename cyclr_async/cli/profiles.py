@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 
 from cyclr_async.cli.terminal import warn
-from cyclr_async.cli.textinput import decoded
+from cyclr_async.cli.text_input import decoded
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.secret import Secret
 from cyclr_async.settings import SETTINGS

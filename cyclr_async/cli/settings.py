@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import attrs
 
-from cyclr_async.cli.exits import CredentialsMissingError
+from cyclr_async.cli.exit_codes import CredentialsMissingError
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.profiles import Profile, load_profile, run_secret_command
-from cyclr_async.cli.secretinput import read_secret
+from cyclr_async.cli.secret_input import read_secret
 from cyclr_async.secret import Secret
 from cyclr_async.settings import SETTINGS
 

@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from cyclr_async.cli.options import Options
-from cyclr_async.usage.text import term
+from cyclr_async.wire.text import escape_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = [
-    "complain",
     "console",
     "data_stream",
+    "echo",
     "encodable",
     "forget",
     "is_terminal",
     "prepared_streams",
-    "say",
+    "print_error",
     "speaks_utf8",
     "warn",
     "width_of",
@@ -191,7 +191,7 @@ def console(stream: TextIO, options: Options, *, width: int | None = None) -> Co
     )
 
 
-def say(options: Options, text: str) -> None:
+def echo(options: Options, text: str) -> None:
     """Write a line for people to standard error, unless ``--quiet``."""
     if not options.quiet:
         _line(text)
@@ -202,11 +202,11 @@ def warn(text: str) -> None:
     _line(f"warning: {text}")
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Write an error to standard error."""
     _line(f"error: {text}")
 
 
 def _line(text: str) -> None:
-    sys.stderr.write("\n".join(term(line) for line in text.split("\n")) + "\n")
+    sys.stderr.write("\n".join(escape_terminal(line) for line in text.split("\n")) + "\n")
     sys.stderr.flush()

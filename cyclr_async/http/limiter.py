@@ -8,14 +8,14 @@ from typing import Final
 
 from cyclr_async.http.clock import Clock
 
-__all__ = ["AdaptiveLimit", "AnswerTimes", "Gcra", "Limiter"]
+__all__ = ["AdaptiveLimit", "AnswerTimes", "Limiter", "RateReservation"]
 
 _TIMER_LATENESS: Final = 0.005
 """Seconds by which a timer of a busy event loop is late as a matter of course; above 100 turns a second this is more
 than half a turn, and a limiter that did not make up for it would stay below its rate."""
 
 
-class Gcra:
+class RateReservation:
     """A reservation rate limiter: turns are spaced evenly and taken in order, with one sleep each.
 
     A turn that is used a little late does not move those after it, else every late timer would lower the rate. Time in
@@ -104,7 +104,7 @@ class Limiter:
 
     def __init__(self, limit: int, rate: float | None, clock: Clock) -> None:
         self._limit = limit
-        self._rate = Gcra(rate) if rate is not None else None
+        self._rate = RateReservation(rate) if rate is not None else None
         self._clock = clock
         self._waiters: deque[_Waiter] = deque()
         self._watcher: _Waiter | None = None

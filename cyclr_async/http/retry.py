@@ -12,9 +12,9 @@ import attrs
 
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import Sent
-from cyclr_async.http.call import Safety
+from cyclr_async.http.request import Safety
 
-__all__ = ["Decision", "Effort", "Failure", "RetryBudget", "Verdict", "backoff", "decide", "parse_retry_after"]
+__all__ = ["Decision", "Failure", "RetryBudget", "RetryStrategy", "Verdict", "backoff", "decide", "parse_retry_after"]
 
 FailureKind = Literal["connect", "transport", "decode", "status"]
 
@@ -203,7 +203,7 @@ class RetryBudget:
 
 
 @attrs.frozen
-class Effort:
+class RetryStrategy:
     """How hard one call is tried.
 
     Attributes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from cyclr_async.http.pipeline import Pipeline
-from cyclr_async.http.pool import Pool
-from cyclr_async.http.tokens import TokenKeeper
+from cyclr_async.auth.token_manager import TokenManager
+from cyclr_async.http.engine.pool import Pool
+from cyclr_async.http.executor import Executor
 
 __all__ = ["Stats", "stats_of"]
 
@@ -44,7 +44,7 @@ class Stats:
     token_refreshes: int
 
 
-def stats_of(pipeline: Pipeline, pool: Pool, tokens: TokenKeeper) -> Stats:
+def stats_of(pipeline: Executor, pool: Pool, tokens: TokenManager) -> Stats:
     """Take a look."""
     counters, limiter = pipeline.counters, pipeline.limiter
     return Stats(

@@ -16,17 +16,17 @@ from cyclr_async.errors import (
     ResponseTooLargeError,
     SessionClosedError,
 )
-from cyclr_async.http.body import BUFFER, PURE_PYTHON, Body, legible
-from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.clock import Clock
-from cyclr_async.http.connector import Attempt, current_attempt
-from cyclr_async.http.failures import error_from_response
-from cyclr_async.http.fastpath import REQUEST_ID, NotDirectError, Response
-from cyclr_async.http.interception import forget_frames, is_intercepted
-from cyclr_async.http.mapping import FOREIGN, translate
+from cyclr_async.http.engine.body import BUFFER, PURE_PYTHON, Body, legible
+from cyclr_async.http.engine.connector import Attempt, current_attempt
+from cyclr_async.http.engine.direct import REQUEST_ID, EngineResponse, NotDirectError
+from cyclr_async.http.engine.errors import FOREIGN, translate
+from cyclr_async.http.engine.interception import forget_frames, is_intercepted
+from cyclr_async.http.engine.pool import HEADERS, Pool
 from cyclr_async.http.pace import Pace
-from cyclr_async.http.pool import HEADERS, Pool
-from cyclr_async.http.watch import Watch
+from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.response_errors import error_from_response
+from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.secret import HiddenStr
 
 __all__ = ["REQUEST_ID", "Transport"]
@@ -54,7 +54,7 @@ class Transport:
     """
 
     def __init__(
-        self, pool: Pool, clock: Clock, watch: Watch, *, read: float, pace: float, body_limit: int, id_prefix: str
+        self, pool: Pool, clock: Clock, watch: TimerWheel, *, read: float, pace: float, body_limit: int, id_prefix: str
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -88,13 +88,13 @@ class Transport:
                     reader = call.reader()
                     body = Body(response)
                     while piece := await body.piece():
-                        attempt.alive()
+                        attempt.touch()
                         reader.feed(piece)
                         await asyncio.sleep(0)  # a long list does not keep the event loop to itself
                     return reader.close()
                 else:
                     # The body stays out of this frame, which is part of the traceback of an error.
-                    return call.decode(Answer(status, response.headers, await self._body(call, response, attempt)))
+                    return call.decode(Response(status, response.headers, await self._body(call, response, attempt)))
             finally:
                 # After the last byte this gives the connection back, if it is not back already; before, it drops it.
                 response.close()
@@ -143,7 +143,7 @@ class Transport:
 
     def _send(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> Coroutine[Any, Any, Response]:
+    ) -> Coroutine[Any, Any, EngineResponse]:
         fast = self._pool.fast
         plain = call.method == "GET" and call.body is None and call.safety is not Safety.UNSAFE
         if fast is not None and plain and fast.takes(call.url):
@@ -152,7 +152,7 @@ class Transport:
 
     async def _through_session(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> Response:
+    ) -> EngineResponse:
         pool = self._pool
         session = pool.reads if call.safety is Safety.SAFE else pool.writes
         if session is None or pool.closed:
@@ -190,7 +190,7 @@ class Transport:
         finally:
             current_attempt.reset(token)
 
-    def _check(self, call: Call[T], response: Response, request_id: str, attempt: Attempt) -> None:
+    def _check(self, call: Call[T], response: EngineResponse, request_id: str, attempt: Attempt) -> None:
         status = response.status
         if not 200 <= status <= 599:
             raise ProtocolError(f"{call.name}: the server answered with the status {status}", sent="yes", status=status)
@@ -203,7 +203,7 @@ class Transport:
         if status < 300 and call.reader is not None:
             self._check_type(call, response)
 
-    def _check_type(self, call: Call[T], response: Response) -> None:
+    def _check_type(self, call: Call[T], response: EngineResponse) -> None:
         if not call.json:
             return
         given = response.headers.get("Content-Type")
@@ -215,7 +215,7 @@ class Transport:
                 f"{call.name}: the answer is not JSON: its content type says otherwise", expected="application/json"
             )
 
-    async def _body(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
+    async def _body(self, call: Call[T], response: EngineResponse, attempt: Attempt) -> bytes:
         content = response.content
         if content.is_eof() and not PURE_PYTHON and "Content-Encoding" not in response.headers:
             # A short answer has arrived whole, as a rule, and a parser in C has seen that nothing follows it.
@@ -228,17 +228,17 @@ class Transport:
             self._check_type(call, response)
         return body
 
-    async def _collected(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
+    async def _collected(self, call: Call[T], response: EngineResponse, attempt: Attempt) -> bytes:
         body = Body(response)
         pieces = bytearray()
         while piece := await body.piece():
-            attempt.alive()
+            attempt.touch()
             pieces += piece
             if len(pieces) > self._body_limit:
                 raise self._too_large(call, response)
         return bytes(pieces)
 
-    def _too_large(self, call: Call[T], response: Response) -> CyclrError:
+    def _too_large(self, call: Call[T], response: EngineResponse) -> CyclrError:
         return ResponseTooLargeError(
             f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
             sent="yes",
@@ -246,7 +246,7 @@ class Transport:
         )
 
     async def _refusal(
-        self, call: Call[T], response: Response, authorization: HiddenStr | None, attempt: Attempt
+        self, call: Call[T], response: EngineResponse, authorization: HiddenStr | None, attempt: Attempt
     ) -> CyclrError:
         body = await self._error_body(response, attempt)
         hidden = [secret.reveal() for secret in call.secrets]
@@ -262,10 +262,10 @@ class Transport:
             quote=call.authorized,
         )
 
-    async def _error_body(self, response: Response, attempt: Attempt) -> bytes:
+    async def _error_body(self, response: EngineResponse, attempt: Attempt) -> bytes:
         """Return what can be had of the body of an error. Whatever happens to it, the status has been seen."""
         raw = bytearray()
-        attempt.alive()
+        attempt.touch()
         try:
             # Half of what is left at most, so that it is this limit that ends the waiting and not the attempt's.
             with self._watch.limit(min(_ERROR_PATIENCE, attempt.patience() / 2)):
@@ -323,11 +323,11 @@ class Stream:
 
     def __init__(
         self,
-        response: Response,
+        response: EngineResponse,
         translated: Callable[[BaseException], CyclrError],
         *,
         pace: Pace,
-        watch: Watch,
+        watch: TimerWheel,
         request_id: str,
     ) -> None:
         self._response = response

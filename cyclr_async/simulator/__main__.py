@@ -7,7 +7,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from cyclr_async.simulator.fault_text import parse_seconds
+from cyclr_async.simulator.faults.text import parse_seconds
 
 if TYPE_CHECKING:
     from cyclr_async.simulator.server import Simulator

@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from cyclr_async import AsyncPartnerSession
-    from cyclr_async.simulator import FaultBook, Simulator
+    from cyclr_async.simulator import FaultInjector, Simulator
 
 __all__ = [
     "cyclr_environment",
@@ -69,7 +69,7 @@ def cyclr_url(cyclr_simulator: Simulator) -> str:
 
 
 @pytest.fixture
-def cyclr_faults(cyclr_simulator: Simulator) -> FaultBook:
+def cyclr_faults(cyclr_simulator: Simulator) -> FaultInjector:
     """The faults of the simulator."""
     return cyclr_simulator.faults
 

@@ -16,13 +16,13 @@ from aiohttp import web
 
 from cyclr_async.hosts import canonical_host, is_loopback
 from cyclr_async.simulator.app import SimulatorApp
-from cyclr_async.simulator.catalogue import Catalogue
-from cyclr_async.simulator.clock import SessionClock, SimulatedClock
-from cyclr_async.simulator.faultbook import FaultBook
-from cyclr_async.simulator.faults import Fault
-from cyclr_async.simulator.state import AccountRecord, Installed
-from cyclr_async.simulator.tokens import SignIn
-from cyclr_async.simulator.world import RequestLog, Settings, World
+from cyclr_async.simulator.domain.catalogue import Catalogue
+from cyclr_async.simulator.domain.clock import SessionClock, SimulatedClock
+from cyclr_async.simulator.domain.oauth import SignIn
+from cyclr_async.simulator.domain.partner_state import AccountRecord, Installed
+from cyclr_async.simulator.domain.simulator_state import RequestLog, Settings, SimulatorState
+from cyclr_async.simulator.faults.fault import Fault
+from cyclr_async.simulator.faults.injector import FaultInjector
 
 if TYPE_CHECKING:
     from cyclr_async import AsyncPartnerSession
@@ -94,7 +94,7 @@ class Simulator:
                 settings[name] = tuple(settings[name])
         if latency:
             settings["faults"] = (Fault.latency(latency), *settings.get("faults", ()))
-        self._world = World(Settings(accounts=accounts, seed=seed, **settings))
+        self._world = SimulatorState(Settings(accounts=accounts, seed=seed, **settings))
         self._host, self._wanted_port, self._unsafe = host, port, unsafe_listen
         self._allowed = frozenset(map(_allowed, allowed_hosts))
         self._port: int | None = None
@@ -154,7 +154,7 @@ class Simulator:
         return SessionClock(self.clock)
 
     @property
-    def faults(self) -> FaultBook:
+    def faults(self) -> FaultInjector:
         """What goes wrong."""
         return self._world.faults
 

@@ -9,15 +9,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
-    from .findings import Finding
-    from .outcome import UsageOutcome
-    from .reader import UsageReader
-    from .repair import RepairedRun, RepairResult, repair_store
-    from .report import Summary, bar, render, summarize
-    from .rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
-    from .store import UsageStore
-    from .text import term
+    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.export.export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
+    from cyclr_async.usage.store.findings import Finding
+    from cyclr_async.usage.store.reader import UsageReader
+    from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
+    from cyclr_async.usage.store.rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
+    from cyclr_async.usage.store.store import UsageStore
+    from cyclr_async.usage.summary import Summary, bar, render, summarize
+    from cyclr_async.wire.text import escape_terminal
 
 __all__ = [
     "COLUMNS",
@@ -35,38 +35,38 @@ __all__ = [
     "UsageRow",
     "UsageStore",
     "bar",
+    "escape_terminal",
     "export_usage",
     "render",
     "repair_store",
     "summarize",
-    "term",
     "write_csv",
     "write_jsonl",
 ]
 
 _HOME = {
-    "COLUMNS": "rows",
-    "Counts": "rows",
-    "ExportResult": "export",
-    "Finding": "findings",
-    "PendingAccount": "rows",
-    "RepairResult": "repair",
-    "RepairedRun": "repair",
-    "RunInfo": "rows",
-    "RunScope": "rows",
-    "Summary": "report",
-    "UsageOutcome": "outcome",
-    "UsageReader": "reader",
-    "UsageRow": "rows",
-    "UsageStore": "store",
-    "bar": "report",
-    "export_usage": "export",
-    "render": "report",
-    "repair_store": "repair",
-    "summarize": "report",
-    "term": "text",
-    "write_csv": "export",
-    "write_jsonl": "export",
+    "COLUMNS": "store.rows",
+    "Counts": "store.rows",
+    "ExportResult": "export.export",
+    "Finding": "store.findings",
+    "PendingAccount": "store.rows",
+    "RepairResult": "store.repair",
+    "RepairedRun": "store.repair",
+    "RunInfo": "store.rows",
+    "RunScope": "store.rows",
+    "Summary": "summary",
+    "UsageOutcome": "collect.outcome",
+    "UsageReader": "store.reader",
+    "UsageRow": "store.rows",
+    "UsageStore": "store.store",
+    "bar": "summary",
+    "export_usage": "export.export",
+    "render": "summary",
+    "repair_store": "store.repair",
+    "summarize": "summary",
+    "escape_terminal": ".wire.text",
+    "write_csv": "export.export",
+    "write_jsonl": "export.export",
 }
 
 

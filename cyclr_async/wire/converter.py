@@ -1,7 +1,7 @@
 """The one cattrs converter: between the JSON of the API and the models, without any coercion.
 
 For each model class a decoder is compiled on first use. It serves the answers the document describes; whatever it does
-not recognise goes through :mod:`cyclr_async.wire.diagnosis`, which accepts what is right and names what is wrong.
+not recognise goes through :mod:`cyclr_async.wire.validation`, which accepts what is right and names what is wrong.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ import cattrs
 
 from cyclr_async.errors import DecodeError
 from cyclr_async.secret import HiddenStr, Secret
-from cyclr_async.wire import jsonic
+from cyclr_async.wire import strict_json
 from cyclr_async.wire.dates import parse_datetime, wire_text
-from cyclr_async.wire.diagnosis import Finding, check_value, diagnose, error_for, kind_of
 from cyclr_async.wire.extra import EMPTY, Extra
-from cyclr_async.wire.plan import WireField, is_model, plan_of
+from cyclr_async.wire.fields import WireField, fields_of, is_model
+from cyclr_async.wire.validation import Issue, check_value, error_for, kind_of, validate
 
 __all__ = ["Problem", "converter", "decode", "structure", "structure_list", "unstructure"]
 
@@ -43,7 +43,7 @@ def _compile(cls: type[Any]) -> Hook:
     A frozen attrs instance is costly to make through its initialiser. The decoder fills a twin of the same layout that
     is not frozen, and turns it into the model: a sixth of the time.
     """
-    plan = plan_of(cls)
+    plan = fields_of(cls)
     twin = _twin_of(cls)
     names = {field.name: f"v{index}" for index, field in enumerate(plan.fields)}
     reads = "".join(f"      {names[field.name]} = data[{field.wire!r}]\n" for field in plan.fields)
@@ -74,8 +74,8 @@ def _compile(cls: type[Any]) -> Hook:
         return Extra({name: value for name, value in data.items() if name not in plan.wire_names})
 
     def careful(data: object) -> Any:
-        found = diagnose(data, cls)
-        if isinstance(found, Finding):
+        found = validate(data, cls)
+        if isinstance(found, Issue):
             raise error_for(found)
         return found
 
@@ -123,7 +123,7 @@ def _to_wire(model: Any) -> dict[str, Any]:
     extra: Extra = model.extra
     absent = extra.absent
     wire: dict[str, Any] = {}
-    for field in plan_of(type(model)).fields:
+    for field in fields_of(type(model)).fields:
         value = getattr(model, field.name)
         if value is None:
             if field.wire in absent:
@@ -150,7 +150,7 @@ def _detached(value: Any) -> Any:
 def _strict(kind: type) -> Hook:
     def hook(value: Any, _: Any = None) -> Any:
         made = check_value(value, kind)
-        if isinstance(made, Finding):
+        if isinstance(made, Issue):
             raise error_for(made)
         return made
 
@@ -219,7 +219,7 @@ def structure_list(data: object, cls: type[T], *, lenient: bool = False) -> list
         DecodeError: ``data`` is no array, or, unless lenient, an element is wrong; the path holds its index.
     """
     if not isinstance(data, list):
-        raise error_for(Finding("$", "array", kind_of(data)))
+        raise error_for(Issue("$", "array", kind_of(data)))
     problems: list[Problem] = []
     models = structure_elements(data, cls, problems if lenient else None)
     return (models, problems) if lenient else models
@@ -244,8 +244,8 @@ def structure_elements(items: list[Any], cls: type[T], problems: list[Problem] |
         pass
     models: list[T] = []
     for index, item in enumerate(items, base):
-        found = diagnose(item, cls, f"$[{index}]")
-        if not isinstance(found, Finding):
+        found = validate(item, cls, f"$[{index}]")
+        if not isinstance(found, Issue):
             models.append(found)
             continue
         error = error_for(found)
@@ -274,5 +274,5 @@ def decode(body: bytes | bytearray | str, cls: type[T]) -> T:
     Raises:
         DecodeError: the body is not JSON, or not an object as the document describes it.
     """
-    made: T = hook_for(cls)(jsonic.loads(body), cls)
+    made: T = hook_for(cls)(strict_json.loads(body), cls)
     return made

@@ -4,7 +4,7 @@ import re
 from typing import Any, Final, Generic, TypeVar
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.wire import jsonic
+from cyclr_async.wire import strict_json
 from cyclr_async.wire.converter import Problem, structure_elements
 
 __all__ = ["ArraySplitter", "ListDecoder", "memory_of"]
@@ -240,7 +240,7 @@ class ArraySplitter:
     def _parse(self, text: bytes) -> list[Any]:
         problem = ""
         try:
-            elements: list[Any] = jsonic.loads(text)
+            elements: list[Any] = strict_json.loads(text)
         except DecodeError as error:
             problem = error.message
         else:
@@ -250,7 +250,7 @@ class ArraySplitter:
 
 def _try(text: bytes) -> list[Any] | None:
     try:
-        elements: list[Any] = jsonic.loads(text)
+        elements: list[Any] = strict_json.loads(text)
     except DecodeError:
         return None
     return elements

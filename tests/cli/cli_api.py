@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from cyclr_async.usage.periods import add_months
+from cyclr_async.usage.months.periods import add_months
 
 SECRET = "canary-client-secret-55e0"
 

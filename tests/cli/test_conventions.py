@@ -20,7 +20,7 @@ import click
 import pytest
 
 from cyclr_async.cli.app import app
-from cyclr_async.cli.exits import Exit
+from cyclr_async.cli.exit_codes import Exit
 from cyclr_async.cli.options import Options
 from tests.cli.cli_api import SECRET, Api, Run, call, spawn
 

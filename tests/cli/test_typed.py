@@ -121,13 +121,13 @@ sys.exit(main())
 @pytest.mark.parametrize(
     ("module", "args"),
     [
-        ("cyclr_async.cli.entry", ["plans"]),
+        ("cyclr_async.cli.run", ["plans"]),
         ("click.core", ["plans"]),
-        ("cyclr_async.cli.running", ["plans"]),
+        ("cyclr_async.cli.signals", ["plans"]),
         ("asyncio.base_events", ["plans"]),
         ("aiohttp.client", ["plans"]),
         ("aiohttp", ["plans", "--simulate"]),
-        ("cyclr_async.usage.reader", ["usage", "status"]),
+        ("cyclr_async.usage.store.reader", ["usage", "status"]),
     ],
 )
 def test_ctrl_c_while_it_starts(api: Api, module: str, args: list[str]) -> None:

@@ -19,7 +19,7 @@ from cyclr_async import (
     Timeouts,
     UnauthorizedError,
 )
-from cyclr_async.auth import Exchange
+from cyclr_async.auth.providers import Exchange
 from tests.faults.answers import ACCOUNT, good, http, json_http
 from tests.faults.matrix import partner
 from tests.faults.server import FaultServer, Link

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from cyclr_async.auth import (
+from cyclr_async.auth.providers import (
     AccessToken,
     ClientCredentials,
     Exchange,

@@ -14,9 +14,9 @@ import pytest
 from yarl import URL
 
 from cyclr_async import CyclrError, InvalidArgumentError, Limits, ProtocolError, RetryPolicy
-from cyclr_async.http.connector import Attempt, GuardedConnector
-from cyclr_async.http.fastpath import FastPath
-from cyclr_async.http.watch import Watch
+from cyclr_async.http.engine.connector import Attempt, GuardedConnector
+from cyclr_async.http.engine.direct import DirectReads
+from cyclr_async.http.timeouts import TimerWheel
 from tests.faults.answers import ACCOUNT, account_id, good, json_http, task_count
 from tests.faults.matrix import after, partner
 from tests.faults.rows import HARMLESS, LASTING
@@ -221,16 +221,16 @@ async def test_a_session_of_the_caller_and_a_proxy_are_used() -> None:
 
 
 @asynccontextmanager
-async def _path(origin: str) -> AsyncIterator[FastPath]:
+async def _path(origin: str) -> AsyncIterator[DirectReads]:
     connector = GuardedConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield FastPath(session, connector, URL(origin), {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
+        yield DirectReads(session, connector, URL(origin), {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nX-Evil: 1", "/a\tb", "/ä", "/a\x7f"])
 async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
     async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
-        attempt = Attempt(Watch(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
+        attempt = Attempt(TimerWheel(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
         with pytest.raises(InvalidArgumentError):
             await fast.get(URL(server.origin).with_path(path, encoded=True), "id", None, attempt)
         assert not attempt.connected

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cyclr_async.http.limiter import AdaptiveLimit, AnswerTimes, Gcra, Limiter
+from cyclr_async.http.limiter import AdaptiveLimit, AnswerTimes, Limiter, RateReservation
 from tests.http.fakes import FakeClock, settle
 
 Prepare = Callable[[Limiter], None]
@@ -217,7 +217,7 @@ async def test_a_storm_of_cancellations_leaves_every_slot_free(seed: int) -> Non
 
 @pytest.mark.parametrize("rate", [0.5, 7.0, 10.0, 333.0, 5000.0])
 def test_the_rate_is_exact(rate: float) -> None:
-    bucket = Gcra(rate)
+    bucket = RateReservation(rate)
     now, sent = 5000.0, []
     for _ in range(10_000):
         now += bucket.reserve(now)
@@ -228,11 +228,11 @@ def test_the_rate_is_exact(rate: float) -> None:
 
 
 def test_the_first_request_leaves_at_once_also_right_after_the_machine_was_started() -> None:
-    assert Gcra(10.0).reserve(0.0) == 0.0
+    assert RateReservation(10.0).reserve(0.0) == 0.0
 
 
 def test_time_not_used_is_not_saved_up() -> None:
-    bucket = Gcra(10.0)
+    bucket = RateReservation(10.0)
     assert bucket.reserve(100.0) == 0.0
     assert bucket.reserve(1000.0) == 0.0
     assert bucket.reserve(1000.0) == pytest.approx(0.1)

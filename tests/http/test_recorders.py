@@ -186,7 +186,7 @@ async def _everything(session: AsyncPartnerSession) -> list[object]:
 @pytest.mark.parametrize("options", [{}, {"filter_headers": ["Authorization"]}, {"serializer": "json"}])
 async def test_vcrpy_records_and_plays(server: FaultServer, tmp_path: Path, options: dict[str, Any]) -> None:
     cassette = str(tmp_path / "cassette")
-    matching = {"match_on": ["method", "uri", "raw_body"], **options}
+    matching = {"match_on": ["method", "uri", "json_body"], **options}
     with vcr.use_cassette(cassette, record_mode="once", **matching):
         async with partner(server.base_url) as session:
             first = await _everything(session)
@@ -274,14 +274,14 @@ async def test_pytest_recording_blocks_the_network() -> None:
 
 
 def usage_document() -> Any:
-    class Asked:
+    class OperationRequest:
         method = "GET"
         path = f"/api/partner/accounts/{ACCOUNT}/billing"
 
-    return document(Asked())  # type: ignore[arg-type]
+    return document(OperationRequest())  # type: ignore[arg-type]
 
 
-class Answer(aiohttp.ClientResponse):
+class Response(aiohttp.ClientResponse):
     """What docs/testing.md gives to aioresponses, which does not know an argument that aiohttp 3.14 demands."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -290,7 +290,7 @@ class Answer(aiohttp.ClientResponse):
 
 async def test_aioresponses_answers_in_the_place_of_the_network() -> None:
     with aioresponses() as mocked:
-        made = {"response_class": Answer}
+        made = {"response_class": Response}
         mocked.get(USAGE, payload=usage_document(), repeat=True, **made)
         mocked.post(f"{PRIVATE}/createaccount", payload={"Id": ACCOUNT}, **made)
         mocked.get(f"{PRIVATE}/priceplans", payload=[{"Id": "2", "Name": "Starter"}], **made)
@@ -321,7 +321,7 @@ async def test_aioresponses_in_the_middle_of_a_session(server: FaultServer) -> N
     async with partner(server.base_url) as session:
         await session.accounts.usage(ACCOUNT)
         with aioresponses() as mocked:
-            mocked.get(url, payload={**usage_document(), "TaskCount": 12}, response_class=Answer)
+            mocked.get(url, payload={**usage_document(), "TaskCount": 12}, response_class=Response)
             assert (await session.accounts.usage(ACCOUNT)).task_count == 12
         assert (await session.accounts.usage(ACCOUNT)).task_count == task_count(ACCOUNT)
     assert server.request_count == 2

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import Sent
-from cyclr_async.http.call import Safety
+from cyclr_async.http.request import Safety
 from cyclr_async.http.retry import (
     Decision,
     Failure,

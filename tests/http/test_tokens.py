@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from cyclr_async.auth import AccessToken, ClientCredentials, Exchange, PasswordGrant, StaticToken
+from cyclr_async.auth.providers import AccessToken, ClientCredentials, Exchange, PasswordGrant, StaticToken
+from cyclr_async.auth.token_manager import OnToken, TokenManager, refresh_margin
 from cyclr_async.errors import (
     AuthenticationError,
     ConnectError,
@@ -19,7 +20,6 @@ from cyclr_async.errors import (
     TransportError,
 )
 from cyclr_async.http.events import Event, TokenEvent
-from cyclr_async.http.tokens import OnToken, TokenKeeper, refresh_margin
 from tests.http.fakes import FakeClock, ScriptedEndpoint, settle
 
 LIFETIME = 1000.0
@@ -41,7 +41,7 @@ class Keeping:
         self.endpoint = ScriptedEndpoint(*script, gate=gate)
         self.events: list[Event] = []
         provider = PasswordGrant("client", "jo", "pass") if password else ClientCredentials("client", "secret")
-        self.keeper = TokenKeeper(provider, self.endpoint, self.clock, on_token=on_token, on_event=self.events.append)
+        self.keeper = TokenManager(provider, self.endpoint, self.clock, on_token=on_token, on_event=self.events.append)
 
     @property
     def fetches(self) -> int:
@@ -150,7 +150,7 @@ async def test_the_fetch_does_not_inherit_the_context_of_whoever_started_it() ->
             return AccessToken("a")
 
     variable.set("the caller's")
-    await TokenKeeper(Provider(), ScriptedEndpoint(), FakeClock()).get()
+    await TokenManager(Provider(), ScriptedEndpoint(), FakeClock()).get()
     assert seen == ["none", "cyclr-async-token"]
 
 
@@ -488,7 +488,7 @@ async def test_an_endpoint_that_says_how_long_to_wait_is_not_asked_earlier(asked
 
 async def test_a_fixed_token_that_is_refused_stays_refused() -> None:
     clock = FakeClock()
-    keeper = TokenKeeper(StaticToken("fixed"), ScriptedEndpoint(), clock)
+    keeper = TokenManager(StaticToken("fixed"), ScriptedEndpoint(), clock)
     token = await keeper.get()
     assert await keeper.renew(token) is None
     assert await keeper.renew(token) is None
@@ -643,7 +643,7 @@ async def test_a_fetch_that_is_cancelled_from_within_leaves_the_way_free_for_the
                 raise asyncio.CancelledError
             return AccessToken("a")
 
-    keeper = TokenKeeper(Provider(), ScriptedEndpoint(), FakeClock())
+    keeper = TokenManager(Provider(), ScriptedEndpoint(), FakeClock())
     with pytest.raises(asyncio.CancelledError):
         await keeper.get()
     assert (await keeper.get()).value.reveal() == "a"
@@ -652,7 +652,7 @@ async def test_a_fetch_that_is_cancelled_from_within_leaves_the_way_free_for_the
 async def test_without_listeners_nothing_is_told_and_nothing_breaks() -> None:
     clock = FakeClock()
     endpoint = ScriptedEndpoint(AccessToken("a"), ConnectError("away"))
-    keeper = TokenKeeper(ClientCredentials("client", "secret"), endpoint, clock)
+    keeper = TokenManager(ClientCredentials("client", "secret"), endpoint, clock)
     token = await keeper.get()
     with pytest.raises(ConnectError):
         await keeper.renew(token)
@@ -670,7 +670,7 @@ async def test_the_previous_token_is_handed_to_the_provider() -> None:
             return await exchange({}, False)
 
     endpoint = ScriptedEndpoint()
-    keeper = TokenKeeper(Provider(), endpoint, FakeClock())
+    keeper = TokenManager(Provider(), endpoint, FakeClock())
     first = await keeper.get()
     await keeper.renew(first)
     assert seen == [None, first]

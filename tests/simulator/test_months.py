@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclr_async import AsyncPartnerSession, ClientCredentials
-from cyclr_async.models import AccountUsage
+from cyclr_async.partner import AccountUsage
 from cyclr_async.simulator import Simulator
-from cyclr_async.simulator.billing import Schedule, Span, Work, tasks_until, usage_between
-from cyclr_async.simulator.clock import add_months
-from cyclr_async.usage.periods import Period, why_not_comparable
+from cyclr_async.simulator.domain.billing import Schedule, Span, Work, tasks_until, usage_between
+from cyclr_async.simulator.domain.clock import add_months
+from cyclr_async.usage.months.periods import Period, why_not_comparable
 
 DAY = timedelta(days=1)
 PER_DAY = 97

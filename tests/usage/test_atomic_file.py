@@ -17,9 +17,9 @@ import pytest
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
 from cyclr_async.usage import export_usage
-from cyclr_async.usage.atomic_file import check_target, replacing, spooling
-from cyclr_async.usage.rows import RunScope
-from cyclr_async.usage.store import UsageStore
+from cyclr_async.usage.export.atomic_file import check_target, replacing, spooling
+from cyclr_async.usage.store.rows import RunScope
+from cyclr_async.usage.store.store import UsageStore
 from tests.usage.usage_make import good
 
 ROOT = os.geteuid() == 0
@@ -140,7 +140,7 @@ def test_a_circle_of_links_is_an_error(tmp_path: Path) -> None:
 def test_what_is_protected_stays() -> None:
     # Root may write everywhere, so root becomes nobody first.
     code = (
-        "import os, sys\nfrom cyclr_async.usage.atomic_file import check_target, replacing\n"
+        "import os, sys\nfrom cyclr_async.usage.export.atomic_file import check_target, replacing\n"
         "if os.geteuid() == 0:\n    os.setgid(65534); os.setuid(65534)\n"
         "for act in (check_target, lambda target: replacing(target).__enter__()):\n"
         "    for target in sys.argv[1:]:\n"
@@ -175,7 +175,8 @@ def test_what_is_protected_stays() -> None:
 def test_an_open_descriptor_is_written_on(tmp_path: Path, path: str, kind: str) -> None:
     (tmp_path / "link").symlink_to("/dev/stdout")
     code = (
-        "import sys\nfrom cyclr_async.usage.atomic_file import check_target, replacing\ncheck_target(sys.argv[1])\n"
+        "import sys\nfrom cyclr_async.usage.export.atomic_file import check_target, replacing\n"
+        "check_target(sys.argv[1])\n"
         "with replacing(sys.argv[1]) as stream:\n    stream.write(b'new')\n"
     )
     log = tmp_path / "log"
@@ -203,7 +204,7 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
     code = (
-        "import os, sys, time\nfrom cyclr_async.usage.atomic_file import replacing\n"
+        "import os, sys, time\nfrom cyclr_async.usage.export.atomic_file import replacing\n"
         "with replacing(sys.argv[1]) as stream:\n    print('there', flush=True)\n    time.sleep(60)\n"
     )
     target = tmp_path / "a.csv"

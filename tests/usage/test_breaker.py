@@ -12,7 +12,7 @@ from cyclr_async.errors import (
     ServerError,
     TokenEndpointError,
 )
-from cyclr_async.usage.breaker import Breaker
+from cyclr_async.usage.collect.breaker import Breaker
 from tests.usage.virtual import VirtualClock
 
 

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.kill_resume import kill_and_resume
 from cyclr_async.errors import BulkInterruptedError, StoreError
 from cyclr_async.usage import RunScope, UsageReader, UsageStore
-from cyclr_async.usage.outcome import UsageOutcome
+from cyclr_async.usage.collect.outcome import UsageOutcome
 from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, stored
 
 
@@ -142,7 +142,7 @@ async def test_an_unfinished_run_of_another_period_is_left_alone(path: Path) -> 
 
 async def test_a_store_in_use_by_another_process_is_refused(path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from cyclr_async.usage.locking import StoreLock\n"
+        "import sys; from pathlib import Path; from cyclr_async.usage.store.locking import StoreLock\n"
         "lock = StoreLock(Path(sys.argv[1]).resolve()); lock.acquire(); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(  # noqa: ASYNC220  short, and only its first line is waited for

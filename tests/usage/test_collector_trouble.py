@@ -20,8 +20,8 @@ from cyclr_async.errors import (
     ServerError,
     TruncatedResponseError,
 )
-from cyclr_async.usage.outcome import UsageOutcome
-from cyclr_async.usage.progress import Progress
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.progress import Progress
 from tests.usage.usage_server import DROP, PartnerServer, account_ids, all_of, http, stored, usage_of
 from tests.usage.virtual import VirtualClock
 

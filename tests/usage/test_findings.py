@@ -12,7 +12,7 @@ import pytest
 from cyclr_async import AsyncPartnerSession
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Finding, RunScope, Summary, UsageReader, UsageStore, render, summarize
-from cyclr_async.usage.collector import Collection
+from cyclr_async.usage.collect.collection import Collection
 from tests.usage.store_v1 import version_1
 from tests.usage.usage_make import SEEN, good
 from tests.usage.usage_server import PartnerServer, all_of, http

@@ -26,8 +26,8 @@ from cyclr_async.errors import (
 )
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Counts, RunScope, Summary, UsageReader, UsageStore, render, summarize
-from cyclr_async.usage.collector import Collection
-from cyclr_async.usage.outcome import UsageOutcome
+from cyclr_async.usage.collect.collection import Collection
+from cyclr_async.usage.collect.outcome import UsageOutcome
 from tests.usage.usage_make import At, bad, good
 from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, stored
 from tests.usage.virtual import VirtualClock

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cyclr_async.errors import CyclrError, ForbiddenError, NotFoundError, ResponseError, ServerError, UnauthorizedError
-from cyclr_async.usage.guard import SystemicGuard
-from cyclr_async.usage.items import Item
-from cyclr_async.usage.outcome import UsageOutcome
+from cyclr_async.usage.collect.failure_guard import FailureRateGuard
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.work_items import WorkItem
 
 MISSING = NotFoundError("no such account", status=404, server_message="none")
 VAGUE = NotFoundError("no such account", status=404)
@@ -16,10 +16,10 @@ UNAUTHORIZED = UnauthorizedError("who", status=401, server_message="who")
 PAGE = NotFoundError("a page", status=404, body="<html>")
 
 
-def guard_of(*errors: CyclrError) -> SystemicGuard:
-    guard = SystemicGuard()
+def guard_of(*errors: CyclrError) -> FailureRateGuard:
+    guard = FailureRateGuard()
     for number, error in enumerate(errors):
-        guard.hold(Item(str(number)), UsageOutcome(account_id=str(number), error=error))
+        guard.hold(WorkItem(str(number)), UsageOutcome(account_id=str(number), error=error))
     return guard
 
 
@@ -38,7 +38,7 @@ def guard_of(*errors: CyclrError) -> SystemicGuard:
     ],
 )
 def test_what_is_held_back(error: CyclrError, held: bool) -> None:
-    assert SystemicGuard.concerns(error) is held
+    assert FailureRateGuard.concerns(error) is held
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_when_a_witness_is_called_for(errors: list[CyclrError], suspicious: bool
 def test_an_answer_vouches_for_what_was_refused_before_it_was_asked_for() -> None:
     guard = guard_of(MISSING, MISSING)
     begun = guard.refusals
-    guard.hold(Item("late"), UsageOutcome(account_id="late", error=MISSING))
+    guard.hold(WorkItem("late"), UsageOutcome(account_id="late", error=MISSING))
     assert [item.account_id for item, _ in guard.released(begun)] == ["0", "1"]
     assert guard.holds == 1
     assert guard.released(begun) == []
@@ -69,7 +69,7 @@ def test_a_witness_shows_that_a_401_can_be_about_an_account() -> None:
     assert guard.suspicious
     assert len(guard.vouched(guard.refusals)) == 3
     for number in range(49):
-        guard.hold(Item(str(number)), UsageOutcome(account_id=str(number), error=UNAUTHORIZED))
+        guard.hold(WorkItem(str(number)), UsageOutcome(account_id=str(number), error=UNAUTHORIZED))
     assert not guard.suspicious
 
 

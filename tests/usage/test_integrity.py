@@ -23,7 +23,7 @@ from cyclr_async.usage import (
     repair_store,
     summarize,
 )
-from cyclr_async.usage.schema import _VERSION_1, APPLICATION_ID
+from cyclr_async.usage.store.schema import _VERSION_1, APPLICATION_ID
 from tests.usage.usage_make import At, account, bad, good
 from tests.usage.usage_server import PartnerServer, account_ids
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cyclr_async import AccessToken, AsyncPartnerSession, ClientCredentials, PasswordGrant, StaticToken
-from cyclr_async.auth import Exchange
+from cyclr_async.auth.providers import Exchange
 from cyclr_async.errors import (
     AuthenticationError,
     BulkInterruptedError,
@@ -24,7 +24,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import RunScope, UsageReader, UsageStore
-from cyclr_async.usage.store import rekey_store
+from cyclr_async.usage.store.store import rekey_store
 from tests.usage.store_v1 import version_1
 from tests.usage.usage_make import At, bad, good
 from tests.usage.usage_server import PartnerServer, account_ids, all_of, http

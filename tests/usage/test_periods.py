@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclr_async.usage.periods import (
+from cyclr_async.usage.months.periods import (
     Period,
     _bounds,
     add_months,

@@ -23,7 +23,7 @@ from cyclr_async.errors import (
     UnexpectedRedirectError,
 )
 from cyclr_async.usage import UsageReader
-from cyclr_async.usage.outcome import UsageOutcome
+from cyclr_async.usage.collect.outcome import UsageOutcome
 from tests.usage.test_collector_trouble import virtual
 from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, stored, usage_of
 

@@ -15,10 +15,10 @@ from cyclr_async.usage import (
     UsageReader,
     UsageStore,
     bar,
+    escape_terminal,
     export_usage,
     render,
     summarize,
-    term,
 )
 from tests.usage.usage_make import NOVEMBER, account, bad, good
 
@@ -109,11 +109,11 @@ def test_bars() -> None:
 
 
 def test_terminal_text() -> None:
-    assert term("ACME Größe 漢字") == "ACME Größe 漢字"
-    assert term("\x1b]8;;x\x07\x9b\n\u202e\u2028\u200b\ud800") == (
+    assert escape_terminal("ACME Größe 漢字") == "ACME Größe 漢字"
+    assert escape_terminal("\x1b]8;;x\x07\x9b\n\u202e\u2028\u200b\ud800") == (
         "\\x1b]8;;x\\x07\\x9b\\x0a\\u{202e}\\u{2028}\\u{200b}\\u{d800}"
     )
-    blanks = [chr(code) for code in range(0x3000) if not term(chr(code)).isprintable()]
+    blanks = [chr(code) for code in range(0x3000) if not escape_terminal(chr(code)).isprintable()]
     assert {unicodedata.category(char) for char in blanks} == {"Zs"}
 
 

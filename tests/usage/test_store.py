@@ -15,7 +15,7 @@ import pytest
 
 from cyclr_async.errors import ForbiddenError, InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import Counts, RunScope, UsageOutcome, UsageReader, UsageStore
-from cyclr_async.usage.writer import RunWriter
+from cyclr_async.usage.store.writer import RunWriter
 from tests.usage.usage_make import SEEN, At, account, bad, good
 
 

@@ -29,7 +29,7 @@ from cyclr_async import (
     TruncatedResponseError,
     errors,
 )
-from cyclr_async.auth import AccessToken, Exchange
+from cyclr_async.auth.providers import AccessToken, Exchange
 from cyclr_async.errors import BulkInterruptedError, NotFoundError, ResponseError
 from cyclr_async.http.classify import Concern, classify
 from tests.faults.ports import ClosedPort

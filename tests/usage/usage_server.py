@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from cyclr_async import AsyncPartnerSession
-from cyclr_async.usage.collector import Collection
-from cyclr_async.usage.outcome import UsageOutcome
-from cyclr_async.usage.progress import Progress
+from cyclr_async.usage.collect.collection import Collection
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.progress import Progress
 
 __all__ = ["DROP", "PartnerServer", "ThenClosed", "account_ids", "all_of", "consistent", "http", "stored", "usage_of"]
 
