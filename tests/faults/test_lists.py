@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cyclr_async import CyclrError, Limits, SessionClosedError, TruncatedResponseError
+from cyclr_async import CyclrError, Limits, SessionClosedError, Timeouts, TruncatedResponseError
 from tests.faults.answers import account_id, http
 from tests.faults.matrix import after, partner
 from tests.faults.server import FaultServer, Link, stall, write
@@ -24,6 +24,9 @@ ROWS = [
 ]
 PLAIN = json.dumps(ROWS).encode()
 PACKED = gzip.compress(PLAIN, 6)
+
+UNHURRIED = Timeouts(connect=20, read=20, attempt=30, deadline=60, close=0.0)
+"""A busy machine is no reason for a repetition."""
 
 WAYS: list[Any] = [
     pytest.param({}, id="fast"),
@@ -55,7 +58,11 @@ async def test_a_long_list_over_tls_arrives_whole(
     async with (
         FaultServer(serve, serve, ssl=tls_world.good) as server,
         partner(
-            server.base_url, ca_file=tls_world.authority_file, limits=Limits(reuse_connections=not close), **options
+            server.base_url,
+            ca_file=tls_world.authority_file,
+            limits=Limits(reuse_connections=not close),
+            timeouts=UNHURRIED,
+            **options,
         ) as session,
     ):
         assert len(await session.accounts.list()) == len(ROWS)
