@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 from yarl import URL
 
 from cyclr_async.auth import AccessToken, StaticToken, TokenProvider, as_provider, identity
-from cyclr_async.checks import callable_or_none, kind, proxy_url
+from cyclr_async.checks import callable_or_none, kind, proxy_url, several
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import settings_from
 from cyclr_async.errors import (
@@ -131,7 +131,7 @@ class AsyncPartnerSession:
             client_certificate=client_certificate,
             ssl_context=ssl_context,
             proxy=None if proxy is None else proxy_url(proxy),
-            trace_configs=tuple(kind(trace_configs, Sequence, "trace_configs")),
+            trace_configs=several(trace_configs, "trace_configs"),
         )
         secure = "https" in {self._root.scheme, self._token_url.scheme if self._token_url else "http"}
         self._pool = Pool(

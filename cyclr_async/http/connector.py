@@ -78,7 +78,7 @@ class GuardedConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = partial(HeadFirstHandler, loop=self._loop)
+        self._factory = partial(HeadFirstHandler, loop=self._loop)  # type: ignore[assignment]  # a subclass
         self._pid = os.getpid()
         self._known: dict[ResponseHandler, Callable[[float], object]] = {}
         self.created = 0

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
+from aiohttp import hdrs
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["REQUEST_ID", "FastPath", "Response"]
 
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID: Final = type(hdrs.CONTENT_TYPE)("X-Request-Id")
+"""Of the type of aiohttp's own header names, which are found in headers without being folded to one case first."""
 
 
 class Response(Protocol):

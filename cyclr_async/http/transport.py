@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import aiohttp
+from aiohttp import hdrs
 
 from cyclr_async.errors import (
     ConfigurationError,
@@ -196,7 +197,7 @@ class Transport:
     def _check_type(self, call: Call[T], response: Response) -> None:
         if not call.json:
             return
-        given = response.headers.get("Content-Type")
+        given = response.headers.get(hdrs.CONTENT_TYPE)
         if given is None or given in _USUAL_TYPES:
             return
         kind = given.partition(";")[0].strip().lower()
@@ -207,7 +208,7 @@ class Transport:
 
     async def _body(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
         content = response.content
-        if content.is_eof() and not PURE_PYTHON and "Content-Encoding" not in response.headers:
+        if content.is_eof() and not PURE_PYTHON and hdrs.CONTENT_ENCODING not in response.headers:
             # A short answer has arrived whole, as a rule, and a parser in C has seen that nothing follows it.
             body = content.read_nowait()
         else:
@@ -263,7 +264,7 @@ class Transport:
                     raw += chunk
         except (*FOREIGN, RuntimeError):
             pass
-        return legible(bytes(raw), response.headers.get("Content-Encoding", ""), _ERROR_BODY)
+        return legible(bytes(raw), response.headers.get(hdrs.CONTENT_ENCODING, ""), _ERROR_BODY)
 
     def _translated(self, error: BaseException, call: Call[T], attempt: Attempt, status: int | None) -> CyclrError:
         if isinstance(error, CyclrError):

@@ -170,7 +170,7 @@ async def _refused(answers: dict[str, Answer], kind: type[CyclrError], way: str,
     for name, make in answers.items():
         async with FaultServer(serve(make, pieces=pieces)) as server, opened(way, server.base_url) as session:
             for what, read in READS.items():
-                (outcome,) = await asyncio.gather(read(session), return_exceptions=True)
+                outcome: object = (await asyncio.gather(read(session), return_exceptions=True))[0]
                 assert isinstance(outcome, CyclrError), f"{what} took {name} for whole: {outcome!r:.80}"
                 assert (type(outcome), outcome.sent) == (kind, "yes"), f"{what}, {name}: {outcome!r}"
             if name.startswith("more than"):  # and what follows is not taken for the beginning of another answer

@@ -89,11 +89,7 @@ SETTINGS = [
     "on_token",
     "clock",
 ]
-NUMBERS = [
-    (cls, field.name)
-    for cls in (Timeouts, RetryPolicy, Limits)
-    for field in attrs.fields(cls)  # type: ignore[misc]
-]
+NUMBERS = [(cls, field.name) for cls in (Timeouts, RetryPolicy, Limits) for field in attrs.fields(cls)]
 
 
 def _short(value: object) -> str:
