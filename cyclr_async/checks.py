@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from yarl import URL
@@ -10,7 +10,7 @@ from yarl import URL
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.secret import SecretUrl
 
-__all__ = ["LONGEST", "callable_or_none", "is_seconds", "kind", "proxy_url", "shown"]
+__all__ = ["LONGEST", "callable_or_none", "is_seconds", "kind", "proxy_url", "several", "shown"]
 
 T = TypeVar("T")
 
@@ -46,6 +46,17 @@ def kind(value: object, cls: type[T], name: str) -> T:
     if not isinstance(value, cls):
         raise ConfigurationError(f"{name} must be of type {cls.__name__}, not {type(value).__name__}")
     return value
+
+
+def several(values: Sequence[T], name: str) -> tuple[T, ...]:
+    """Return the values of a sequence.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if not isinstance(values, Sequence):
+        raise ConfigurationError(f"{name} must be a sequence, not {type(values).__name__}")
+    return tuple(values)
 
 
 def callable_or_none(value: Callable[..., object] | None, name: str) -> None:

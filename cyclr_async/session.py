@@ -25,7 +25,7 @@ from cyclr_async.auth.providers import (
 )
 from cyclr_async.auth.token_endpoint import token_call, token_failure
 from cyclr_async.auth.token_manager import OnToken, TokenManager
-from cyclr_async.checks import callable_or_none, kind, proxy_url
+from cyclr_async.checks import callable_or_none, kind, proxy_url, several
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
 from cyclr_async.environment import blamed, settings_from
 from cyclr_async.errors import (
@@ -148,7 +148,7 @@ class AsyncPartnerSession:
             client_certificate=client_certificate,
             ssl_context=ssl_context,
             proxy=None if proxy is None else proxy_url(proxy),
-            trace_configs=tuple(kind(trace_configs, Sequence, "trace_configs")),  # type: ignore[type-abstract]  # only asked
+            trace_configs=several(trace_configs, "trace_configs"),
         )
         secure = "https" in {self._root.scheme, self._token_url.scheme if self._token_url else "http"}
         self._pool = Pool(

@@ -30,7 +30,7 @@ __all__ = [
 
 _LONGEST_NAME: Final = 255
 """Characters of a partner's name: as many as a domain name can have, and more than any client id seen."""
-_logger: Final = logging.getLogger("cyclr_async.auth.providers")
+_logger: Final = logging.getLogger("cyclr_async.auth")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 

@@ -17,7 +17,7 @@ from cyclr_async.http.events import EventHook, TokenEvent, notify
 
 __all__ = ["OnToken", "TokenManager"]
 
-_logger: Final = logging.getLogger("cyclr_async.auth.token_manager")
+_logger: Final = logging.getLogger("cyclr_async.auth")
 
 OnToken = Callable[[AccessToken], Awaitable[None] | None]
 """Called with every new token before it is used, to persist it."""

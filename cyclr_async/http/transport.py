@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from aiohttp import hdrs
+
 from cyclr_async.errors import (
     ConfigurationError,
     ConnectError,
@@ -206,7 +208,7 @@ class Transport:
     def _check_type(self, call: Call[T], response: EngineResponse) -> None:
         if not call.json:
             return
-        given = response.headers.get("Content-Type")
+        given = response.headers.get(hdrs.CONTENT_TYPE)
         if given is None or given in _USUAL_TYPES:
             return
         kind = given.partition(";")[0].strip().lower()
@@ -217,7 +219,7 @@ class Transport:
 
     async def _body(self, call: Call[T], response: EngineResponse, attempt: Attempt) -> bytes:
         content = response.content
-        if content.is_eof() and not PURE_PYTHON and "Content-Encoding" not in response.headers:
+        if content.is_eof() and not PURE_PYTHON and hdrs.CONTENT_ENCODING not in response.headers:
             # A short answer has arrived whole, as a rule, and a parser in C has seen that nothing follows it.
             body = content.read_nowait()
         else:
@@ -273,7 +275,7 @@ class Transport:
                     raw += chunk
         except (*FOREIGN, RuntimeError):
             pass
-        return legible(bytes(raw), response.headers.get("Content-Encoding", ""), _ERROR_BODY)
+        return legible(bytes(raw), response.headers.get(hdrs.CONTENT_ENCODING, ""), _ERROR_BODY)
 
     def _translated(self, error: BaseException, call: Call[T], attempt: Attempt, status: int | None) -> CyclrError:
         if isinstance(error, CyclrError):
@@ -365,4 +367,4 @@ class Stream:
 
 def _plain(headers: dict[str, str]) -> dict[str, str]:
     """Return headers that can be copied, pickled and written to a file: a recorder does all of that."""
-    return {name: str(value) for name, value in headers.items()}
+    return {str(name): str(value) for name, value in headers.items()}

@@ -186,7 +186,7 @@ async def _everything(session: AsyncPartnerSession) -> list[object]:
 @pytest.mark.parametrize("options", [{}, {"filter_headers": ["Authorization"]}, {"serializer": "json"}])
 async def test_vcrpy_records_and_plays(server: FaultServer, tmp_path: Path, options: dict[str, Any]) -> None:
     cassette = str(tmp_path / "cassette")
-    matching = {"match_on": ["method", "uri", "json_body"], **options}
+    matching = {"match_on": ["method", "uri", "raw_body"], **options}
     with vcr.use_cassette(cassette, record_mode="once", **matching):
         async with partner(server.base_url) as session:
             first = await _everything(session)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from cyclr_async import AsyncPartnerSession, ClientCredentials, CyclrError, Limits, RetryPolicy, Timeouts
 from tests.faults.answers import ACCOUNT, good, http, json_http
-from tests.faults.server import FaultServer, Link
+from tests.faults.server import FaultServer, Link, Script
 from tests.support.canary import BEARER, CLIENT_SECRET, MARK, PASSWORD
 
 TIMES = Timeouts(connect=5, read=5, attempt=5, deadline=5, close=0.0)
 POLICY = RetryPolicy(attempts=4, base=0.001, throttled_base=0.001, cap=0.001)
 
 
-def serving(*statuses: int, quiet: float = 0.0) -> Callable[[Link], Awaitable[None]]:
+def serving(*statuses: int, quiet: float = 0.0) -> Script:
     """Issue numbered tokens; answer the n-th call with the n-th status, and well when there are no more."""
     left = list(statuses)
 
@@ -69,7 +68,7 @@ async def test_a_call_can_be_followed(log: pytest.LogCaptureFixture) -> None:
     async with FaultServer(serving(503, 401, 429)) as server, session_for(server) as session:
         await session.accounts.usage(ACCOUNT)
     found = lines(log)
-    http, tokens = r"cyclr_async\.http ", r"cyclr_async\.http\.tokens "
+    http, tokens = r"cyclr_async\.http ", r"cyclr_async\.auth "
     path = f"GET /api/partner/accounts/{ACCOUNT}/billing"
     one(found, rf"cyclr_async\.http\.connections connected to 127\.0\.0\.1:{server.port}", server.connections)
     one(found, tokens + "an access token is fetched", 2)

@@ -18,7 +18,7 @@ from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiohttp
-from aiohttp import ClientRequest, ClientSession, TCPConnector
+from aiohttp import ClientRequest, ClientSession, TCPConnector, hdrs
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError
@@ -34,7 +34,8 @@ __all__ = ["REQUEST_ID", "DirectReads", "EngineResponse", "NotDirectError"]
 
 _logger: Final = logging.getLogger("cyclr_async.http")
 
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID: Final = type(hdrs.CONTENT_TYPE)("X-Request-Id")
+"""Of the type of aiohttp's own header names, which are found in headers without being folded to one case first."""
 _BODY: Final = b'{"TaskCount":1}'
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\nX-Rehearsal: 1\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
 

@@ -29,7 +29,7 @@ from cyclr_async.usage.store.paths import shown
 
 __all__ = ["StoreLock"]
 
-_log = logging.getLogger("cyclr_async.usage.store.store")
+_log = logging.getLogger("cyclr_async.usage.store")
 
 # In SQLite's lock page, behind its own 512 bytes, in the part that is there for every page size from 4096 on.
 _LOCK_BYTE: Final = 0x4000_0000 + 2048

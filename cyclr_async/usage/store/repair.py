@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RepairResult", "RepairedRun", "repair_store"]
 
-_log = logging.getLogger("cyclr_async.usage.store.store")
+_log = logging.getLogger("cyclr_async.usage.store")
 
 # How often a damaged stretch of a table is entered once more, between the sound rows on its two sides: enough for some
 # hundred damaged pages, and an end where most of the file is noise.

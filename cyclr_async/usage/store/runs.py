@@ -39,7 +39,7 @@ __all__ = [
 MAX_AGE: Final = timedelta(hours=24)
 """How long an unfinished run is continued: a nightly job that failed goes on, a monthly one begins anew."""
 
-_log: Final = logging.getLogger("cyclr_async.usage.store.store")
+_log: Final = logging.getLogger("cyclr_async.usage.store")
 
 _RUN_COLUMNS: Final = (
     "run_id, base_url, partner, from_date, status, created_at, updated_at, finished_at, listing_complete, "

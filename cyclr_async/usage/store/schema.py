@@ -43,7 +43,7 @@ APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
 SCHEMA_VERSION: Final = 2
 _MINIMUM_SQLITE: Final = (3, 37, 0)  # STRICT tables
 
-_log = logging.getLogger("cyclr_async.usage.store.store")
+_log = logging.getLogger("cyclr_async.usage.store")
 
 _VERSION_1: Final = (
     """

@@ -45,7 +45,7 @@ __all__ = ["Registered", "RunWriter", "WriterThread"]
 
 _T = TypeVar("_T")
 _STATES: Final = ("ok", "missing", "forbidden", "failed")
-_log = logging.getLogger("cyclr_async.usage.store.store")
+_log = logging.getLogger("cyclr_async.usage.store")
 
 _SETTLED: Final = f"""
     SELECT i.state, i.observed_at FROM item AS i LEFT JOIN observation AS o
