@@ -73,7 +73,8 @@ def main() -> int:
     unreleased = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## [")[1]
     silent = 0
     for line in dict.fromkeys(breakages(old, new)):
-        named = line.split(":")[0].rpartition(".")[2].partition("(")[0] in unreleased
+        path = line.split(":")[0].removesuffix(".__init__")  # whoever reads of a constructor looks for its class
+        named = path.rpartition(".")[2].partition("(")[0] in unreleased
         silent += not named
         print(f"{'in the changelog' if named else 'NOT IN THE CHANGELOG'}: {line}")
     return int(silent > 0)
