@@ -51,6 +51,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "usage": WIRE | GROUND | {"usage", "partner", "config", "auth", "http.limiter", "http.timeouts"},
     "usage.months.periods": frozenset(),
     "simulator": WIRE | {"simulator"},
+    "simulator.v1": frozenset({"wire.unset", "simulator"}),
     "cli": WIRE | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", ""},
     "": frozenset({"_version"}),
 }

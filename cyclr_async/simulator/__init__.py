@@ -1,4 +1,4 @@
-"""The partner API as a local server, with state and faults: test your own code against Cyclr, without Cyclr."""
+"""Both APIs as a local server, with state and faults: test your own code against Cyclr, without Cyclr."""
 
 from __future__ import annotations
 

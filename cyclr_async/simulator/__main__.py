@@ -19,7 +19,8 @@ def describe(simulator: Simulator) -> str:
     """Return what a user needs to know of a running simulator, as shell assignments."""
     return "\n".join(
         (
-            f"# {simulator.account_count} accounts at {simulator.url}; description at {simulator.url}/openapi.json",
+            f"# {simulator.account_count} accounts; described in {simulator.url}/openapi.json and /openapi-v1.json",
+            f"# v1.0 at {simulator.v1_url}",
             f"export CYCLR_BASE_URL={simulator.base_url}",
             f"export CYCLR_TOKEN_URL={simulator.token_url}",
             f"export CYCLR_CLIENT_ID={simulator.client_id}",
@@ -34,11 +35,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8080, help="0 lets the system choose (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 in a container (default: %(default)s)")
     parser.add_argument("--allow-host", action="append", default=[], help="with --host: a name it may be asked by")
-    parser.add_argument("--accounts", type=int, default=50, help="how many exist (default: %(default)s)")
+    parser.add_argument("--accounts", type=int, help="how many exist (default: 50, or what the state file says)")
+    parser.add_argument("--state", metavar="FILE", help="what it begins with, as JSON")
     parser.add_argument("--seed", type=int, default=7, help="decides all of them (default: %(default)s)")
     parser.add_argument("--rate", type=float, help="requests per second, then 429 with Retry-After")
     parser.add_argument("--fault", action="append", default=[], help="such as 429:2%% or drop-after:1%%; repeatable")
     parser.add_argument("--latency", type=parse_seconds, help="of every answer, such as 20ms")
+    parser.add_argument(
+        "--real-time",
+        action=argparse.BooleanOptionalAction,
+        help="begin now, instead of at a fixed moment (default: with a state file)",
+    )
+    parser.add_argument("--page-size", type=int, default=50, help="of v1.0, unless asked for (default: %(default)s)")
+    parser.add_argument(
+        "--connectors-need-account", action="store_true", help="refuse connectors of v1.0 without X-Cyclr-Account"
+    )
     # Once needed beside --host, which says it well enough; old scripts still give it.
     parser.add_argument("--unsafe-listen", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -68,6 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
             latency=given.latency,
             rate_limit=given.rate,
             faults=given.fault,
+            state=given.state,
+            real_time=given.real_time,
+            page_size=given.page_size,
+            connectors_need_account=given.connectors_need_account,
         )
         if far:
             sys.stderr.write(f"warning: {EXPOSED.format(host=given.host)}\n")

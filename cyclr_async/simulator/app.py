@@ -24,7 +24,10 @@ from cyclr_async.simulator.faults.fault import Fault
 from cyclr_async.simulator.partner.openapi import document
 from cyclr_async.simulator.partner.operations import OPERATION_HANDLERS, OperationRequest, account_list, exchange_token
 from cyclr_async.simulator.partner.routes import Route, find_route
-from cyclr_async.simulator.replies import DENIED, HTML, JSON, Reply, broken, page, send
+from cyclr_async.simulator.replies import HTML, JSON, Reply, broken, denied, page, send
+from cyclr_async.simulator.v1.answering import account_asked_for, answer_v1
+from cyclr_async.simulator.v1.openapi import document as v1_document
+from cyclr_async.simulator.v1.routing import find_operation, is_v1
 
 __all__ = ["SimulatorApp"]
 
@@ -91,10 +94,13 @@ class SimulatorApp:
     async def _answer(self, request: BaseRequest, trace: _Trace, query: str) -> Reply | None:
         try:
             self._check_host(request)
+            if is_v1(trace.path):
+                return await self._v1(request, trace, query)
             route = find_route(trace.path)
             if route is None:
                 return await self._other(request, trace.path, query)
-            _check_method(request, route.method)
+            if route.operation != "token" or request.method != "GET":  # tokens are given to a GET with a form as well
+                _check_method(request, route.method)
             return await self._operation(request, trace, route, query)
         except RefusedError as refused:
             return Reply(refused.status, refused.body, JSON, refused.headers)
@@ -120,12 +126,28 @@ class SimulatorApp:
             raise RefusedError(400, "The request is invalid.", {"Connection": "close"}) from None
 
     async def _operation(self, request: BaseRequest, trace: _Trace, route: Route, query: str) -> Reply | None:
-        world, operation = self.world, route.operation
-        trace.operation = operation
+        trace.operation = route.operation
         trace.account_id = route.account_id.lower() or None
         body = b"" if route.method == "GET" else await self._body(request)
-        if operation in ("tokens.create", "connectors.install"):
+        if route.operation in ("tokens.create", "connectors.install"):
             trace.account_id = _account_in(body, request.headers.get("Content-Type", ""))
+        return await self._perform(request, trace, lambda: self._act(request, route, query, body))
+
+    async def _v1(self, request: BaseRequest, trace: _Trace, query: str) -> Reply | None:
+        world, found = self.world, find_operation(request.method, trace.path)
+        trace.operation = found.operation.name
+        body = b"" if request.method == "GET" else await self._body(request)
+        headers = request.headers.get("X-Cyclr-Account", "").strip(), request.headers.get("Content-Type", "")
+        trace.account_id = account_asked_for(found, headers[0], body, headers[1])
+
+        def act() -> Reply:
+            return answer_v1(world, world.tokens.find(_bearer(request)), found, query, body, headers)
+
+        return await self._perform(request, trace, act)
+
+    async def _perform(self, request: BaseRequest, trace: _Trace, act: Callable[[], Reply]) -> Reply | None:
+        """Carry out an operation, unless the rate limit or a fault prevents it; None breaks the connection."""
+        world, operation = self.world, trace.operation or ""
         if operation != "token":
             wait = world.rate.take()
             if wait is not None:
@@ -141,19 +163,23 @@ class SimulatorApp:
                 early = broken(fault)
                 if early is not None or fault.kind == "drop-before":
                     return early
-        reply = self._act(request, route, query, body, fault)
+                if fault.kind == "revoke-token":
+                    world.tokens.revoke(_bearer(request))
+        try:
+            reply = act()
+        except RefusedError as refused:
+            reply = Reply(refused.status, refused.body, JSON, refused.headers)
         if fault is not None and fault.kind == "drop-after":
             return None
         if fault is not None and fault.kind == "wrong-json":
             return Reply(200, (fault.body or "").encode("utf-8", "replace"))
         return reply
 
-    def _act(self, request: BaseRequest, route: Route, query: str, body: bytes, fault: Fault | None) -> Reply:
+    def _act(self, request: BaseRequest, route: Route, query: str, body: bytes) -> Reply:
         content_type = request.headers.get("Content-Type", "")
-        if fault is not None and fault.kind == "revoke-token":
-            self.world.tokens.revoke(_bearer(request))
         if route.operation == "token":
-            status, answer = exchange_token(self.world, body, content_type)
+            authorization = request.headers.get("Authorization", "")
+            status, answer = exchange_token(self.world, body, content_type, authorization)
             return Reply(status, answer, "application/json;charset=UTF-8", _OAUTH_HEADERS)
         return self._partner(request, route, OperationRequest(route.account_id, query), body, content_type)
 
@@ -163,16 +189,16 @@ class SimulatorApp:
         world, operation = self.world, route.operation
         grant = world.tokens.find(_bearer(request))
         if grant is None:
-            return Reply(401, DENIED, JSON, {"WWW-Authenticate": "Bearer"})
+            raise denied()
         if grant.account_id is not None and operation not in _OWN_ACCOUNT:
-            return Reply(401, DENIED, JSON, {"WWW-Authenticate": "Bearer"})
+            raise denied()
         if route.method != "GET":
             asked = attrs.evolve(asked, fields=body_fields(body, content_type))
         if grant.account_id is not None:
             wanted = route.account_id or str(asked.fields.get("accountid"))
             record = world.state.find(wanted)
             if record is None or record.id != grant.account_id:
-                return Reply(401, DENIED, JSON, {"WWW-Authenticate": "Bearer"})
+                raise denied()
         if operation == "accounts.list":
             few = len(world.state) <= 1000
             return Reply(200, b"".join(account_list(world)) if few else account_list(world))
@@ -184,6 +210,7 @@ class SimulatorApp:
             return answer_control(self.world, request, path, query, body, self.hosts)
         pages: dict[str, Callable[[], Reply]] = {
             "/openapi.json": lambda: Reply(200, dump(document())),
+            "/openapi-v1.json": lambda: Reply(200, dump(v1_document())),
             "/account/signinwithtoken": lambda: self._sign_in(query),
             "/": lambda: Reply(200, _WELCOME, "text/plain; charset=utf-8"),
         }
@@ -231,10 +258,11 @@ def _account_in(body: bytes, content_type: str) -> str | None:
     return account_id.strip().lower().encode("utf-8", "replace").decode() if isinstance(account_id, str) else None
 
 
-_WELCOME: Final = b"""A simulated Cyclr partner API.
+_WELCOME: Final = b"""Both APIs of a simulated Cyclr.
 
-GET  /openapi.json            what it offers
+GET  /openapi.json            the partner API, described; /openapi-v1.json is v1.0
 POST /oauth/token             access tokens
      /api/partner/...         the partner API
+     /v1.0/...                the API v1.0
      /_simulator/state        what it holds; also faults, requests, clock, rate, tokens, accounts, reset
 """

@@ -64,7 +64,7 @@ def cyclr_session(cyclr_simulator: Simulator) -> AsyncPartnerSession:
 
 @pytest.fixture
 def cyclr_url(cyclr_simulator: Simulator) -> str:
-    """Where the simulator listens; the API is below ``/api/partner``, tokens come from ``/oauth/token``."""
+    """Where the simulator listens: ``/api/partner`` and ``/v1.0`` are below it, tokens come from ``/oauth/token``."""
     return cyclr_simulator.url
 
 

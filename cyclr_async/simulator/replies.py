@@ -10,14 +10,13 @@ import attrs
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from cyclr_async.simulator.domain.lenient_fields import message
+from cyclr_async.simulator.domain.lenient_fields import RefusedError, message
 from cyclr_async.simulator.faults.fault import Fault
 
-__all__ = ["DENIED", "HTML", "JSON", "Reply", "broken", "page", "retry_after_text", "send"]
+__all__ = ["HTML", "JSON", "Reply", "broken", "denied", "page", "retry_after_text", "send"]
 
 JSON: Final = "application/json; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
-DENIED: Final = message("Authorization has been denied for this request.")
 _USUAL: Final = {
     401: "Authorization has been denied for this request.",
     404: "",
@@ -45,6 +44,11 @@ class Reply:
     def pieces(self) -> Iterator[bytes]:
         """Return the body in pieces."""
         return iter((self.body,)) if isinstance(self.body, bytes) else iter(self.body)
+
+
+def denied() -> RefusedError:
+    """Return the refusal of a request without authorisation."""
+    return RefusedError(401, _USUAL[401], {"WWW-Authenticate": "Bearer"})
 
 
 def retry_after_text(wait: float | str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
@@ -23,6 +24,7 @@ from cyclr_async.simulator.domain.partner_state import AccountRecord, Installed
 from cyclr_async.simulator.domain.simulator_state import RequestLog, Settings, SimulatorState
 from cyclr_async.simulator.faults.fault import Fault
 from cyclr_async.simulator.faults.injector import FaultInjector
+from cyclr_async.simulator.seed_state import read_state
 
 if TYPE_CHECKING:
     from cyclr_async import AsyncPartnerSession
@@ -46,14 +48,16 @@ def _allowed(name: str) -> str:
 
 
 class Simulator:
-    """The Cyclr partner API on this machine, with state and faults.
+    """Both APIs of Cyclr on this machine, the partner API and v1.0, with one state and faults.
 
     Use ``async with Simulator() as sim:`` in the running event loop, or ``with Simulator().in_thread() as sim:`` in a
     thread of its own, for code that is not async. Everything it holds can be looked at and changed while it runs.
 
     Args:
-        accounts: how many accounts exist from the start, 0 to 1,000,000,000; they are derived, not stored.
+        accounts: how many accounts exist from the start, 0 to 1,000,000,000; they are derived, not stored. None for 50,
+            or for as many as ``state`` says.
         seed: the same seed gives the same accounts, ids, tokens and usage.
+        state: what it begins with besides: the path of a JSON file, or its content as a mapping.
         host: the address to listen on; only loopback, unless ``unsafe_listen``.
         port: 0 to 65535; 0 lets the system choose a free one.
         unsafe_listen: True allows addresses that other machines can reach, such as ``0.0.0.0`` in a container, where
@@ -62,20 +66,24 @@ class Simulator:
             loopback names; the port does not matter. Without them only the loopback names and the port are good, or
             everything with ``unsafe_listen``.
         latency: seconds by which every answer is delayed, in real time; more in ``faults``.
-        settings: ``now`` (the first instant, a datetime), ``frozen`` (the clock moves only when told), ``rate_limit``
+        settings: ``now`` (the first instant, a datetime), ``frozen`` (the clock moves only when told), ``real_time``
+            (True begins now; None does so too when there is a ``state`` and neither of the two before), ``page_size``
+            (rows of a page of v1.0 when nobody says how many; 50), ``connectors_need_account`` (True refuses the
+            connectors and templates of v1.0 without ``X-Cyclr-Account``), ``rate_limit``
             (requests per second, or None), ``faults`` (:class:`Fault` objects or their text form), ``token_lifetime``
             and ``sign_in_lifetime`` (seconds), ``create_unknown_users``, ``connectors``, ``log_size`` (requests kept),
             ``client_id``, ``client_secret``, ``username`` and ``password``.
 
     Raises:
-        ValueError: a setting is out of range, or the address is not a loopback address.
+        ValueError: a setting is out of range, the address is not a loopback address, or the state is not understood.
     """
 
     def __init__(
         self,
-        accounts: int = 50,
+        accounts: int | None = None,
         seed: int = 7,
         *,
+        state: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         host: str = _LOOPBACK,
         port: int = 0,
         unsafe_listen: bool = False,
@@ -94,7 +102,8 @@ class Simulator:
                 settings[name] = tuple(settings[name])
         if latency:
             settings["faults"] = (Fault.latency(latency), *settings.get("faults", ()))
-        self._world = SimulatorState(Settings(accounts=accounts, seed=seed, **settings))
+        given = None if state is None else read_state(state)
+        self._world = SimulatorState(Settings(accounts=accounts, seed=seed, state=given, **settings))
         self._host, self._wanted_port, self._unsafe = host, port, unsafe_listen
         self._allowed = frozenset(map(_allowed, allowed_hosts))
         self._port: int | None = None
@@ -117,6 +126,11 @@ class Simulator:
     def base_url(self) -> str:
         """The ``base_url`` of a session."""
         return f"{self.url}/api/partner"
+
+    @property
+    def v1_url(self) -> str:
+        """Where v1.0 is."""
+        return f"{self.url}/v1.0"
 
     @property
     def token_url(self) -> str:
@@ -196,8 +210,15 @@ class Simulator:
         """Return the ids of the first ``limit`` accounts, or of all, in the order of the list."""
         return list(itertools.islice(self._world.state.ids(), limit))
 
+    def api_ids(self, limit: int | None = None) -> list[str]:
+        """Return the ids in v1.0 of the first ``limit`` accounts, or of all, in the order of the list."""
+        return [self._world.state.api_id_of(account_id) for account_id in self.account_ids(limit)]
+
     def account(self, account_id: str) -> AccountRecord:
         """Return an account as it is now, with its time zone, users and connectors.
+
+        Args:
+            account_id: of either API.
 
         Raises:
             KeyError: there is none with that id.
@@ -240,7 +261,7 @@ class Simulator:
         return self._world.tokens.revoke()
 
     def reset(self) -> None:
-        """Go back to the beginning: accounts, tokens, clock, faults, rate limit and log."""
+        """Go back to the beginning: accounts, catalogue, tokens, clock, faults, rate limit and log."""
         self._world.reset()
 
     def session(self, **options: Any) -> AsyncPartnerSession:

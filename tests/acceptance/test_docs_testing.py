@@ -79,8 +79,13 @@ def test_faults_of_the_simulator_page() -> None:
         read = Fault.parse(text)
         assert read.kind == shown.kind
         assert call.startswith("Fault.html") or read == shown
-    for name in OPERATIONS:
-        assert f"`{name}`" in SIMULATOR
+    # In the table of v1.0 a name that begins with a point goes on where the last whole name of its row ended.
+    shown, group = set(), ""
+    for name in re.findall(r"`(\.?[a-z0-9_]+(?:\.[a-z_]+){0,2})`", SIMULATOR):
+        group = group if name.startswith(".") else name.rpartition(".")[0]
+        shown.add(group + name if name.startswith(".") else name)
+    assert set(OPERATIONS) - shown == set()
+    assert {name for name in shown if name.startswith("v1.")} - set(OPERATIONS) == set()
 
 
 def test_names_of_the_simulator_page() -> None:

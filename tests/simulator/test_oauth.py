@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -106,10 +107,37 @@ async def test_only_a_form_in_the_body(stranger: Any, sim: Simulator) -> None:
     pair = {"client_id": sim.client_id, "client_secret": sim.client_secret, "grant_type": "client_credentials"}
     assert (await stranger.post("/oauth/token", pair)).json["error"] == "invalid_request"
     assert (await stranger.send("POST", "/oauth/token", params=pair, headers=FORM)).json["error"] == "invalid_request"
-    assert (await stranger.get("/oauth/token", params=pair)).status == 405
+    assert (await stranger.get("/oauth/token", params=pair)).json["error"] == "invalid_request"
+    assert (await stranger.send("PUT", "/oauth/token", data=pair)).status == 405
     for body in (b"\xff\xfe", b"&" * 1000, b"a=1&" * 1000):
         answer = await stranger.send("POST", "/oauth/token", data=body, headers=FORM)
         assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+
+
+async def test_a_form_in_a_get(stranger: Any, sim: Simulator) -> None:
+    pair = {"client_id": sim.client_id, "client_secret": sim.client_secret, "grant_type": "client_credentials"}
+    answer = await stranger.send("GET", "/oauth/token", data=pair)
+    stranger.token = answer.json["access_token"]
+    assert (await stranger.get("/details")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("pair", "more", "error"),
+    [
+        ("simulator:simulator-secret", {}, None),
+        ("simulator:simulator-secret", {"scope": "account:nobody"}, "invalid_scope"),
+        ("simulator:wrong", {}, "invalid_client"),
+        ("simulator", {}, "invalid_client"),
+        ("simulator:simulator-secret", {"client_id": "other", "client_secret": "x"}, "invalid_client"),
+    ],
+)
+async def test_http_basic(stranger: Any, pair: str, more: dict[str, str], error: str | None) -> None:
+    basic = {"Authorization": f"basic {base64.b64encode(pair.encode()).decode()}"}
+    form = {"grant_type": "client_credentials", **more}
+    answer = await stranger.send("POST", "/oauth/token", data=form, headers=basic)
+    assert (answer.status, answer.json.get("error")) == (200 if error is None else 400, error)
+    broken = await stranger.send("POST", "/oauth/token", data=form, headers={"Authorization": "Basic \u00e4"})
+    assert broken.json["error"] == "invalid_client"
 
 
 async def test_restricted_to_one_account(stranger: Any, sim: Simulator) -> None:

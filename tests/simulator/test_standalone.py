@@ -38,7 +38,7 @@ def test_standalone_until_interrupted() -> None:
     options = ["--port", "0", "--accounts", "5", "--fault", "429:x1:op=details", "--latency", "1ms", "--rate", "100"]
     with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(6)]
+        lines = [process.stdout.readline() for _ in range(7)]
         try:
             found = re.search(
                 r"^export CYCLR_BASE_URL=(http://127\.0\.0\.1:\d+)/api/partner$", "".join(lines), re.MULTILINE

@@ -110,7 +110,7 @@ class TokenService:
         scope = form.get("scope", "")
         if scope:
             kind, _, wanted = scope.partition(":")
-            record = self._state.find(wanted) if kind == "account" else None
+            record = (self._state.find_api(wanted) or self._state.find(wanted)) if kind == "account" else None
             if record is None:
                 raise OAuthRefusedError("invalid_scope")
             account_id = record.id
@@ -198,15 +198,24 @@ class SignInTokens:
         now = self._state.clock.now()
         return sum(expires > now for *_, expires in list(self._open.values()))
 
-    def issue(self, account_id: str, username: str) -> tuple[str, datetime]:
-        """Return a new token and when it expires. The token always holds ``+``, ``/`` and ``=``, as real ones may."""
+    def issue(self, account_id: str, username: str, *, url_safe: bool = False) -> tuple[str, datetime]:
+        """Return a new token and when it expires.
+
+        Args:
+            account_id: the account to sign in to.
+            username: who.
+            url_safe: True for 43 characters that need no encoding in a URL, as v1.0 gives them. Otherwise the token
+                always holds ``+``, ``/`` and ``=``, as those of the partner API may.
+        """
         now = self._state.clock.now()
         if len(self._open) > _PRUNE_ABOVE:
             self._open = {token: entry for token, entry in self._open.items() if entry[2] > now}
         token = ""
-        while "+" not in token or "/" not in token:
+        while not token or not (url_safe or ("+" in token and "/" in token)):
             self._issued += 1
-            token = base64.b64encode(self._state.population.secret("sign-in", self._issued)).decode()
+            secret = self._state.population.secret("sign-in", self._issued)
+            encoded = base64.urlsafe_b64encode(secret).rstrip(b"=") if url_safe else base64.b64encode(secret)
+            token = encoded.decode()
         expires = now + timedelta(seconds=self.lifetime)
         self._open[token] = (account_id, username, expires)
         return token, expires

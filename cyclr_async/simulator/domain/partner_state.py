@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -13,6 +14,8 @@ from cyclr_async.simulator.domain.catalogue import PRICE_PLANS, Catalogue
 from cyclr_async.simulator.domain.clock import SimulatedClock, add_months
 from cyclr_async.simulator.domain.lenient_fields import dump_text
 from cyclr_async.simulator.domain.population import Population
+from cyclr_async.simulator.roster import Roster
+from cyclr_async.simulator.v1.holdings import Holdings
 
 __all__ = ["PLAN_IDS", "AccountRecord", "Billing", "Installed", "PartnerState", "partner_details"]
 
@@ -20,6 +23,7 @@ PLAN_IDS: Final = frozenset(int(plan["Id"]) for plan in PRICE_PLANS)
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 _KEPT: Final = 16_384
 """For so many accounts the billing is kept instead of derived again."""
+_GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @attrs.frozen(slots=True)
@@ -66,11 +70,24 @@ class Billing:
         Raises:
             ValueError: the period would end after the year 9999.
         """
+        period = self._at(now, day)
+        tasks, cycles = usage_between(self.work, self.schedule, period.span, now)
+        return f'{{"TaskCount":{tasks},"CycleCount":{cycles}{period.tail}'.encode()
+
+    def tasks(self, now: datetime) -> tuple[int, datetime]:
+        """Return the tasks since the last bill, and when that was: what v1.0 tells of the usage of an account.
+
+        Raises:
+            ValueError: the period would end after the year 9999.
+        """
+        span = self._at(now, None).span
+        return usage_between(self.work, self.schedule, span, now)[0], span.start
+
+    def _at(self, now: datetime, day: datetime | None) -> _Period:
         period = self._period
         if period is None or period.day != day or not period.seen_from <= now < period.seen_until:
             period = self._period = self._find(now, day)
-        tasks, cycles = usage_between(self.work, self.schedule, period.span, now)
-        return f'{{"TaskCount":{tasks},"CycleCount":{cycles}{period.tail}'.encode()
+        return period
 
     def _find(self, now: datetime, day: datetime | None) -> _Period:
         last, following = self.schedule.at(now)
@@ -87,7 +104,32 @@ class Billing:
 
 @attrs.define(slots=True)
 class AccountRecord:
-    """One account as it is now."""
+    """One account as it is now.
+
+    Attributes:
+        id: in the partner API: 32 hexadecimal digits.
+        name: not empty.
+        description: or None.
+        timezone: an IANA name.
+        price_plan_id: or None.
+        audit_info: the partner's own reference, or None.
+        schedule: when it is billed.
+        tasks_per_day: on average.
+        cycles: that run at once.
+        users: their names.
+        fixed_usage: tasks and cycles of every period, set by a test.
+        fixed_periods: the same of single periods.
+        own_api_id: the id in v1.0 when somebody has chosen it.
+        parent: the partner API's id of the account that this is a sub-account of, or None.
+        task_audit_info: another reference of the partner, or None; of v1.0, as all that follows.
+        success_retention: hours for which data of steps is kept, or None.
+        errored_retention: the same of steps that failed.
+        webhook_enabled: whether errors are reported to an address.
+        webhook_url: that address, or None.
+        webhook_warnings: whether warnings are reported too.
+        marketplaces: the only marketplaces the account knows; empty for all.
+        held: what it holds in v1.0, once it was asked for.
+    """
 
     id: str
     name: str
@@ -99,9 +141,38 @@ class AccountRecord:
     tasks_per_day: int
     cycles: int
     users: set[str] = attrs.field(factory=set)
-    connectors: list[Installed] = attrs.field(factory=list)
     fixed_usage: tuple[int, int] | None = None
     fixed_periods: tuple[FixedUsage, ...] = ()
+    own_api_id: str | None = None
+    parent: str | None = None
+    task_audit_info: str | None = None
+    success_retention: int | None = None
+    errored_retention: int | None = None
+    webhook_enabled: bool = False
+    webhook_url: str | None = None
+    webhook_warnings: bool = False
+    marketplaces: tuple[int, ...] = ()
+    held: Holdings | None = attrs.field(default=None, repr=False)
+
+    @property
+    def api_id(self) -> str:
+        """The id in v1.0: what was chosen, or else the ``id`` as a GUID with hyphens."""
+        return self.own_api_id or _hyphenated(self.id)
+
+    @property
+    def holdings(self) -> Holdings:
+        """What it holds in v1.0."""
+        if self.held is None:
+            self.held = Holdings()
+        return self.held
+
+    @property
+    def connectors(self) -> list[Installed]:
+        """The connectors installed in it, without what they sign in with."""
+        installed = () if self.held is None else self.held.connectors.values()
+        return [
+            Installed(own.name, own.connector.name, own.connector.version, own.connector.sign_in) for own in installed
+        ]
 
     def listed(self, now: datetime) -> dict[str, Any]:
         """Return what *List Accounts* shows; the time zone is not part of it."""
@@ -136,6 +207,10 @@ class AccountRecord:
         return Billing(self.schedule, work, self.price_plan_id, self.audit_info)
 
 
+def _hyphenated(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 class PartnerState:
     """The partner: its accounts, catalogue and details.
 
@@ -152,20 +227,26 @@ class PartnerState:
         self.catalogue = catalogue
         self.population = Population(seed, clock.start)
         self.details = partner_details()
+        self.everyone = Roster(accounts)
+        self.parents = Roster(accounts)
+        """Those that are no sub-accounts."""
         self._changed: dict[int, AccountRecord] = {}
+        self._chosen: dict[str, int] = {}
+        """By an id that somebody chose, in lower case: an API id, or the 32 digits of one that is a GUID."""
+        self._children: dict[str, list[int]] = {}
         self._billings: dict[str, Billing] = {}
-        self._next = accounts
 
     def __len__(self) -> int:
-        return self._next
+        return len(self.everyone)
 
     def id_of(self, index: int) -> str:
-        """Return the id of the account with that number, from 0 up to ``len(self)``."""
-        return self.population.id_of(index)
+        """Return the id of the account with that number."""
+        changed = self._changed.get(index)
+        return self.population.id_of(index) if changed is None else changed.id
 
     def ids(self) -> Iterator[str]:
         """Return the ids of all accounts, in the order of the list."""
-        return (self.population.id_of(index) for index in range(self._next))
+        return map(self.id_of, self.everyone)
 
     def at(self, index: int) -> AccountRecord:
         """Return an account by its number. Changes to an untouched one are lost: see :meth:`touch`."""
@@ -186,8 +267,47 @@ class PartnerState:
         )
 
     def _index(self, account_id: str) -> int | None:
-        index = self.population.index_of(account_id)
-        return None if index is None or index >= self._next else index
+        key = account_id.lower()
+        index = self._chosen.get(key)
+        if index is not None:
+            return index
+        index = self.population.index_of(key)
+        if index is None or index not in self.everyone:
+            return None
+        changed = self._changed.get(index)
+        # An account that was given a GUID is not known by the one it was derived with.
+        return index if changed is None or changed.id == key.replace("-", "") else None
+
+    def partner_id(self, api_id: str) -> str | None:
+        """Return the id in the partner API of the account with that id in v1.0, or None."""
+        index = self._index(api_id)
+        if index is None:
+            return None
+        changed = self._changed.get(index)
+        if changed is None:  # its 32 digits without hyphens are no id of v1.0
+            return self.population.id_of(index) if _GUID.fullmatch(api_id.lower()) else None
+        return changed.id if changed.api_id.lower() == api_id.lower() else None
+
+    def both_ids(self, api_id: str) -> tuple[str, str] | None:
+        """Return the ids in the partner API and in v1.0 of the account with that id in v1.0, or None."""
+        key = api_id.lower()
+        plain = key.replace("-", "")
+        # An account whose billing is kept is as it was derived: what is changed or deleted is taken out there.
+        if plain in self._billings and _GUID.fullmatch(key):
+            return plain, key
+        account_id = self.partner_id(api_id)
+        return None if account_id is None else (account_id, self.api_id_of(account_id))
+
+    def api_id_of(self, account_id: str) -> str:
+        """Return the id in v1.0 of the account with that id in the partner API."""
+        index = self._index(account_id)
+        changed = None if index is None else self._changed.get(index)
+        return _hyphenated(account_id) if changed is None else changed.api_id
+
+    def find_api(self, api_id: str) -> AccountRecord | None:
+        """Return the account with that id in v1.0 for reading, or None."""
+        account_id = self.partner_id(api_id)
+        return None if account_id is None else self.find(account_id)
 
     def find(self, account_id: str) -> AccountRecord | None:
         """Return an account for reading, or None when there is none with that id."""
@@ -226,9 +346,15 @@ class PartnerState:
         self._billings.pop(record.id, None)
         return record
 
-    def create(self, name: str) -> AccountRecord:
-        """Create an account with the assumed defaults of the server."""
-        index = self._next
+    def create(self, name: str, *, api_id: str | None = None, parent: AccountRecord | None = None) -> AccountRecord:
+        """Create an account with the assumed defaults of the server.
+
+        Args:
+            name: not empty.
+            api_id: its id in v1.0, which no account has; None for one that follows from the seed.
+            parent: the account it is a sub-account of.
+        """
+        index = self.everyone.total
         now = self.clock.now().replace(microsecond=0)
         tasks, cycles = self.population.rhythm(self.population.bits(index))
         record = AccountRecord(
@@ -241,10 +367,65 @@ class PartnerState:
             schedule=Schedule(now, now, add_months(now, 1)),
             tasks_per_day=tasks,
             cycles=cycles,
+            parent=None if parent is None else parent.id,
         )
-        self._changed[index] = record
-        self._next = index + 1
+        self.everyone.total = self.parents.total = index + 1
+        self._put(index, record, api_id)
         return record
+
+    def adopt(self, index: int, api_id: str, name: str) -> AccountRecord:
+        """Give an account that nobody has touched yet an id and a name, and return it for changing."""
+        record = self.at(index)
+        record.name = name
+        self._put(index, record, api_id)
+        return record
+
+    def _put(self, index: int, record: AccountRecord, api_id: str | None) -> None:
+        self._changed[index] = record
+        if api_id is not None:
+            key = api_id.lower()
+            record.own_api_id = key if _GUID.fullmatch(key) else api_id
+            self._chosen[key] = index
+            if _GUID.fullmatch(key):
+                record.id = key.replace("-", "")
+                self._chosen[record.id] = index
+        if record.parent is not None:
+            self._children.setdefault(record.parent, []).append(index)
+            self.parents.remove(index)
+
+    def set_parent(self, record: AccountRecord, parent: AccountRecord) -> None:
+        """Make an account a sub-account of another."""
+        index = self._index(record.id)
+        if index is not None and record.parent is None:
+            record.parent = parent.id
+            self._children.setdefault(parent.id, []).append(index)
+            self.parents.remove(index)
+
+    def children(self, parent: AccountRecord) -> list[AccountRecord]:
+        """Return the sub-accounts of an account, in the order of the list."""
+        return [self._changed[index] for index in self._children.get(parent.id, ())]
+
+    def remove(self, record: AccountRecord) -> None:
+        """Delete an account. Its id is free again; its sub-accounts become accounts of their own."""
+        index = self._index(record.id)
+        if index is None:
+            return
+        for other in self._children.pop(record.id, ()):
+            self._changed[other].parent = None
+            self.parents.restore(other)
+        if record.parent is not None:
+            self._children[record.parent].remove(index)
+        for key in (record.id, record.api_id.lower()):
+            self._chosen.pop(key, None)
+        self._changed.pop(index, None)
+        self._billings.pop(record.id, None)
+        self.everyone.remove(index)
+        self.parents.remove(index)
+
+    def join(self, record: AccountRecord, username: str) -> None:
+        """Give a user access to an account that was returned for changing, once, whatever the case of the name."""
+        if username.casefold() not in {user.casefold() for user in record.users}:
+            record.users.add(username)
 
     def plan_bill(self, record: AccountRecord, date: datetime | None) -> None:
         """Set the next bill date; the last one stays what it is now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, overload
 
 import attrs
@@ -12,9 +12,13 @@ import attrs
 from cyclr_async.simulator.domain.catalogue import CONNECTORS, Catalogue, Connector
 from cyclr_async.simulator.domain.clock import START, SimulatedClock
 from cyclr_async.simulator.domain.oauth import SignInTokens, TokenService
-from cyclr_async.simulator.domain.partner_state import PartnerState
+from cyclr_async.simulator.domain.partner_state import AccountRecord, PartnerState
 from cyclr_async.simulator.faults.fault import Fault
 from cyclr_async.simulator.faults.injector import FaultInjector, RateLimit
+from cyclr_async.simulator.seed_state import SeedState
+from cyclr_async.simulator.v1.library import Library
+from cyclr_async.simulator.v1.people import People
+from cyclr_async.simulator.v1.planting import account_total, plant
 
 __all__ = ["RequestLog", "RequestRecord", "Settings", "SimulatorState"]
 
@@ -31,7 +35,7 @@ def _whole(least: int, most: int) -> Any:
 class Settings:
     """How a simulator starts; see :class:`~cyclr_async.simulator.server.Simulator`."""
 
-    accounts: int = attrs.field(default=50, validator=_whole(0, 1_000_000_000))
+    accounts: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 1_000_000_000)))
     seed: int = attrs.field(default=7, validator=_whole(-(1 << 63), 1 << 63))
     now: datetime = START
     frozen: bool = False
@@ -41,11 +45,22 @@ class Settings:
     sign_in_lifetime: float = 300.0
     create_unknown_users: bool = True
     connectors: tuple[Connector, ...] = CONNECTORS
+    state: SeedState | None = None
+    real_time: bool | None = None
+    page_size: int = attrs.field(default=50, validator=_whole(1, 1_000_000))
+    connectors_need_account: bool = False
     log_size: int = attrs.field(default=10_000, validator=_whole(0, 10_000_000))
     client_id: str = "simulator"
     client_secret: str = attrs.field(default="simulator-secret", repr=False)
     username: str = "admin@example.com"
     password: str = attrs.field(default="simulator-password", repr=False)
+
+    def start(self) -> datetime:
+        """Return the first instant: the real one when that is wanted, or when a state file says nothing of time."""
+        real = self.real_time
+        if real is None:
+            real = self.state is not None and self.now == START and not self.frozen
+        return datetime.now(UTC) if real else self.now
 
 
 @attrs.frozen(slots=True)
@@ -147,13 +162,16 @@ class SimulatorState:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.clock = SimulatedClock(settings.now, frozen=settings.frozen)
-        self.catalogue = Catalogue(settings.connectors)
+        self.clock = SimulatedClock(settings.start(), frozen=settings.frozen)
         self.requests = RequestLog(settings.log_size)
         self.faults = FaultInjector(self.clock, settings.seed)
         self.rate = RateLimit(self.clock, settings.rate_limit)
         self.add_faults(settings.faults)
+        given = settings.state
+        self.catalogue = Catalogue(settings.connectors if given is None or given.connectors is None else ())
         self.state: PartnerState
+        self.people: People
+        self.library: Library
         self.tokens: TokenService
         self.sign_ins: SignInTokens
         self._begin()
@@ -165,7 +183,13 @@ class SimulatorState:
 
     def _begin(self) -> None:
         chosen = self.settings
-        self.state = PartnerState(chosen.accounts, chosen.seed, self.clock, self.catalogue)
+        given = chosen.state
+        self.catalogue.reset()
+        self.state = PartnerState(account_total(chosen.accounts, given), chosen.seed, self.clock, self.catalogue)
+        self.people = People()
+        self.library = Library(self.catalogue, self.state.population)
+        if given is not None:
+            plant(self, given)
         self.tokens = TokenService(
             self.state,
             chosen.client_id,
@@ -176,9 +200,14 @@ class SimulatorState:
         )
         self.sign_ins = SignInTokens(self.state, chosen.sign_in_lifetime)
 
+    def join(self, record: AccountRecord, username: str) -> None:
+        """Give a user access to an account that was returned for changing; a user that does not exist is created."""
+        self.people.meet(username)
+        self.state.join(record, username)
+
     def reset(self) -> None:
-        """Go back to the beginning: accounts, tokens, clock, faults, rate limit and log."""
-        self.clock.set(self.settings.now)
+        """Go back to the beginning: accounts, connectors, tokens, clock, faults, rate limit and log."""
+        self.clock.set(self.settings.start())
         self.faults.clear()
         self.add_faults(self.settings.faults)
         self.rate.per_second = self.settings.rate_limit

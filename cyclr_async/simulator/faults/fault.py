@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Self
 import attrs
 
 from cyclr_async.simulator.faults.text import parse_fault
+from cyclr_async.simulator.v1.operations import V1_NAMES
 
 __all__ = ["OPERATIONS", "Fault", "Kind"]
 
@@ -36,8 +37,9 @@ OPERATIONS: Final = (
     "tokens.create",
     "connectors.install",
     "token",
+    *V1_NAMES,
 )
-"""The names of the operations; ``token`` is ``POST /oauth/token``."""
+"""The names of the operations; ``token`` is ``POST /oauth/token``, and those of v1.0 begin with ``v1.``."""
 
 _KINDS: Final = frozenset(Kind.__args__)  # type: ignore[attr-defined]
 _DISTRIBUTIONS: Final = ("normal", "lognormal", "exponential")

@@ -25,6 +25,14 @@ class _Entry:
     hits: int = 0
 
 
+def _same(wanted: str, account_id: str | None) -> bool:
+    """Whether two ids mean one account: a GUID of v1.0 has hyphens, in the partner API it has none."""
+    if account_id is None or wanted == account_id:
+        return account_id is not None
+    plain, other = wanted.replace("-", "").lower(), account_id.replace("-", "").lower()
+    return len(plain) == 32 and plain == other
+
+
 class FaultInjector:
     """The faults of a simulator; they may be changed at any time, from any thread.
 
@@ -95,7 +103,7 @@ class FaultInjector:
         fault = entry.fault
         everywhere = fault.operation is None and operation != "token"
         selected = everywhere or fault.operation in ("*", operation)
-        if not selected or (fault.account_id is not None and fault.account_id != account_id):
+        if not selected or (fault.account_id is not None and not _same(fault.account_id, account_id)):
             return False
         if fault.between is not None and not self._in_window(entry):
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -12,11 +13,12 @@ import attrs
 from cyclr_async.simulator.domain.catalogue import PRICE_PLANS, Connector
 from cyclr_async.simulator.domain.lenient_fields import RefusedError, dump, from_date, moment, number, text
 from cyclr_async.simulator.domain.oauth import OAuthRefusedError
-from cyclr_async.simulator.domain.partner_state import PLAN_IDS, AccountRecord, Installed
+from cyclr_async.simulator.domain.partner_state import PLAN_IDS, AccountRecord
 from cyclr_async.simulator.domain.simulator_state import SimulatorState
+from cyclr_async.simulator.v1.install import install_connector, refuse_name_in_use
 from cyclr_async.wire.unset import UNSET, Unset
 
-__all__ = ["OPERATION_HANDLERS", "OperationRequest", "account_list", "exchange_token"]
+__all__ = ["OPERATION_HANDLERS", "OperationRequest", "account_list", "exchange_token", "known_zone"]
 
 _PLANS_BODY: Final = dump(PRICE_PLANS)
 
@@ -64,12 +66,13 @@ def account_list(world: SimulatorState) -> Iterator[bytes]:
     total, step = len(state), 250
     yield b"["
     for first in range(0, total, step):
-        rows = [state.at(index).listed(now) for index in range(first, min(first + step, total))]
+        rows = [state.at(index).listed(now) for index in state.everyone.between(first, min(first + step, total))]
         yield (b"," if first else b"") + dump(rows)[1:-1]
     yield b"]"
 
 
-def _known_zone(name: str) -> bool:
+def known_zone(name: str) -> bool:
+    """Whether there is a time zone with that name, as far as this machine can tell."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError):
@@ -101,7 +104,7 @@ def _checked(asked: OperationRequest) -> dict[str, Any]:
         raise RefusedError(400, "Name is required")
     if not found["timezone"]:
         found["timezone"] = UNSET if found["timezone"] is UNSET else "Europe/London"
-    elif not _known_zone(found["timezone"]):
+    elif not known_zone(found["timezone"]):
         raise RefusedError(400, f"Timezone '{found['timezone'][:100]}' is not valid.")
     plan = found["price_plan_id"]
     if isinstance(plan, int) and plan not in PLAN_IDS:
@@ -158,7 +161,7 @@ def _sign_in_token(world: SimulatorState, asked: OperationRequest) -> bytes:
             raise RefusedError(400, "User with provided Username could not be found.")
         touched = world.state.touch(record.id)
         if touched is not None:
-            touched.users.add(username)
+            world.join(touched, username)
     token, expires = world.sign_ins.issue(record.id, username)
     fraction = f"{expires.microsecond:06d}7".rstrip("0")
     return dump({"ExpiresAtUtc": f"{expires:%Y-%m-%dT%H:%M:%S}.{fraction}Z", "Token": token})
@@ -186,16 +189,40 @@ def _install(world: SimulatorState, asked: OperationRequest) -> bytes:
     if not _signs_in(connector, asked):
         needed = {"ApiKey": "ApiKey", "Basic": "Username and Password"}.get(connector.sign_in, "ApiKey or Username")
         raise RefusedError(400, f"{needed} required by connector '{connector.name}'.")
-    if any(other.name.casefold() == installed_name.casefold() for other in record.connectors):
-        raise RefusedError(400, f"Account connector name '{installed_name[:200]}' is in use.")
+    refuse_name_in_use(record.holdings, installed_name)
     touched = world.state.touch(record.id)
     if touched is not None:
-        touched.connectors.append(Installed(installed_name, connector.name, connector.version, connector.sign_in))
+        auth_value = _auth_value(asked)
+        install_connector(world.catalogue, touched.holdings, connector, installed_name, auth_value=auth_value)
     return b""
 
 
-def exchange_token(world: SimulatorState, body: bytes, content_type: str) -> tuple[int, bytes]:
-    """Answer ``POST /oauth/token``: the status and the body."""
+def _auth_value(asked: OperationRequest) -> str | None:
+    """Return what v1.0 shows of the keys given here: an API key as it is, a user name and password as one text."""
+    key = text(asked.fields, "apikey")
+    if key:
+        return key
+    pair = text(asked.fields, "username"), text(asked.fields, "password")
+    return base64.b64encode(f"{pair[0]}:{pair[1]}".encode()).decode() if pair[0] and pair[1] else None
+
+
+def _basic(authorization: str) -> dict[str, str]:
+    """Return the client id and secret of HTTP Basic, or nothing."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        client_id, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return {}
+    return {"client_id": client_id, "client_secret": secret} if colon else {}
+
+
+def exchange_token(world: SimulatorState, body: bytes, content_type: str, authorization: str) -> tuple[int, bytes]:
+    """Answer a request to ``/oauth/token``: the status and the body.
+
+    The client may name itself in the form or by HTTP Basic; the form counts when it does both.
+    """
     media = content_type.partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
         words = "The body must be application/x-www-form-urlencoded."
@@ -208,7 +235,7 @@ def exchange_token(world: SimulatorState, body: bytes, content_type: str) -> tup
     if not form or len(form) != len(pairs):  # nothing, too much, not text, or a parameter twice
         return 400, dump({"error": "invalid_request"})
     try:
-        return 200, dump(world.tokens.exchange(form))
+        return 200, dump(world.tokens.exchange(form if "client_id" in form else {**form, **_basic(authorization)}))
     except OAuthRefusedError as refused:
         return 400, dump(refused.body)
 
