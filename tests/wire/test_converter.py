@@ -111,10 +111,17 @@ def test_a_class_without_a_strict_rule_is_refused_when_used() -> None:
         structure({"Price": 1.0}, Odd)
 
 
-def test_wire_and_models_load_no_http() -> None:
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("cyclr_async.wire.model, cyclr_async.wire.stream, cyclr_async.wire.segments", {"aiohttp", "asyncio", "ssl"}),
+        ("cyclr_async.partner", {"aiohttp"}),
+    ],
+)
+def test_wire_and_models_load_no_http(modules: str, heavy: set[str]) -> None:
     code = (
-        "import sys, cyclr_async.partner, cyclr_async.wire.stream, cyclr_async.wire.segments\n"
-        "loaded = {'aiohttp', 'asyncio', 'ssl'} & set(sys.modules)\n"
+        f"import sys, {modules}\n"
+        f"loaded = {heavy!r} & set(sys.modules)\n"
         "sys.exit(f'loaded: {loaded}' if loaded else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
