@@ -33,7 +33,7 @@ HTML = {"Content-Type": "text/html"}
         http(200, b'{"Id": 5, "Message": "installed"}'),
         http(200, b'{"Id": 5, "Error": null, "Errors": []}'),
         http(200, b'{"Success": true}'),
-        http(200, gzip.compress(b"null"), {"Content-Encoding": "gzip"}),
+        http(200, gzip.compress(b"null", mtime=0), {"Content-Encoding": "gzip"}),
     ],
     ids=repr,
 )
@@ -61,7 +61,7 @@ async def test_this_is_success(data: bytes) -> None:
         http(200, b"false"),
         http(200, b'{"Id": 5'),
         http(200, b"\xef\xbb\xbfnull"),
-        http(200, gzip.compress(b"null")[:-9], {"Content-Encoding": "gzip"}),
+        http(200, gzip.compress(b"null", mtime=0)[:-9], {"Content-Encoding": "gzip"}),
         http(200, b"nul", {"Content-Length": "4", "Connection": "close"}),
     ],
     ids=repr,
