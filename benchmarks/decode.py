@@ -85,9 +85,9 @@ def _decoder(way: str) -> Callable[[bytes], Any]:
 
 
 def _own_decoder() -> Callable[[bytes], Any]:
-    from cyclr_async.models import Account  # noqa: PLC0415  after orjson is hidden
+    from cyclr_async.partner import Account  # noqa: PLC0415  after orjson is hidden
     from cyclr_async.wire.converter import structure_list  # noqa: PLC0415
-    from cyclr_async.wire.jsonic import loads  # noqa: PLC0415
+    from cyclr_async.wire.strict_json import loads  # noqa: PLC0415
 
     return lambda body: structure_list(loads(body), Account)
 

@@ -1,17 +1,20 @@
 """How many answers are booked to the wrong account when a server sends answers nobody asked for.
 
-Run with ``python -m benchmarks.desync``. Twenty sequential usage calls share a connection on which the server sends
-exactly one answer too many: at once, while the connection is idle, or only after the next request came in. Then the
-price of the safe mode is measured.
+Run with ``python -m benchmarks.desync``. In each of twenty rounds, twenty sequential usage calls share a connection on
+which the server sends exactly one answer too many: at once, while the connection is idle, only after the next request
+came in, or before the first. Over plain TCP and over TLS. Then the price of the safe mode is measured.
 """
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
+from pathlib import Path
 
-from cyclr_async import AsyncPartnerSession, CyclrError, Limits
+from cyclr_async import AsyncPartnerSession, CyclrError, Limits, RetryPolicy
 from tests.faults.answers import account_id, good, task_count
+from tests.faults.records import RecordLink
 from tests.faults.server import (
     FaultServer,
     Link,
@@ -24,10 +27,15 @@ from tests.faults.server import (
     write,
 )
 from tests.faults.soak import serving
+from tests.faults.tls import TlsWorld
 
 __all__ = ["CASES", "measure"]
 
 CALLS = 20
+ROUNDS = 20
+
+_STRANGER = Request("GET", f"/api/partner/accounts/{account_id(99)}/billing", {}, b"", 0)
+"""A request that nobody makes."""
 
 
 def _late(first: Request) -> Script:
@@ -52,26 +60,81 @@ CASES: dict[str, Script] = {
     "same segment": script(read_request(), write(lambda request: good(request) * 2)),
     "later, while idle": script(answer(good), delay(0.004), write(good)),
     "after the next request": _after_the_next_request(),
+    "before the first request": write(good(_STRANGER)),
+    "the same, 10 ms late": script(delay(0.01), write(good(_STRANGER))),
 }
 
+HALF = "half a record, while idle"
+"""Over TLS only: the rest of the record comes once the next request is on its way, if it comes to that."""
 
-async def measure(case: str, *, reuse: bool) -> tuple[int, int]:
-    """Return how many of twenty answers belong to another account, and how many calls failed."""
+
+def _half_a_record(world: TlsWorld) -> Script:
+    async def run(link: Link) -> None:
+        tls = RecordLink(link, world.good)
+        await tls.handshake()
+        first = await tls.read_request()
+        await tls.write(good(first))
+        extra = tls.sealed(good(first))
+        await asyncio.sleep(0.004)
+        await link.write(extra[: len(extra) // 2])
+        request = await tls.read_request()
+        await link.write(extra[len(extra) // 2 :])
+        while True:
+            await tls.write(good(request))
+            request = await tls.read_request()
+
+    return run
+
+
+def _by_hand(world: TlsWorld) -> Script:
+    async def run(link: Link) -> None:
+        tls = RecordLink(link, world.good)
+        await tls.handshake()
+        while True:
+            await tls.write(good(await tls.read_request()))
+
+    return run
+
+
+async def measure(case: str, *, reuse: bool, world: TlsWorld | None = None) -> tuple[int, int]:
+    """Return how many of twenty answers belong to another account, and how many calls failed.
+
+    Args:
+        case: a name of :data:`CASES`, or :data:`HALF`.
+        reuse: ``Limits.reuse_connections``.
+        world: what TLS needs; None for plain TCP.
+    """
     wrong = failed = 0
     plenty = script(*[answer(good)] * (2 * CALLS))
-    async with (
-        FaultServer(script(CASES[case], plenty), plenty) as server,
-        AsyncPartnerSession("benchmark", base_url=server.base_url, limits=Limits(reuse_connections=reuse)) as session,
-    ):
-        for number in range(1, CALLS + 1):
-            account = account_id(number)
-            try:
-                usage = await session.accounts.usage(account, timeout=5)
-                wrong += usage.task_count != task_count(account)
-            except CyclrError:
-                failed += 1
-            await asyncio.sleep(0.01)
+    if case == HALF:
+        assert world is not None
+        server = FaultServer(_half_a_record(world), _by_hand(world))
+    else:
+        server = FaultServer(script(CASES[case], plenty), plenty, ssl=None if world is None else world.good)
+    async with server:
+        url = server.base_url.replace("http:", "https:") if world is not None else server.base_url
+        async with AsyncPartnerSession(
+            "benchmark",
+            base_url=url,
+            ca_file=None if world is None else world.authority_file,
+            limits=Limits(reuse_connections=reuse),
+            retry=RetryPolicy(base=0.0),
+        ) as session:
+            for number in range(1, CALLS + 1):
+                account = account_id(number)
+                try:
+                    usage = await session.accounts.usage(account, timeout=5)
+                    wrong += usage.task_count != task_count(account)
+                except CyclrError:
+                    failed += 1
+                await asyncio.sleep(0.01)
     return wrong, failed
+
+
+async def rounds(case: str, *, reuse: bool, world: TlsWorld | None, count: int = ROUNDS) -> tuple[int, int]:
+    """Return the sums of many measurements, which run side by side."""
+    results = await asyncio.gather(*(measure(case, reuse=reuse, world=world) for _ in range(count)))
+    return sum(wrong for wrong, _ in results), sum(failed for _, failed in results)
 
 
 async def speed(*, reuse: bool, calls: int = 4000, workers: int = 20) -> float:
@@ -94,14 +157,20 @@ async def speed(*, reuse: bool, calls: int = 4000, workers: int = 20) -> float:
 
 
 async def main() -> None:
-    print(f"{'unasked answer':<26}{'mode':<9}{'wrong':>6}{'failed':>8}   of {CALLS}")
-    for case in CASES:
-        for reuse in (True, False):
-            wrong, failed = await measure(case, reuse=reuse)
-            print(f"{case:<26}{'default' if reuse else 'safe':<9}{wrong:>6}{failed:>8}")
+    print(f"{'unasked answer':<28}{'over':<7}{'mode':<9}{'wrong':>6}{'failed':>8}   of {ROUNDS} x {CALLS}")
+    with tempfile.TemporaryDirectory() as folder:
+        tls = TlsWorld.build(Path(folder))
+        for case in [*CASES, HALF]:
+            worlds: list[tuple[str, TlsWorld | None]] = (
+                [("TLS", tls)] if case == HALF else [("TCP", None), ("TLS", tls)]
+            )
+            for over, world in worlds:
+                for reuse in (True, False):
+                    wrong, failed = await rounds(case, reuse=reuse, world=world)
+                    print(f"{case:<28}{over:<7}{'default' if reuse else 'safe':<9}{wrong:>6}{failed:>8}")
     # The modes take turns, so that a busy moment of the machine meets both; the best of each is compared.
-    rounds = [(await speed(reuse=True), await speed(reuse=False)) for _ in range(5)]
-    default, safe = (max(column) for column in zip(*rounds, strict=True))
+    pairs = [(await speed(reuse=True), await speed(reuse=False)) for _ in range(5)]
+    default, safe = (max(column) for column in zip(*pairs, strict=True))
     print(f"calls per second, plain loopback: default {default:.0f}, safe {safe:.0f} ({safe / default:.0%})")
 
 

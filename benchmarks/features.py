@@ -22,8 +22,8 @@ from benchmarks.contenders.bare import Bare
 from benchmarks.measure import cpu_seconds, paired_ratio
 from benchmarks.pinning import client_core, pin
 from benchmarks.processes import Server, run_module
-from cyclr_async.http.connector import GuardedConnector
-from cyclr_async.http.watch import Scope, Watch
+from cyclr_async.http.engine.connector import GuardedConnector
+from cyclr_async.http.timeouts import Timeout, TimerWheel
 
 __all__ = ["features_report", "main"]
 
@@ -45,6 +45,8 @@ TITLES: Final = {
 
 
 class _NoLimiter:
+    rate = None
+
     def try_acquire(self) -> bool:
         return True
 
@@ -55,19 +57,19 @@ class _NoLimiter:
         return 0.0
 
 
-class _NoWatch(Watch):
-    def add(self, scope: Scope, seconds: float) -> int:
+class _NoWatch(TimerWheel):
+    def add(self, scope: Timeout, seconds: float) -> int:
         """Nothing is limited."""
         return 0
 
-    def discard(self, scope: Scope, bucket: int) -> None:
+    def discard(self, scope: Timeout, bucket: int) -> None:
         """Nothing was limited."""
 
 
 class _Unguarded(GuardedConnector):
     async def acquire(self, req: Any, timeout: aiohttp.ClientTimeout, attempt: Any, traces: Any = None) -> Any:
         connection = await aiohttp.TCPConnector.connect(self, req, traces or [], timeout)
-        attempt.connected = True
+        attempt.sending()
         return connection
 
 
@@ -85,7 +87,7 @@ class _WithoutCounting(ast.NodeTransformer):
 
 
 def _uncounted() -> type[Any]:
-    from cyclr_async.http import pipeline  # noqa: PLC0415  after orjson is hidden
+    from cyclr_async.http import executor as pipeline  # noqa: PLC0415  after orjson is hidden
 
     transformer = _WithoutCounting()
     tree = transformer.visit(ast.parse(inspect.getsource(pipeline)))
@@ -93,13 +95,13 @@ def _uncounted() -> type[Any]:
         raise SystemExit("the pipeline counts in another way than this benchmark knows")
     scope: dict[str, Any] = {"__name__": "uncounted"}
     exec(compile(ast.fix_missing_locations(tree), "<pipeline without counting>", "exec"), scope)
-    made: type[Any] = scope["Pipeline"]
+    made: type[Any] = scope["Executor"]
     return made
 
 
 @contextlib.contextmanager
 def _without_strictness() -> Iterator[None]:
-    from cyclr_async.resources import accounts  # noqa: PLC0415
+    from cyclr_async.partner import accounts  # noqa: PLC0415
 
     name = "_USAGE"
     strict = getattr(accounts, name)

@@ -27,7 +27,7 @@ import asyncio, sys
 from cyclr_async import AsyncPartnerSession
 
 async def main(base_url, store):
-    async with AsyncPartnerSession("token", base_url=base_url) as session:
+    async with AsyncPartnerSession("token", partner="benchmark", base_url=base_url) as session:
         print("started", flush=True)
         async with session.accounts.collect_usage(store=store) as run:
             async for outcome in run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cyclr_async._version import __version__
 
 if TYPE_CHECKING:
-    from cyclr_async.auth import AccessToken, ClientCredentials, PasswordGrant, StaticToken, TokenProvider
+    from cyclr_async.auth.providers import AccessToken, ClientCredentials, PasswordGrant, StaticToken, TokenProvider
     from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts
     from cyclr_async.errors import (
         AuthenticationError,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         SessionClosedError,
         StoreError,
         TlsError,
+        TokenEndpointError,
         TransportError,
         TruncatedResponseError,
         UnauthorizedError,
@@ -42,12 +43,12 @@ if TYPE_CHECKING:
         WrongEventLoopError,
     )
     from cyclr_async.http.events import AttemptEvent, Event, OutcomeEvent, RetryEvent, ThrottleEvent, TokenEvent
-    from cyclr_async.http.raw import RawResponse
+    from cyclr_async.http.raw_request import RawResponse
     from cyclr_async.http.stats import Stats
-    from cyclr_async.models import Account, AccountUsage, PartnerDetails, PricePlan, SignInToken
+    from cyclr_async.partner import Account, AccountUsage, PartnerDetails, PricePlan, SignInToken
     from cyclr_async.secret import Secret, SecretUrl
     from cyclr_async.session import AsyncPartnerSession
-    from cyclr_async.usage.outcome import UsageOutcome
+    from cyclr_async.usage.collect.outcome import UsageOutcome
     from cyclr_async.wire.unset import UNSET, Unset
 
 _HOMES = {
@@ -56,15 +57,15 @@ _HOMES = {
     "errors": "AuthenticationError BadRequestError BulkInterruptedError ConfigurationError ConflictError ConnectError "
     "CyclrError DeadlineExceededError DecodeError DesynchronizedError DnsError ForbiddenError InvalidArgumentError "
     "NotFoundError OutcomeUnknownError ProtocolError RateLimitedError ReadTimeoutError ResponseError "
-    "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TransportError TruncatedResponseError "
-    "UnauthorizedError UnexpectedRedirectError UnprocessableError WrongEventLoopError",
+    "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TokenEndpointError TransportError "
+    "TruncatedResponseError UnauthorizedError UnexpectedRedirectError UnprocessableError WrongEventLoopError",
     "http.events": "AttemptEvent Event OutcomeEvent RetryEvent ThrottleEvent TokenEvent",
-    "http.raw": "RawResponse",
+    "http.raw_request": "RawResponse",
     "http.stats": "Stats",
-    "models": "Account AccountUsage PartnerDetails PricePlan SignInToken",
+    "partner": "Account AccountUsage PartnerDetails PricePlan SignInToken",
     "secret": "Secret SecretUrl",
     "session": "AsyncPartnerSession",
-    "usage.outcome": "UsageOutcome",
+    "usage.collect.outcome": "UsageOutcome",
     "wire.unset": "UNSET Unset",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -118,6 +119,7 @@ __all__ = [
     "ThrottleEvent",
     "Timeouts",
     "TlsError",
+    "TokenEndpointError",
     "TokenEvent",
     "TokenProvider",
     "TransportError",

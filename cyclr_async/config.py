@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -12,11 +11,12 @@ from yarl import URL
 
 from cyclr_async.checks import LONGEST, is_seconds, shown
 from cyclr_async.errors import ConfigurationError
+from cyclr_async.hosts import canonical_host, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Limits", "Region", "RetryPolicy", "Timeouts", "api_url", "is_loopback"]
+__all__ = ["Limits", "Region", "RetryPolicy", "Timeouts", "api_url"]
 
 _PARTNER_PATH: Final = "/api/partner"
 
@@ -63,24 +63,17 @@ class Region(Enum):
         return region
 
 
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a host is this machine, the only place where plain http is accepted."""
-    if host is None:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def api_url(value: str | URL, *, name: str) -> URL:
+def api_url(value: str | URL, *, name: str, http_hosts: frozenset[str] = frozenset()) -> URL:
     """Check the URL of an API root or a token endpoint.
 
+    Args:
+        value: the URL.
+        name: of the setting, for the message.
+        http_hosts: hosts that may be spoken to over plain http, as :func:`~cyclr_async.hosts.plain_http_hosts`
+            returns them; loopback hosts always may.
+
     Raises:
-        ConfigurationError: not absolute, not https (plain http is accepted for loopback hosts only), or carrying
-            credentials, a query or a fragment.
+        ConfigurationError: not absolute, not https where it must be, or carrying credentials, a query or a fragment.
     """
     problem = None
     try:
@@ -95,8 +88,11 @@ def api_url(value: str | URL, *, name: str) -> URL:
         problem = "it must not contain credentials: pass them as ClientCredentials or PasswordGrant"
     elif url.query_string or url.fragment:
         problem = "it must have no query and no fragment"
-    elif url.scheme == "http" and not is_loopback(url.host):
-        problem = "http would send the access token in clear text: use https (http is accepted for loopback hosts only)"
+    elif url.scheme == "http" and not (is_loopback(url.host) or canonical_host(url.host or "") in http_hosts):
+        problem = (
+            "http would send the access token in clear text: use https (http is accepted for loopback hosts, and for "
+            "those that http_hosts names)"
+        )
     if problem:
         raise ConfigurationError(f"{name} cannot be used: {problem}")
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
@@ -141,7 +137,7 @@ class Timeouts:
         read: between two pieces of an answer; a server silent for longer has failed.
         attempt: for one HTTP attempt, from the moment it holds a slot; queueing is not counted.
         deadline: for a whole call, wall clock: queueing, tokens, attempts and the waits between them. ``timeout=`` of
-            a method replaces it for that call.
+            a method replaces it for that call. For ``accounts.iter`` it ends where the list begins.
         close: how long :meth:`AsyncPartnerSession.close` lets calls under way finish.
     """
 
@@ -162,8 +158,8 @@ class RetryPolicy:
         throttled_base: the same after a 429 or 503 that names no ``Retry-After``.
         cap: the longest backoff.
         retry_after_cap: a longer ``Retry-After`` is not waited for: the call fails at once and says how long it is.
-        write_window: an update is repeated only this long after its first attempt, since a later one could
-            overwrite a newer change.
+        write_window: an update is not sent again later than this after its first attempt, waits, pauses and queueing
+            included, since it could overwrite a newer change.
         budget: tokens of the retry budget, shared by the session; 0 switches the budget off. A retry takes 14 tokens
             (5 after a 429), a success returns what its retry took, a success at the first attempt adds 1.
     """
@@ -193,16 +189,33 @@ class Limits:
 
     Attributes:
         connections: calls under way at once, and so open connections (a streamed account list has one of its own).
-        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly.
+        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly, and a call whose turn
+            would come too late for its deadline fails at once.
         keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
-        reuse_connections: False gives every request a connection of its own. Then an answer can never be taken for
-            the answer to another request, whatever the server does, at the price of a handshake per request.
-        response_bytes: the largest decoded body that is accepted, in bytes. A streamed list is not limited by it, but
-            each of its elements is.
+        reuse_connections: False gives every request a connection of its own, at the price of a handshake and a moment
+            of listening per request. Then an answer cannot be taken for the answer to another request of this session.
+        direct_reads: False sends reads through :class:`aiohttp.ClientSession`, as everything else. By default a plain
+            read uses the connection itself, which is cheaper, unless something listens to aiohttp or stands in for it,
+            or aiohttp is not built as expected: that is noticed.
+        response_bytes: the largest decoded body that is accepted, in bytes. Lists have limits of their own; no element
+            of a list may be larger than 1 MiB.
+        list_items: the most elements of a list that is returned whole (``accounts.list``, ``priceplans.list``).
+            ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such limit.
+        list_bytes: the most memory that such a list may take, in bytes, estimated while it is decoded: a documented
+            account takes about 900. It is not the size of the answer, because a hostile one can take thirty times that.
+        list_pace: bytes a second that a list must bring at least while ``accounts.iter`` or a bulk run waits for it,
+            averaged over ``Timeouts.read``; 0 for no such limit. The time that its reader takes is not counted.
     """
 
     connections: int = attrs.field(default=100, validator=_count(1))
     requests_per_second: float | None = attrs.field(default=None, validator=_rate)
     keepalive: float = attrs.field(default=4.0, validator=_seconds())
     reuse_connections: bool = attrs.field(default=True, validator=_flag)
+    direct_reads: bool = attrs.field(default=True, validator=_flag)
     response_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=_count(1024))
+    # 100,000 documented accounts take about 80 MB: more is better read with iter(), and what is made to take as much
+    # memory as possible stays below half a gigabyte.
+    list_items: int = attrs.field(default=100_000, validator=_count(1))
+    list_bytes: int = attrs.field(default=128 * 1024 * 1024, validator=_count(1024))
+    # Three accounts a second. The slowest honest server sends more; whoever drips a byte at a time sends less.
+    list_pace: int = attrs.field(default=1024, validator=_count(0))

@@ -1,110 +1,137 @@
-"""Settings from ``CYCLR_*`` environment variables."""
+"""Settings given as texts, by ``CYCLR_*`` variables, flags or a profile, made into the arguments of a session."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cyclr_async.auth import ClientCredentials, PasswordGrant, StaticToken
+from cyclr_async.auth.providers import ClientCredentials, PasswordGrant, StaticToken, partner_name
 from cyclr_async.config import Limits, Region, Timeouts, api_url
 from cyclr_async.errors import ConfigurationError
+from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.secret import Secret, SecretUrl
+from cyclr_async.settings import SETTINGS
 
-__all__ = ["VARIABLES", "settings_from"]
+__all__ = ["VARIABLES", "blamed", "session_arguments", "settings_from"]
 
-VARIABLES = (
-    "CYCLR_ACCESS_TOKEN",
-    "CYCLR_CLIENT_ID",
-    "CYCLR_CLIENT_SECRET",
-    "CYCLR_USERNAME",
-    "CYCLR_PASSWORD",
-    "CYCLR_ACCOUNT_ID",
-    "CYCLR_REGION",
-    "CYCLR_BASE_URL",
-    "CYCLR_TOKEN_URL",
-    "CYCLR_TIMEOUT",
-    "CYCLR_CONNECTIONS",
-    "CYCLR_REQUESTS_PER_SECOND",
-    "CYCLR_PROXY",
-    "CYCLR_CA_FILE",
-)
+VARIABLES = tuple(setting.variable for setting in SETTINGS.values())
 
 
 def settings_from(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the arguments of a session.
+    """Return the arguments of a session from ``CYCLR_*`` variables.
 
     Raises:
         ConfigurationError: names every missing and every invalid variable at once.
     """
-    given = {name: Secret(environ[name].strip()) for name in VARIABLES if environ.get(name, "").strip()}
+    given = {
+        name: Secret(environ[setting.variable].strip())
+        for name, setting in SETTINGS.items()
+        if environ.get(setting.variable, "").strip()
+    }
     environ = {}  # forgotten here, because a traceback may show the locals of this frame
+    return session_arguments(given, {}, prefix="the environment cannot be used: ")
+
+
+def session_arguments(given: Mapping[str, Secret], labels: Mapping[str, str], *, prefix: str = "") -> dict[str, Any]:
+    """Return the arguments of a session.
+
+    Args:
+        given: the settings as texts, by their names in :data:`~cyclr_async.settings.SETTINGS`.
+        labels: what the user calls a setting, for the messages; its variable where nothing is said.
+        prefix: begins the message.
+
+    Raises:
+        ConfigurationError: names everything that is missing or invalid at once.
+    """
+    labels = {name: labels.get(name, setting.variable) for name, setting in SETTINGS.items()}
     problems: list[str] = []
     settings: dict[str, Any] = {}
 
-    def take(name: str, key: str, make: Callable[[str], Any]) -> None:
+    def take(name: str, make: Callable[[str], Any], key: str | None = None) -> None:
         if name in given:
             try:
-                settings[key] = make(given[name].reveal())
+                settings[key or name] = make(given[name].reveal())
             except ValueError as error:
-                problems.append(f"{name}: {error}")
+                problems.append(f"{labels[name]}: {error}")
 
-    auth = _auth(given, problems)
-    take("CYCLR_REGION", "region", Region.parse)
-    take("CYCLR_BASE_URL", "base_url", lambda text: api_url(text, name="the URL"))
-    take("CYCLR_TOKEN_URL", "token_url", lambda text: api_url(text, name="the URL"))
-    take("CYCLR_TIMEOUT", "timeouts", lambda text: Timeouts(deadline=_number(text)))
-    take("CYCLR_CONNECTIONS", "connections", lambda text: Limits(connections=_whole(text)).connections)
-    take(
-        "CYCLR_REQUESTS_PER_SECOND", "rate", lambda text: Limits(requests_per_second=_number(text)).requests_per_second
-    )
-    take("CYCLR_PROXY", "proxy", SecretUrl)
-    take("CYCLR_CA_FILE", "ca_file", str)
-    limits = {"connections": settings.pop("connections", None), "requests_per_second": settings.pop("rate", None)}
-    limits = {name: value for name, value in limits.items() if value is not None}
+    auth = _auth(given, labels, problems)
+    take("partner", lambda text: partner_name(text, name="it"))
+    take("region", Region.parse)
+    take("http_hosts", lambda text: plain_http_hosts(filter(None, (part.strip() for part in text.split(",")))))
+    plain = settings.get("http_hosts", frozenset())
+    for name in ("base_url", "token_url"):
+        take(name, lambda text: api_url(text, name="the URL", http_hosts=plain))
+    take("timeout", lambda text: Timeouts(deadline=_positive(text)), "timeouts")
+    limits: dict[str, Any] = {}
+    for name, number in (("connections", _whole), ("requests_per_second", _positive)):
+        take(name, lambda text, name=name, number=number: limits.update({name: number(text)}))  # type: ignore[misc]
+        settings.pop(name, None)
+    take("proxy", SecretUrl)
+    take("ca_file", str)
     if limits:
         settings["limits"] = Limits(**limits)
     place = settings.get("base_url")
     private = place is not None and place not in {region.base_url for region in Region}
-    if private and "token_url" not in settings and not isinstance(auth, StaticToken):
-        problems.append("CYCLR_TOKEN_URL is missing: a private instance needs it besides CYCLR_BASE_URL")
+    if private and "token_url" not in given and not isinstance(auth, StaticToken):
+        problems.append(f"{labels['token_url']} is missing: a private instance needs it besides {labels['base_url']}")
     if problems:
-        raise ConfigurationError("the environment cannot be used: " + "; ".join(problems))
+        raise ConfigurationError(prefix + "; ".join(problems))
     return {"auth": auth, **settings}
 
 
-def _auth(given: dict[str, Secret], problems: list[str]) -> StaticToken | ClientCredentials | PasswordGrant | None:
+def blamed(error: ConfigurationError, labels: Mapping[str, str]) -> ConfigurationError:
+    """Return an error of the session under the name by which the user gave the setting that it is about.
+
+    Args:
+        error: its message names arguments of a session, such as ``ca_file``.
+        labels: what the user calls each setting that was given.
+    """
+    text = str(error)
+    names = [label for name, label in labels.items() if re.search(rf"\b{name}\b", text) and label not in text]
+    return ConfigurationError(f"{', '.join(names)}: {text}") if names else error
+
+
+def _auth(
+    given: Mapping[str, Secret], labels: Mapping[str, str], problems: list[str]
+) -> StaticToken | ClientCredentials | PasswordGrant | None:
     def text(name: str) -> str | None:
         return given[name].reveal() if name in given else None
 
+    used = {name: label for name, label in labels.items() if name in given}
     try:
-        if "CYCLR_ACCESS_TOKEN" in given:
-            return StaticToken(given["CYCLR_ACCESS_TOKEN"])
-        grant = "CYCLR_USERNAME" in given or "CYCLR_PASSWORD" in given
-        needed = ["CYCLR_CLIENT_ID", *(("CYCLR_USERNAME", "CYCLR_PASSWORD") if grant else ("CYCLR_CLIENT_SECRET",))]
+        if "access_token" in given:
+            used = {"token": labels["access_token"]}  # as the message calls it
+            return StaticToken(given["access_token"])
+        grant = "username" in given or "password" in given
+        needed = ["client_id", *(("username", "password") if grant else ("client_secret",))]
         missing = [name for name in needed if name not in given]
         if missing:
-            alternative = "" if len(missing) < len(needed) else " (or CYCLR_ACCESS_TOKEN instead)"
-            problems.extend(f"{name} is missing{alternative}" for name in missing)
+            alternative = "" if len(missing) < len(needed) else f" (or {labels['access_token']} instead)"
+            problems.extend(f"{labels[name]} is missing{alternative}" for name in missing)
             return None
-        client_id = text("CYCLR_CLIENT_ID") or ""
+        client_id = text("client_id") or ""
         if grant:
-            return PasswordGrant(
-                client_id, text("CYCLR_USERNAME") or "", given["CYCLR_PASSWORD"], account_id=text("CYCLR_ACCOUNT_ID")
-            )
-        return ClientCredentials(client_id, given["CYCLR_CLIENT_SECRET"], account_id=text("CYCLR_ACCOUNT_ID"))
+            return PasswordGrant(client_id, text("username") or "", given["password"], account_id=text("account_id"))
+        return ClientCredentials(client_id, given["client_secret"], account_id=text("account_id"))
     except ConfigurationError as error:
-        problems.append(f"credentials: {error}")
+        problems.append(str(blamed(error, used)))
         return None
 
 
-def _number(text: str) -> float:
+def _positive(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ConfigurationError("must be a number") from None
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise ConfigurationError("must be a finite number, more than 0")
+    return number
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ConfigurationError("must be a whole number")
+    # Other digits than these are numbers for int(), and typing errors for everybody else.
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise ConfigurationError("must be a whole number, 1 or more")
     return int(text)

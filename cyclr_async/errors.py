@@ -35,6 +35,7 @@ __all__ = [
     "SessionClosedError",
     "StoreError",
     "TlsError",
+    "TokenEndpointError",
     "TransportError",
     "TruncatedResponseError",
     "UnauthorizedError",
@@ -61,7 +62,11 @@ class CyclrError(Exception):
         request_id: the id sent as ``X-Request-Id``, or None when no request was prepared.
         attempts: HTTP attempts made for the call, 0 when none was.
         sent: ``"never"``, ``"maybe"`` or ``"yes"``: whether the last attempt reached the server.
+        token_request: True when it was the request for an access token that failed; the call itself was not sent then,
+            or was refused with the token at hand.
     """
+
+    token_request: bool = False
 
     def __init__(self, message: str, *, request_id: str | None = None, attempts: int = 0, sent: Sent = "never") -> None:
         super().__init__(message)
@@ -234,6 +239,37 @@ class DecodeError(CyclrError, ValueError):
         self.status = status
 
 
+class TokenEndpointError(ProtocolError, DecodeError):
+    """The token endpoint answered, with neither a token nor a refusal of the credentials.
+
+    A redirect, a page, a status such as 404 or 410, or JSON that is no token: a wrong ``token_url``, a proxy, or a
+    token endpoint that is out of order. It says nothing about the credentials, and nothing about an account. Failures
+    of its server (5xx, 429) and of the connection are the same errors as for any other call, with ``token_request``.
+
+    Attributes:
+        path: always ``"$"``: it is the answer as a whole.
+        expected: what should have come.
+        status: the HTTP status of the answer.
+    """
+
+    token_request: bool = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "$",
+        expected: str = "an access token",
+        status: int | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        sent: Sent = "yes",
+    ) -> None:
+        super().__init__(message, status=status, request_id=request_id, attempts=attempts, sent=sent)
+        self.path = path
+        self.expected = expected
+
+
 class ResponseTooLargeError(TransportError):
     """The decoded body exceeds ``Limits.response_bytes``; reading stopped and the connection was dropped."""
 
@@ -351,7 +387,9 @@ class BulkInterruptedError(CyclrError):
     """A bulk run stopped before every account was collected.
 
     Attributes:
-        reason: one of ``"systemic"``, ``"outage"``, ``"authentication"``, ``"store"``, ``"interrupted"``.
+        reason: ``"systemic"`` (everybody is refused, or something other than the API answers), ``"outage"`` (the
+            service was out for too long), ``"authentication"``, ``"closed"`` (the session was closed), ``"store"``, or
+            ``"interrupted"``.
         resumable: True when a store holds what was collected and the run can be resumed.
     """
 

@@ -106,6 +106,12 @@ class HiddenStr(str):
     def __repr__(self) -> str:
         return repr(_MASK)
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a secret text is not pickled: convert it with str() and store it where secrets belong")
 
@@ -117,6 +123,12 @@ class HiddenBytes(bytes):
 
     def __repr__(self) -> str:
         return f"b{_MASK!r}"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a request body is not pickled, it may hold a secret")

@@ -7,41 +7,53 @@ import itertools
 import os
 import secrets
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 from yarl import URL
 
-from cyclr_async.auth import AccessToken, StaticToken, TokenProvider, as_provider, identity
+from cyclr_async.auth.providers import (
+    AccessToken,
+    PartnerIdentity,
+    StaticToken,
+    TokenProvider,
+    as_provider,
+    identity,
+    partner_name,
+    said_partner,
+)
+from cyclr_async.auth.token_endpoint import token_call, token_failure
+from cyclr_async.auth.token_manager import OnToken, TokenManager
 from cyclr_async.checks import callable_or_none, kind, proxy_url, several
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
-from cyclr_async.environment import settings_from
+from cyclr_async.environment import blamed, settings_from
 from cyclr_async.errors import (
     ConfigurationError,
+    CyclrError,
     DeadlineExceededError,
+    ForbiddenError,
     InvalidArgumentError,
-    ResponseError,
+    NotFoundError,
     SessionClosedError,
     WrongEventLoopError,
 )
-from cyclr_async.http.call import Call, Safety
+from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.http.clock import Clock, SystemClock, checked_clock
+from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
+from cyclr_async.http.executor import Executor
 from cyclr_async.http.limiter import Limiter
-from cyclr_async.http.pipeline import Pipeline
-from cyclr_async.http.pool import Network, Pool
-from cyclr_async.http.raw import Query, RawResponse, raw_body, raw_call
-from cyclr_async.http.retry import Effort, RetryBudget
+from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_call
+from cyclr_async.http.request import Call, Safety
+from cyclr_async.http.resource import check_timeout, domain_of, model
+from cyclr_async.http.retry import RetryBudget, RetryStrategy
 from cyclr_async.http.stats import Stats, stats_of
-from cyclr_async.http.tokencall import refusal, token_call
-from cyclr_async.http.tokens import OnToken, TokenKeeper
+from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.http.transport import Stream, Transport
-from cyclr_async.http.watch import Watch
-from cyclr_async.models import PartnerDetails
-from cyclr_async.resources import Accounts, Connectors, PricePlans, Tokens
-from cyclr_async.resources.base import check_timeout, model
+from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
+from cyclr_async.settings import SETTINGS
 
 if TYPE_CHECKING:
     import ssl
@@ -67,10 +79,16 @@ class AsyncPartnerSession:
     Args:
         auth: an access token, :class:`StaticToken`, :class:`ClientCredentials`, :class:`PasswordGrant`, or an object
             of your own with an async method ``fetch(exchange, previous)``.
+        partner: a name for the partner whose data this is, by which usage stores tell partners apart, whatever the
+            credentials. Without it the partner is the ``domain`` of its settings, else the client id; a collection
+            with a store asks for the former once.
         region: the public instance, or its name.
         base_url: the root of the partner API of a private instance; ends in ``/api/partner``. https, or http for a
-            loopback host.
+            loopback host or one of ``http_hosts``.
         token_url: the token endpoint of a private instance; needed there unless ``auth`` is a fixed token.
+        http_hosts: exact names of hosts that are spoken to over plain http besides this machine, such as the name of
+            a container with the simulator: ``("simulator",)``. Whoever is on the way reads the access token. Never
+            Cyclr's own.
         timeouts: how long to wait.
         retry: when to repeat.
         limits: how widely to use the API.
@@ -93,9 +111,11 @@ class AsyncPartnerSession:
         self,
         auth: TokenProvider | str | Secret,
         *,
+        partner: str | None = None,
         region: Region | str = Region.US,
         base_url: str | URL | None = None,
         token_url: str | URL | None = None,
+        http_hosts: Iterable[str] = (),
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         limits: Limits | None = None,
@@ -112,19 +132,16 @@ class AsyncPartnerSession:
         auth = Secret(auth) if isinstance(auth, str) else auth
         self._closed = True  # until everything below has worked, there is nothing to close
         provider = as_provider(auth)
+        self._partner = None if partner is None else partner_name(partner)
         region = region if isinstance(region, Region) else Region.parse(region)
-        self._root = region.base_url if base_url is None else api_url(base_url, name="base_url")
+        self.http_hosts = plain_http_hosts(http_hosts)
+        self._root = self._url(region.base_url if base_url is None else base_url, "base_url")
         self._timeouts = Timeouts() if timeouts is None else kind(timeouts, Timeouts, "timeouts")
         limits = Limits() if limits is None else kind(limits, Limits, "limits")
         policy = RetryPolicy() if retry is None else kind(retry, RetryPolicy, "retry")
         clock = SystemClock() if clock is None else checked_clock(clock)
         callable_or_none(on_event, "on_event")
         callable_or_none(on_token, "on_token")
-        if getattr(client_session, "auth", None) is not None:
-            raise ConfigurationError(
-                "client_session has auth= of its own, which aiohttp does not send together with an access token: "
-                "make it without"
-            )
         self._token_url = self._token_endpoint(provider, region, base_url, token_url)
         network = Network(
             ca_file=ca_file,
@@ -142,29 +159,35 @@ class AsyncPartnerSession:
             limits=limits,
             borrowed=client_session,
         )
-        self._watch = Watch()
+        self._watch = TimerWheel()
         prefix = f"{secrets.token_hex(8)}-"
         numbers = itertools.count(1)
         transport = Transport(
-            self._pool, clock, self._watch, read=self._timeouts.read, body_limit=limits.response_bytes, id_prefix=prefix
+            self._pool,
+            clock,
+            self._watch,
+            read=self._timeouts.read,
+            pace=limits.list_pace,
+            body_limit=limits.response_bytes,
+            id_prefix=prefix,
         )
-        self._pipeline = Pipeline(
+        self._pipeline = Executor(
             transport,
             Limiter(limits.connections, limits.requests_per_second, clock),
             clock,
             self._watch,
             timeouts=self._timeouts,
-            effort=Effort(policy, RetryBudget(policy.budget)),
+            strategy=RetryStrategy(policy, RetryBudget(policy.budget)),
             origin=self._root,
             next_id=lambda: f"{prefix}{next(numbers):06x}",
             on_event=on_event,
         )
-        self._pipeline.tokens = self._tokens = TokenKeeper(
+        self._pipeline.tokens = self._tokens = TokenManager(
             provider, self._exchange, clock, on_token=on_token, on_event=on_event
         )
         self.clock = clock
         self.limits = limits
-        self.partner = identity(provider)
+        self._provider = provider
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -173,15 +196,21 @@ class AsyncPartnerSession:
         self.priceplans = PricePlans(self)
         self.tokens = Tokens(self)
 
-    @staticmethod
+    def _url(self, value: str | URL, name: str) -> URL:
+        return api_url(value, name=name, http_hosts=self.http_hosts)
+
     def _token_endpoint(
-        provider: TokenProvider, region: Region, base_url: str | URL | None, token_url: str | URL | None
+        self,
+        provider: TokenProvider,
+        region: Region,
+        base_url: str | URL | None,
+        token_url: str | URL | None,
     ) -> URL | None:
         if token_url is not None:
-            return api_url(token_url, name="token_url")
+            return self._url(token_url, "token_url")
         if base_url is None:
             return region.token_url
-        known = {r.base_url: r.token_url for r in Region}.get(api_url(base_url, name="base_url"))
+        known = {r.base_url: r.token_url for r in Region}.get(self._root)
         if known is None and not isinstance(provider, StaticToken):
             raise ConfigurationError(
                 "token_url is missing: a private instance issues tokens at https://{its API host}/oauth/token"
@@ -194,9 +223,10 @@ class AsyncPartnerSession:
 
         Credentials: ``CYCLR_ACCESS_TOKEN``; or ``CYCLR_CLIENT_ID`` and ``CYCLR_CLIENT_SECRET``; or
         ``CYCLR_CLIENT_ID``, ``CYCLR_USERNAME`` and ``CYCLR_PASSWORD``; ``CYCLR_ACCOUNT_ID`` restricts the token to
-        one account. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and ``CYCLR_TOKEN_URL``. Numbers:
-        ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``, ``CYCLR_REQUESTS_PER_SECOND``. Network:
-        ``CYCLR_PROXY``, ``CYCLR_CA_FILE``.
+        one account. ``CYCLR_PARTNER`` names the partner. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and
+        ``CYCLR_TOKEN_URL``. Numbers: ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``,
+        ``CYCLR_REQUESTS_PER_SECOND``. Network: ``CYCLR_PROXY``, ``CYCLR_CA_FILE``, ``CYCLR_HTTP_HOSTS`` (names,
+        separated by commas).
 
         Args:
             environ: the variables; those of the process when None.
@@ -209,7 +239,14 @@ class AsyncPartnerSession:
         # Rebound: the variables hold secrets, and this frame could end up in a traceback with locals.
         environ = {name: HiddenStr(value) for name, value in source.items()}
         del source
-        return cls(**{**settings_from(environ), **options})
+        arguments = settings_from(environ)
+        labels = {name: setting.variable for name, setting in SETTINGS.items() if name in arguments.keys() - options}
+        problem: ConfigurationError
+        try:
+            return cls(**{**arguments, **options})
+        except ConfigurationError as error:
+            problem = blamed(error, labels)
+        raise problem
 
     @property
     def root(self) -> URL:
@@ -236,6 +273,36 @@ class AsyncPartnerSession:
         return await self.send(
             Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
         )
+
+    @property
+    def partner(self) -> str | None:
+        """The partner as the caller named it, or None: then :meth:`identify` asks the service."""
+        return said_partner(self._provider, self._partner)
+
+    async def identify(self, *, timeout: float | None = None) -> PartnerIdentity:
+        """Return whose data this is: the caller's ``partner``, else the partner's domain, else the client id.
+
+        Asks for the partner's settings unless the caller named the partner. An answer 403 or 404, or settings without
+        a domain, leave the client id; every other failure is raised, because a guess could mix up two partners.
+
+        Args:
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            ConfigurationError: neither the caller nor the service names the partner, and there is no client id.
+            CyclrError: see :mod:`cyclr_async.errors`.
+        """
+        named = self.partner
+        if named is None:
+            url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
+            call = Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=domain_of)
+            try:
+                named = await self.send(call, timeout)
+            except (ForbiddenError, NotFoundError) as error:
+                if error.token_request:
+                    raise  # a token provider of the caller's: it says nothing about the partner's settings
+                named = None
+        return identity(self._provider, named)
 
     async def request(
         self,
@@ -266,7 +333,7 @@ class AsyncPartnerSession:
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         # Rebound at once: the body may hold a secret, and this frame could end up in a traceback with locals.
-        json = None if json is None else raw_body(json)
+        json = None if json is None else json_body(json)
         if isinstance(json, str):
             raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
         call = raw_call(self._root, method, path, query=query, body=json, repeatable=repeatable)
@@ -276,18 +343,20 @@ class AsyncPartnerSession:
         """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
         return stats_of(self._pipeline, self._pool, self._tokens)
 
-    def send(self, call: Call[T], timeout: float | None, effort: Effort | None = None) -> Coroutine[Any, Any, T]:
+    def send(
+        self, call: Call[T], timeout: float | None, strategy: RetryStrategy | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Carry out a call; resources and the bulk collection use it."""
         if timeout is not None:
             timeout = check_timeout(timeout)
         if self._loop is None or not self._pool.is_open:
-            return self._send_first(call, timeout, effort)
+            return self._send_first(call, timeout, strategy)
         self._check()
-        return self._pipeline.run(call, timeout=timeout, effort=effort)
+        return self._pipeline.run(call, timeout=timeout, strategy=strategy)
 
-    async def _send_first(self, call: Call[T], timeout: float | None, effort: Effort | None) -> T:
+    async def _send_first(self, call: Call[T], timeout: float | None, strategy: RetryStrategy | None) -> T:
         await self._ready(timeout)
-        return await self._pipeline.run(call, timeout=timeout, effort=effort)
+        return await self._pipeline.run(call, timeout=timeout, strategy=strategy)
 
     @asynccontextmanager
     async def stream(self, call: Call[object], timeout: float | None) -> AsyncIterator[Stream]:
@@ -303,8 +372,8 @@ class AsyncPartnerSession:
         call = token_call(self._token_url, form, repeatable=repeatable)
         try:
             return await self._pipeline.run(call, timeout=_TOKEN_TIMEOUT)
-        except ResponseError as error:
-            failed = refusal(error) or error
+        except CyclrError as error:
+            failed = token_failure(error, self._token_url)
         raise failed
 
     async def _ready(self, timeout: float | None) -> None:

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from cyclr_async.cli.glance import draw_glance, read_summary
 from cyclr_async.cli.progress import progress_line
+from cyclr_async.cli.summary import draw_summary, read_summary
 from cyclr_async.simulator import Fault, Simulator
-from cyclr_async.usage.progress import Progress
+from cyclr_async.usage.collect.progress import Progress
 
 ACCOUNTS = 5_000
 TARGET = Path(__file__).parent / "images" / "collect.svg"
@@ -48,7 +48,7 @@ async def draw(console: Console) -> None:
         bar = Bar(BarColumn(bar_width=32), TextColumn("{task.description}"), console=console)
         bar.add_task(progress_line(look), completed=look.done, total=look.asked)
         console.print(Group(*bar.get_renderables()))
-        draw_glance(console, read_summary(store, None, top=8), unicode=True, plans=plans)
+        draw_summary(console, read_summary(store, None, top=8), unicode=True, plans=plans)
 
 
 def main() -> None:

@@ -18,44 +18,64 @@ PROJECT = Path(__file__).parent.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST = 600  # lines; a longer module is hardly about one thing
 
-BASE = frozenset({"errors", "secret", "_version"})
+# What every room may use.
+BASE = frozenset({"errors", "secret", "hosts", "settings", "_version"})
 WIRE = BASE | {"wire"}
-MODELS = WIRE | {"models"}
-HTTP = WIRE | {"http", "checks", "config", "auth"}
-RESOURCES = MODELS | {"resources", "checks", "config", "http.call", "http.clock", "http.retry"}
-USAGE = MODELS | {"usage", "config", "http.clock", "http.limiter", "http.retry", "http.watch"}
+# The parts of http that describe and decide, without aiohttp and without a network.
+GROUND = {"http.request", "http.classify", "http.clock", "http.events", "http.retry"}
+AUTH = WIRE | GROUND | {"auth", "config"}
+RESOURCES = WIRE | GROUND | {"http.resource", "auth", "checks", "config"}
 
 ROOMS: dict[str, frozenset[str]] = {
     # A room and the doors out of it. The longest name that fits a module is its room.
     "_version": frozenset(),
     "errors": frozenset(),
     "secret": frozenset(),
+    "hosts": frozenset({"errors"}),
+    "settings": frozenset(),
     "checks": BASE,
     "config": BASE | {"checks"},
-    "auth": BASE,
     "environment": BASE | {"config", "auth"},
     "wire": WIRE,
-    "models": MODELS,
-    "http": HTTP,
-    "http.call": WIRE,
-    "http.retry": BASE | {"config", "http.call"},
+    "auth": AUTH,
+    "auth.providers": BASE,
+    "http": AUTH | {"http", "checks"},
+    "http.request": WIRE,
+    "http.classify": BASE,
+    "http.retry": BASE | {"config", "http.request"},
     "http.limiter": BASE | {"http.clock"},
-    "resources": RESOURCES,
-    "session": MODELS | {"resources", "http", "checks", "config", "auth", "environment"},
-    "usage": USAGE,
-    "simulator": MODELS | {"simulator"},
-    "cli": MODELS | {"cli", "usage", "session", "config", "auth", "environment", "http.call", ""},
+    "http.resource": RESOURCES,
+    "http.engine": WIRE | GROUND | {"http.engine", "http.timeouts", "checks", "config"},
+    "partner": RESOURCES | {"partner"},
+    "session": WIRE | {"partner", "http", "checks", "config", "auth", "environment"},
+    "usage": WIRE | GROUND | {"usage", "partner", "config", "auth", "http.limiter", "http.timeouts"},
+    "usage.months.periods": frozenset(),
+    "simulator": WIRE | {"simulator"},
+    "cli": WIRE | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", ""},
     "": frozenset({"_version"}),
 }
 
 LAZY: dict[str, frozenset[str]] = {
     # What a function may import besides, because most users of the module never need it.
-    "resources": frozenset({"usage"}),
+    "partner": frozenset({"usage"}),
     "simulator": frozenset({""}),
     "cli": frozenset({"simulator"}),
 }
 
-PURE = ("wire", "models", "http.retry", "http.limiter", "http.call", "errors", "checks", "config", "secret")
+PURE = (
+    "usage.months.periods",
+    "wire",
+    "http.classify",
+    "http.retry",
+    "http.limiter",
+    "http.request",
+    "errors",
+    "checks",
+    "config",
+    "secret",
+    "hosts",
+    "settings",
+)
 IMPURE = {
     "aiohttp",
     "socket",
@@ -194,27 +214,27 @@ def test_the_simulator_knows_nothing_of_the_client() -> None:
         if name_of(path).startswith("simulator")
         for lazily in (False, True)
         for module in modules_of(imports_of(path, lazily=lazily))
-        if module.split(".")[0] in {"session", "http", "resources", "auth", "usage", "cli"}
+        if module.split(".")[0] in {"session", "http", "partner", "v1", "auth", "usage", "cli"}
     }
     assert wrong == set()
 
 
 def test_the_rule_sees_a_wrong_import() -> None:
     body = ast.parse(
-        "import aiohttp\nfrom cyclr_async.http.pool import Pool\nfrom typing import TYPE_CHECKING\n"
+        "import aiohttp\nfrom cyclr_async.http.engine.pool import Pool\nfrom typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    from cyclr_async import cli\n"
         "try:\n    import orjson\nexcept ImportError:\n    from cyclr_async import usage\n"
         "def late():\n    if 1:\n        from cyclr_async.session import AsyncPartnerSession\n"
         "class A:\n    def b(self):\n        def c():\n            import rich\n"
     ).body
-    assert modules_of(imported(body, lazily=False)) == {"http.pool", "usage"}
+    assert modules_of(imported(body, lazily=False)) == {"http.engine.pool", "usage"}
     assert modules_of(imported(body, lazily=True)) == {"session"}
     assert foreign(imported(body, lazily=False)) == {"aiohttp", "orjson"}
     assert foreign(imported(body, lazily=True)) == {"rich"}
-    assert not allowed("http.pool", ROOMS["resources"])
-    assert allowed("http.call", ROOMS["resources"])
-    near = ast.parse("from . import usage\nfrom .state import World\nfrom ..session import x").body
-    assert modules_of(imported(near, lazily=False, inside="cyclr_async.simulator")) >= {"simulator.state", "session"}
+    assert not allowed("http.engine.pool", ROOMS["partner"])
+    assert allowed("http.request", ROOMS["partner"])
+    near = ast.parse("from . import usage\nfrom .domain import World\nfrom ..session import x").body
+    assert modules_of(imported(near, lazily=False, inside="cyclr_async.simulator")) >= {"simulator.domain", "session"}
     assert not allowed("session", ROOMS["simulator"])
 
 

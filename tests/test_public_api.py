@@ -142,7 +142,7 @@ def test_the_help_of_the_command_imports_neither_aiohttp_nor_rich(flag: str) -> 
 
 
 def test_a_submodule_can_be_imported_alone() -> None:
-    assert "aiohttp" not in loaded_by("import cyclr_async.errors, cyclr_async.models, cyclr_async.config")
+    assert "aiohttp" not in loaded_by("import cyclr_async.errors, cyclr_async.partner, cyclr_async.config")
     assert http.__name__ == "cyclr_async.http"
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from cyclr_async._version import __version__
-from cyclr_async.cli.accounts import accounts
-from cyclr_async.cli.config import config
+from cyclr_async.cli.commands.accounts import accounts
+from cyclr_async.cli.commands.config import config
+from cyclr_async.cli.commands.partner import connectors, partner, plans, token
+from cyclr_async.cli.commands.simulate import simulate
+from cyclr_async.cli.commands.usage import usage
 from cyclr_async.cli.options import Command, Group, Root
-from cyclr_async.cli.partner import connectors, partner, plans, token
-from cyclr_async.cli.simulate import simulate
-from cyclr_async.cli.usage import usage
 
 __all__ = ["app"]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.settings import resolve, simulated
-from cyclr_async.cli.terminal import say
+from cyclr_async.cli.terminal import echo
+from cyclr_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
@@ -17,6 +19,9 @@ __all__ = ["ACCOUNTS", "SEED", "connected"]
 
 ACCOUNTS: Final = 50
 SEED: Final = 7
+
+_LATE: Final = frozenset({"proxy", "ca_file"})
+_log: Final = logging.getLogger("cyclr_async.cli")
 
 
 @asynccontextmanager
@@ -39,17 +44,35 @@ async def connected(
         accounts = ACCOUNTS if options.simulate_accounts is None else options.simulate_accounts
         if concurrency is not None:
             extra["limits"] = Limits(connections=concurrency)
-        say(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
+        if options.partner is not None:  # the flag only: CYCLR_PARTNER and profiles name the real partner
+            extra["partner"] = options.partner
+        echo(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
         async with (
             Simulator(accounts=accounts, seed=SEED, port=port) as simulator,
             simulator.session(**extra) as session,
         ):
             yield session
         return
+    from cyclr_async.environment import blamed  # noqa: PLC0415
     from cyclr_async.session import AsyncPartnerSession  # noqa: PLC0415
 
-    arguments = resolve(options).arguments()
+    settings = resolve(options)
+    for name, found in settings.found.items():
+        _log.debug("%s comes from %s", name, found.source)
+    arguments = settings.arguments()
     if concurrency is not None and "limits" not in arguments:
         arguments["limits"] = Limits(connections=concurrency)
-    async with AsyncPartnerSession(**arguments) as session:
-        yield session
+    problem: ConfigurationError
+    try:
+        async with AsyncPartnerSession(**arguments) as session:
+            _log.info("the API is at %s", session.root)
+            try:
+                yield session
+            finally:
+                _log.debug("%s", session.stats())
+    except ConfigurationError as error:
+        # Only what is looked at no earlier than here; names of other arguments occur in messages about a call.
+        problem = blamed(error, {name: label for name, label in settings.labels().items() if name in _LATE})
+    else:
+        return
+    raise problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass  # attrs would cost help 40 ms
 from typing import Any, Final
@@ -33,9 +34,24 @@ class Options:
     base_url: str | None = None
     token_url: str | None = None
     client_id: str | None = None
+    partner: str | None = None
     client_secret_file: str | None = None
     client_secret_stdin: bool = False
     timeout: float | None = None
+    http_host: tuple[str, ...] = ()
+
+
+class _Seconds(click.ParamType):  # type: ignore[type-arg]
+    name = "seconds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            self.fail(f"{value!r} is not a number of seconds, more than 0", param, ctx)
+        return number
 
 
 def current(ctx: click.Context) -> Options:
@@ -65,10 +81,17 @@ SHARED: Final = (
     _shared("--region", metavar="NAME", help="US, US2, UK, EU or APAC. [env: CYCLR_REGION]"),
     _shared("--base-url", metavar="URL", help="API root of a private instance. [env: CYCLR_BASE_URL]"),
     _shared("--token-url", metavar="URL", help="Token endpoint of a private instance. [env: CYCLR_TOKEN_URL]"),
+    _shared(
+        "--http-host",
+        multiple=True,
+        metavar="NAME",
+        help="A host for plain http, such as a container with the simulator.",
+    ),
     _shared("--client-id", metavar="ID", help="OAuth client id. [env: CYCLR_CLIENT_ID]"),
+    _shared("--partner", metavar="NAME", help="Name of the partner, for stores. [env: CYCLR_PARTNER]"),
     _shared("--client-secret-file", type=click.Path(), metavar="FILE", help="Read the client secret from a file."),
     _shared("--client-secret-stdin", is_flag=True, help="Read the client secret from standard input."),
-    _shared("--timeout", type=float, metavar="SECONDS", help="For each call. [env: CYCLR_TIMEOUT]"),
+    _shared("--timeout", type=_Seconds(), metavar="SECONDS", help="For each call. [env: CYCLR_TIMEOUT]"),
     _shared("--no-progress", is_flag=True, help="No progress bar."),
     _shared("--no-color", is_flag=True, help="No colours. [env: NO_COLOR]"),
     _shared("-q", "--quiet", is_flag=True, help="Data and errors only."),
@@ -112,6 +135,16 @@ class Command(_Help):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the parameters of the command and the shared options."""
         return [*super().get_params(ctx), *SHARED]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, with the log that was asked for before or after its name: only now are all options known."""
+        options = current(ctx)
+        if not options.verbose and not options.log_json:
+            return super().invoke(ctx)
+        from cyclr_async.cli.logs import logging_to_stderr  # noqa: PLC0415 - nobody pays for what is not asked for
+
+        with logging_to_stderr(options, ctx.command_path):
+            return super().invoke(ctx)
 
 
 class Group(_Help, click.Group):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
-import re
-import secrets
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +16,18 @@ from typing import Any, Final, Protocol, Self, TextIO
 import click
 
 from cyclr_async.cli.options import FORMATS, Options
-from cyclr_async.cli.terminal import console, speaks_utf8
-from cyclr_async.usage.text import scrub, term
+from cyclr_async.cli.tables import Column, blocks, lay_out, show
+from cyclr_async.cli.terminal import console, data_stream, encodable, speaks_utf8, width_of
+from cyclr_async.usage.export.atomic_file import replacing
+from cyclr_async.wire.text import escape_terminal, json_term, scrub
 
 __all__ = ["Output", "chosen_format", "json_text", "plain"]
 
 _SUFFIXES: Final = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "table"}
-_BEYOND_ASCII: Final = re.compile(r"[^ -~]")
+_TEXTS: Final = frozenset(
+    ("name", "description", "account_name", "error", "reason", "base_url", "value", "source", "setting", "cycle_noun")
+)
+"""Columns that a table may fold; every other holds ids, figures, times or states, which stay in one piece."""
 
 
 def chosen_format(options: Options) -> str:
@@ -61,15 +64,7 @@ def plain(value: Any) -> Any:
 
 def json_text(value: object) -> str:
     """Return JSON in one line in which nothing can act on a terminal; readable letters stay as they are."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text if text.isascii() else _BEYOND_ASCII.sub(_harmless, text)
-
-
-def _harmless(match: re.Match[str]) -> str:
-    char = match[0]
-    if unicodedata.category(char)[0] != "C" and char not in "\u2028\u2029":
-        return char
-    return json.dumps(char)[1:-1]
+    return json_term(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 class _Form(Protocol):
@@ -108,7 +103,7 @@ class _Json:
 
 class _Csv:
     def __init__(self, stream: TextIO, columns: Sequence[str]) -> None:
-        from cyclr_async.usage.export import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
+        from cyclr_async.usage.export.export import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
 
         self._safe = formula_safe
         self._terminal = stream.isatty()
@@ -126,7 +121,7 @@ class _Csv:
             value = json_text(value)
         if not isinstance(value, str):
             return value
-        return self._safe(term(value) if self._terminal else value)
+        return self._safe(escape_terminal(value) if self._terminal else value)
 
     def end(self) -> None:
         pass
@@ -144,23 +139,19 @@ class _Table:
         self._rows.append([plain(record.get(name)) for name in self._columns])
 
     def end(self) -> None:
+        width = width_of(self._stream)
+        rows = [[encodable(cell(value), self._stream) for value in row] for row in self._rows]
         if not self._many:
-            width = max((len(name) for name in self._columns), default=0)
-            for name, value in zip(self._columns, self._rows[0] if self._rows else (), strict=False):
-                self._stream.write(f"{name:<{width}}  {cell(value)}\n")
+            lines = blocks(self._columns, rows[:1], width)
+            self._stream.write("".join(f"{line}\n" for line in lines))
             return
-        from rich import box  # noqa: PLC0415 - help must start without rich
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-
-        table = Table(box=box.SIMPLE_HEAD if speaks_utf8(self._stream) else box.ASCII2, header_style="bold")
+        columns = []
         for index, name in enumerate(self._columns):
-            numbers = all(row[index] is None or type(row[index]) in {int, float} for row in self._rows)
-            right = numbers and any(row[index] is not None for row in self._rows)
-            table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-        for row in self._rows:
-            table.add_row(*(Text(cell(value)) for value in row))
-        console(self._stream, self._options).print(table)
+            values = [row[index] for row in self._rows if row[index] is not None]
+            numbers = bool(values) and all(type(value) in {int, float} for value in values)
+            columns.append(Column(name, folds=name in _TEXTS and not numbers, right=numbers))
+        table = lay_out(columns, rows, width, unicode=speaks_utf8(self._stream))
+        show(console(self._stream, self._options, width=width), table)
 
 
 def cell(value: Any) -> str:
@@ -171,7 +162,7 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return str(value)
-    return term(json_text(value) if isinstance(value, (dict, list)) else str(value))
+    return escape_terminal(json_text(value) if isinstance(value, (dict, list)) else str(value))
 
 
 class Output:
@@ -195,7 +186,7 @@ class Output:
         self._columns = self._selected(columns, table)
         self._many = many
         self._target = None if options.out is None else Path(options.out)
-        self._temporary: Path | None = None
+        self._file = ExitStack()
 
     def _selected(self, columns: Sequence[str], table: Sequence[str] | None) -> tuple[str, ...]:
         if self._options.fields is None:
@@ -207,17 +198,16 @@ class Output:
         return wanted
 
     def __enter__(self) -> Self:
-        self._stream: TextIO = sys.stdout if self._target is None else self._file(self._target)
+        if self._target is None:
+            self._stream = sys.stdout if self.format == "table" else data_stream()
+        else:
+            try:
+                stream = self._file.enter_context(replacing(self._target))
+            except OSError as error:
+                raise self._unwritable(error) from None
+            self._stream = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         self._form = self._made()
         return self
-
-    def _file(self, target: Path) -> TextIO:
-        self._temporary = target.with_name(f".{target.name[:200]}.tmp-{secrets.token_hex(6)}")
-        try:
-            descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise click.FileError(str(target), error.strerror or "cannot be written") from None
-        return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
 
     def _made(self) -> _Form:
         if self.format == "jsonl":
@@ -230,22 +220,30 @@ class Output:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record; fields that are not columns are left out."""
-        self._form.write({name: record.get(name) for name in self._columns})
+        try:
+            self._form.write({name: record.get(name) for name in self._columns})
+        except OSError as error:
+            if self._target is None:
+                raise
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> click.FileError:
+        return click.FileError(str(self._target), error.strerror or "cannot be written")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._temporary is None:
+        if self._target is None:
             if not isinstance(error, OSError) and (self._many or error is None):
                 self._form.end()
                 self._stream.flush()
             return
-        assert self._target is not None
+        if error is not None:
+            self._file.__exit__(kind, error, traceback)  # what was there before stays
+            return
         try:
-            if error is None:
+            with self._file:
                 self._form.end()
-            self._stream.close()
-            if error is None:
-                self._temporary.replace(self._target)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+                self._stream.flush()
+        except OSError as problem:
+            raise self._unwritable(problem) from None

@@ -14,27 +14,13 @@ from typing import Any, Final
 import attrs
 
 from cyclr_async.cli.terminal import warn
+from cyclr_async.cli.text_input import decoded
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.secret import Secret
+from cyclr_async.settings import SETTINGS
 
 __all__ = ["Profile", "config_path", "load_profile", "run_secret_command"]
 
-KEYS: Final = (
-    "access_token",
-    "client_id",
-    "client_secret",
-    "username",
-    "password",
-    "account_id",
-    "region",
-    "base_url",
-    "token_url",
-    "timeout",
-    "connections",
-    "requests_per_second",
-    "proxy",
-    "ca_file",
-)
 _SECONDS: Final = 60
 
 
@@ -45,7 +31,7 @@ class Profile:
     Attributes:
         name: of the profile.
         path: of the configuration file, whether it exists or not.
-        values: what the profile sets, by the names in ``KEYS``.
+        values: what the profile sets, by the names in :data:`~cyclr_async.settings.SETTINGS`.
         secret_command: a command that prints the secret, or None.
     """
 
@@ -64,8 +50,13 @@ def config_path(environ: Mapping[str, str]) -> Path:
     return Path(user_config_dir("cyclr")) / "config.toml"
 
 
-def load_profile(name: str | None, environ: Mapping[str, str]) -> Profile:
+def load_profile(name: str | None, environ: Mapping[str, str], *, named_by: str = "--profile") -> Profile:
     """Read a profile: the named one, or ``default_profile``, or the only one, or the one called ``default``.
+
+    Args:
+        name: of the profile, or None.
+        environ: the variables that say where the file is.
+        named_by: who gave the name, for the message.
 
     Raises:
         ConfigurationError: the file cannot be read or understood, or has no such profile.
@@ -77,13 +68,15 @@ def load_profile(name: str | None, environ: Mapping[str, str]) -> Profile:
         raise ConfigurationError(f"{path}: profiles must be tables, such as [profiles.live]")
     if name is None:
         fallback = next(iter(profiles)) if len(profiles) == 1 else "default" if "default" in profiles else None
+        if "default_profile" in data:
+            named_by = "default_profile"
         name = data.get("default_profile", fallback)
     if name is None:
         return Profile(None, path, {})
-    section = profiles.get(name)
+    section = profiles.get(name) if isinstance(name, str) else None
     if not isinstance(section, dict):
         known = ", ".join(profiles) or "none"
-        raise ConfigurationError(f"there is no profile {name!r} in {path}; its profiles are: {known}")
+        raise ConfigurationError(f"{named_by}: there is no profile {name!r} in {path}; its profiles are: {known}")
     return _profile(str(name), path, section)
 
 
@@ -91,7 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
-            data = tomllib.load(stream)
+            data = tomllib.loads(decoded(stream.read()))
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -99,8 +92,8 @@ def _read(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         # The message names line and column, and never the text that stands there.
         problem = str(error)
-    except UnicodeDecodeError:
-        problem = "it is not UTF-8"
+    except ValueError as error:
+        problem = f"it {error}"
     else:
         if sys.platform != "win32" and mode & 0o077:
             warn(f"{path} can be read by others on this machine; run: chmod 600 {shlex.quote(str(path))}")
@@ -117,14 +110,16 @@ def _profile(name: str, path: Path, section: Mapping[str, Any]) -> Profile:
             command = _command(value)
             if not command:
                 problems.append("secret_command must be a text or a list of texts")
-        elif key not in KEYS:
+        elif key not in SETTINGS:
             problems.append(f"{key} is unknown")
+        elif key == "http_hosts" and isinstance(value, list) and all(isinstance(host, str) for host in value):
+            values[key] = Secret(",".join(value))
         elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
             problems.append(f"{key} must be a text or a number")
         else:
             values[key] = Secret(str(value))
     if problems:
-        known = ", ".join((*KEYS, "secret_command"))
+        known = ", ".join((*SETTINGS, "secret_command"))
         raise ConfigurationError(f"profile {name!r} in {path}: {'; '.join(problems)} (known: {known})")
     return Profile(name, path, values, command)
 
@@ -157,8 +152,11 @@ def run_secret_command(profile: Profile) -> Secret:
     except OSError as error:
         problem = f"cannot be run: {error.strerror or type(error).__name__}"
     else:
-        text = done.stdout.decode("utf-8", "replace").partition("\n")[0].strip()
+        problem = f"ended with code {done.returncode}" if done.returncode else "printed nothing"
+        try:
+            text = decoded(done.stdout).partition("\n")[0].strip()
+        except ValueError as error:
+            text, problem = "", problem if done.returncode else f"printed what {error}"
         if done.returncode == 0 and text:
             return Secret(text)
-        problem = f"ended with code {done.returncode}" if done.returncode else "printed nothing"
     raise ConfigurationError(f"{shown} {problem}")

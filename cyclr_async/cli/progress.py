@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cyclr_async.cli.options import Options
-from cyclr_async.cli.terminal import console, is_terminal, say
+from cyclr_async.cli.terminal import console, echo, is_terminal
 
 if TYPE_CHECKING:
-    from cyclr_async.usage.progress import Progress
+    from cyclr_async.usage.collect.progress import Progress
 
 __all__ = ["LINE_SECONDS", "progress_line", "showing"]
 
@@ -73,7 +73,7 @@ async def showing(
                 draw()
         return
     ticker = asyncio.create_task(
-        _every(line_seconds, lambda: say(options, progress_line(run.progress))), name="cyclr-progress"
+        _every(line_seconds, lambda: echo(options, progress_line(run.progress))), name="cyclr-progress"
     )
     try:
         yield

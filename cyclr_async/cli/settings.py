@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import attrs
 
-from cyclr_async.cli.exits import CredentialsMissingError
+from cyclr_async.cli.exit_codes import CredentialsMissingError
 from cyclr_async.cli.options import Options
-from cyclr_async.cli.profiles import KEYS, Profile, load_profile, run_secret_command
-from cyclr_async.cli.secretinput import read_secret
+from cyclr_async.cli.profiles import Profile, load_profile, run_secret_command
+from cyclr_async.cli.secret_input import read_secret
 from cyclr_async.secret import Secret
+from cyclr_async.settings import SETTINGS
 
-__all__ = ["SECRET_KEYS", "Found", "Settings", "resolve", "simulated"]
+__all__ = ["Found", "Settings", "resolve", "simulated"]
 
-SECRET_KEYS: Final = frozenset({"access_token", "client_secret", "password", "proxy"})
 _KIND_KEYS: Final = {
     "access_token": ("access_token",),
     "password": ("username", "password"),
@@ -33,10 +33,17 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 
 @attrs.frozen
 class Found:
-    """A setting and where it was found."""
+    """A setting and where it was found.
+
+    Attributes:
+        value: as a text.
+        source: for ``cyclr config show``.
+        label: what the user calls it, for messages.
+    """
 
     value: Secret
     source: str
+    label: str
 
 
 @attrs.frozen
@@ -55,13 +62,35 @@ class Settings:
             CredentialsMissingError: there are no credentials.
             ConfigurationError: a setting cannot be used.
         """
-        from cyclr_async.environment import settings_from  # noqa: PLC0415 - help must start fast
+        from cyclr_async.environment import session_arguments  # noqa: PLC0415 - help must start fast
 
         self._check_complete()
-        texts = {f"CYCLR_{name.upper()}": found.value.reveal() for name, found in self.found.items()}
+        given = {name: found.value for name, found in self.found.items()}
         if self.pending_command is not None:
-            texts[f"CYCLR_{self.pending_command.upper()}"] = run_secret_command(self.profile).reveal()
-        return settings_from(texts)
+            # Everything else first: the command may ask its user for something.
+            session_arguments({**given, self.pending_command: Secret("pending")}, self.labels())
+            given[self.pending_command] = run_secret_command(self.profile)
+        return session_arguments(given, self.labels())
+
+    def place(self) -> dict[str, Any]:
+        """Return the arguments that say where the API is, without credentials.
+
+        Raises:
+            ConfigurationError: a setting cannot be used.
+        """
+        from cyclr_async.environment import session_arguments  # noqa: PLC0415 - help must start fast
+
+        given = {name: found.value for name, found in self.found.items() if name in _PLACE | {"http_hosts"}}
+        arguments = session_arguments({**given, "access_token": Secret("none")}, self.labels())
+        return {name: value for name, value in arguments.items() if name != "auth"}
+
+    def labels(self) -> dict[str, str]:
+        """Return what the user calls each setting that was given."""
+        labels = {name: found.label for name, found in self.found.items()}
+        if "base_url" in labels and "token_url" not in labels:
+            # What is missing belongs where the other half was given.
+            labels["token_url"] = self.found["base_url"].label.replace("base", "token", 1).replace("BASE", "TOKEN", 1)
+        return labels
 
     def _check_complete(self) -> None:
         needed = _NEEDED[self.kind or "client"]
@@ -69,7 +98,7 @@ class Settings:
         if not missing:
             return
         if len(missing) < len(needed):
-            names = " and ".join(f"CYCLR_{name.upper()}" for name in missing)
+            names = " and ".join(SETTINGS[name].variable for name in missing)
             raise CredentialsMissingError(f"the credentials are incomplete: set {names}, or add it to a profile")
         raise CredentialsMissingError(
             "no credentials: set CYCLR_CLIENT_ID and CYCLR_CLIENT_SECRET (or CYCLR_ACCESS_TOKEN), or put a profile "
@@ -95,11 +124,12 @@ def resolve(options: Options, environ: Mapping[str, str] | None = None) -> Setti
         ConfigurationError: the configuration file cannot be used.
     """
     environ = os.environ if environ is None else environ
-    profile = load_profile(options.profile or environ.get("CYCLR_PROFILE") or None, environ)
+    named_by = "--profile" if options.profile else "CYCLR_PROFILE"
+    profile = load_profile(options.profile or environ.get("CYCLR_PROFILE") or None, environ, named_by=named_by)
     variables = {
-        name: Secret(environ[f"CYCLR_{name.upper()}"].strip())
-        for name in KEYS
-        if environ.get(f"CYCLR_{name.upper()}", "").strip()
+        name: Secret(environ[setting.variable].strip())
+        for name, setting in SETTINGS.items()
+        if environ.get(setting.variable, "").strip()
     }
     stored = dict(profile.values)
     command = _what_the_command_gives(profile)
@@ -117,12 +147,20 @@ def resolve(options: Options, environ: Mapping[str, str] | None = None) -> Setti
         for name, value in layer.items():
             hidden = name in found or (place and name in _PLACE) or _of_another_kind(name, kind)
             if not hidden:
-                label = f"environment (CYCLR_{name.upper()})" if source == "environment" else source
-                if source.startswith("profile") and name == command:
-                    label = f"{source} (secret_command)"
-                found[name] = Found(value, label)
+                found[name] = _found(name, value, source, profile, by_command=name == command)
     needed = command is not None and command in found and found[command].source.endswith("(secret_command)")
     return Settings(found, profile, kind, command if needed else None)
+
+
+def _found(name: str, value: Secret, source: str, profile: Profile, *, by_command: bool) -> Found:
+    setting = SETTINGS[name]
+    if source == "flag":
+        return Found(value, source, setting.flag or name)
+    if source == "environment":
+        return Found(value, f"environment ({setting.variable})", setting.variable)
+    key = "secret_command" if by_command else name
+    shown = f"{source} (secret_command)" if by_command else source
+    return Found(value, shown, f"{key} in profile {profile.name!r} of {profile.path}")
 
 
 def _flags(options: Options) -> dict[str, Secret]:
@@ -131,6 +169,8 @@ def _flags(options: Options) -> dict[str, Secret]:
         "base_url": options.base_url,
         "token_url": options.token_url,
         "client_id": options.client_id,
+        "partner": options.partner,
+        "http_hosts": ",".join(options.http_host) if options.http_host else None,
         "timeout": None if options.timeout is None else str(options.timeout),
     }
     flags = {name: Secret(text) for name, text in texts.items() if text is not None}

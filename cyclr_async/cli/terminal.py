@@ -3,28 +3,122 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from cyclr_async.cli.options import Options
-from cyclr_async.usage.text import term
+from cyclr_async.wire.text import escape_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "is_terminal", "prepare_streams", "say", "speaks_utf8", "warn"]
+__all__ = [
+    "console",
+    "data_stream",
+    "echo",
+    "encodable",
+    "forget",
+    "is_terminal",
+    "prepared_streams",
+    "print_error",
+    "speaks_utf8",
+    "warn",
+    "width_of",
+]
 
-_WIDE = 1_000_000
+_WIDE: Final = 1_000_000
 """Columns where nobody looks at a line at once, so that nothing is cut off."""
+_WIDEST: Final = 10_000
+"""A terminal said to be wider than this is a typing error in COLUMNS."""
 
 
-def prepare_streams() -> None:
-    """Let no character end the program: what a stream cannot show is replaced."""
+class _Notes:
+    """Standard error that may break: a full disk or a closed pipe behind it must not end an hour of work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._broken_means_silent():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._broken_means_silent():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _broken_means_silent(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            forget(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def prepared_streams() -> Iterator[None]:
+    """Make the standard streams such that nothing about them can end the program.
+
+    What a stream cannot encode is escaped, and never replaced by a question mark. A descriptor that was closed
+    (``>&-``) is opened on nothing: otherwise the next file that is opened, the store perhaps, would get its number and
+    whatever is written there.
+    """
+    _fill_descriptors()
+    for name in ("COLUMNS", "LINES"):
+        # click and rich read them too, and 0 or a number of other digits breaks their layout.
+        if name in os.environ and _columns(name) is None:
+            del os.environ[name]
+    before = sys.stderr
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="replace", newline="\n")
+            reconfigure(errors="backslashreplace", newline="\n")
+    sys.stderr = cast("TextIO", _Notes(before))
+    try:
+        yield
+    finally:
+        sys.stderr = before
+
+
+def _fill_descriptors() -> None:
+    # Opened for the wrong direction where data would be lost: reading and writing then fails and is told.
+    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, flags)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
+
+
+def forget(stream: TextIO) -> None:
+    """Let what a broken stream still holds go nowhere: Python would flush it at the end, and complain."""
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):
+        return  # not a file of the system
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def data_stream() -> TextIO:
+    """Return standard output for data, which is UTF-8 whatever the locale and ``PYTHONIOENCODING`` say."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None and not speaks_utf8(sys.stdout):
+        reconfigure(encoding="utf-8", errors="backslashreplace")
+    return sys.stdout
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -40,15 +134,56 @@ def speaks_utf8(stream: TextIO) -> bool:
         return False
 
 
-def console(stream: TextIO, options: Options) -> Console:
-    """Return a rich console that interprets nothing in the texts it is given."""
+def encodable(text: str, stream: TextIO) -> str:
+    r"""Write out what a stream cannot encode as ``\xNN`` or ``\uNNNN``, before it is measured for a layout."""
+    if text.isascii() or speaks_utf8(stream):
+        return text
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def width_of(stream: TextIO) -> int:
+    """Return the columns of a line: what ``COLUMNS`` says, what the terminal says, or very many where there is none."""
+    found = _columns("COLUMNS")
+    if found is not None:
+        return found
+    if not stream.isatty():
+        return _WIDE
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def _columns(name: str) -> int | None:
+    text = os.environ.get(name, "").strip()
+    valid = text.isascii() and text.isdigit() and 0 < len(text) <= len(str(_WIDEST)) and 0 < int(text) <= _WIDEST
+    return int(text) if valid else None
+
+
+def console(stream: TextIO, options: Options, *, width: int | None = None) -> Console:
+    """Return a rich console that interprets nothing in the texts it is given.
+
+    Args:
+        stream: where it writes.
+        options: the shared options.
+        width: in columns; None follows the terminal as it changes.
+    """
     from rich.console import Console  # noqa: PLC0415 - help must start without rich
 
-    terminal = stream.isatty()
-    return Console(
+    if width is None and not (stream.isatty() and "COLUMNS" not in os.environ):
+        width = width_of(stream)
+
+    class BrokenPipeTold(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - called where the error is handled; rich would end the process with code 1
+
+    return BrokenPipeTold(
         file=stream,
         no_color=True if options.no_color or "NO_COLOR" in os.environ else None,
-        width=None if terminal or "COLUMNS" in os.environ else _WIDE,
+        width=width,
+        # With both given rich believes them; a dumb terminal is 80 columns wide for it otherwise.
+        height=None if width is None else _columns("LINES") or 25,
         highlight=False,
         markup=False,
         emoji=False,
@@ -56,7 +191,7 @@ def console(stream: TextIO, options: Options) -> Console:
     )
 
 
-def say(options: Options, text: str) -> None:
+def echo(options: Options, text: str) -> None:
     """Write a line for people to standard error, unless ``--quiet``."""
     if not options.quiet:
         _line(text)
@@ -67,11 +202,11 @@ def warn(text: str) -> None:
     _line(f"warning: {text}")
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Write an error to standard error."""
     _line(f"error: {text}")
 
 
 def _line(text: str) -> None:
-    sys.stderr.write("\n".join(term(line) for line in text.split("\n")) + "\n")
+    sys.stderr.write("\n".join(escape_terminal(line) for line in text.split("\n")) + "\n")
     sys.stderr.flush()

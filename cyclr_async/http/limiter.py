@@ -8,36 +8,80 @@ from typing import Final
 
 from cyclr_async.http.clock import Clock
 
-__all__ = ["AdaptiveLimit", "Gcra", "Limiter"]
+__all__ = ["AdaptiveLimit", "AnswerTimes", "Limiter", "RateReservation"]
+
+_TIMER_LATENESS: Final = 0.005
+"""Seconds by which a timer of a busy event loop is late as a matter of course; above 100 turns a second this is more
+than half a turn, and a limiter that did not make up for it would stay below its rate."""
 
 
-class Gcra:
-    """A reservation rate limiter: requests are spaced evenly and served in order, with one sleep each.
+class RateReservation:
+    """A reservation rate limiter: turns are spaced evenly and taken in order, with one sleep each.
 
-    A reservation whose owner gives up is lost: the rate stays at or below the limit.
+    A turn that is used a little late does not move those after it, else every late timer would lower the rate. Time in
+    which nobody asked is not saved up. Between any two requests, ``n`` turns apart, lie at least ``n`` intervals less
+    the tolerance.
 
     Args:
         rate: requests per second.
     """
 
-    __slots__ = ("_interval", "_next")
+    __slots__ = ("_next", "interval", "tolerance")
 
     def __init__(self, rate: float) -> None:
-        self._interval = 1.0 / rate
+        self.interval = 1.0 / rate
+        self.tolerance = max(self.interval / 2, _TIMER_LATENESS)
+        """Seconds by which a turn may be used late without moving the next one."""
         self._next = 0.0
 
-    def reserve(self, now: float) -> float:
-        """Take the next free moment and return the seconds until it comes."""
-        at = max(self._next, now)
-        self._next = at + self._interval
-        return at - now
+    def peek(self, now: float) -> float:
+        """Return the seconds until the next free turn, without taking it."""
+        return max(self._next - now, 0.0)
+
+    def reserve(self, now: float, since: float | None = None) -> float:
+        """Take the next free turn and return the seconds until it comes.
+
+        Args:
+            now: the time.
+            since: when the caller began to wait, if that was earlier: it may have a turn that has just passed.
+        """
+        at = max(self._next, now if since is None else since)
+        self._next = at + self.interval
+        return max(at - now, 0.0)
+
+    def used(self, now: float) -> None:
+        """Note that a reserved turn is used at this moment: one that comes too late moves those after it."""
+        self._next = max(self._next, now + self.interval - self.tolerance)
+
+    def give_back(self) -> None:
+        """Give the turn back that was reserved last and will not be used."""
+        self._next -= self.interval
+
+
+class _Waiter:
+    """A caller in line.
+
+    Attributes:
+        ticket: its place: lower ones asked earlier.
+        since: when it began to wait.
+        called: True once a slot was handed to it, False once it is to watch the clock.
+    """
+
+    __slots__ = ("called", "since", "ticket")
+
+    def __init__(self, ticket: int, since: float) -> None:
+        self.ticket = ticket
+        self.since = since
+        self.called: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
 
 class Limiter:
     """Slots for calls under way, an optional rate, and a pause that holds everybody.
 
-    Waiters get a slot in the order in which they asked. There is no background task: a slot is handed over by whoever
-    releases one, and a waiter that is cancelled passes on what it had just been given.
+    Callers leave in the order in which they asked, whatever they wait for, and hold a slot only when they leave. There
+    is no background task. A slot is handed over by whoever releases one. Where the rate or a pause decides, the first
+    in line watches the clock for all; the turn it has reserved belongs to the line: when it gives up, the next takes
+    over both.
 
     Args:
         limit: slots.
@@ -45,14 +89,29 @@ class Limiter:
         clock: time.
     """
 
-    __slots__ = ("_clock", "_limit", "_paused_until", "_rate", "_waiters", "in_flight")
+    __slots__ = (
+        "_clock",
+        "_limit",
+        "_paused_until",
+        "_rate",
+        "_tickets",
+        "_turn",
+        "_waiters",
+        "_watcher",
+        "in_flight",
+        "rate",
+    )
 
     def __init__(self, limit: int, rate: float | None, clock: Clock) -> None:
         self._limit = limit
-        self._rate = Gcra(rate) if rate is not None else None
+        self._rate = RateReservation(rate) if rate is not None else None
         self._clock = clock
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[_Waiter] = deque()
+        self._watcher: _Waiter | None = None
+        self._turn: float | None = None
+        self._tickets = 0
         self._paused_until = 0.0
+        self.rate = rate
         self.in_flight = 0
 
     @property
@@ -62,8 +121,9 @@ class Limiter:
 
     @property
     def queued(self) -> int:
-        """How many callers wait for a slot."""
-        return sum(not waiter.done() for waiter in self._waiters)
+        """How many callers wait for a slot, for the rate or for the end of a pause."""
+        waiting = sum(not waiter.called.done() for waiter in self._waiters)
+        return waiting + (self._watcher is not None)
 
     def pause(self, seconds: float) -> None:
         """Let nothing leave for this long. A pause only ever grows: nobody can lift it early."""
@@ -79,6 +139,16 @@ class Limiter:
         self._paused_until = 0.0
         return 0.0
 
+    def turn_in(self) -> float:
+        """Return the seconds until the turn of a caller that asked now, as far as the rate and a pause decide."""
+        pause = self.pause_left()
+        if self._rate is None:
+            return pause
+        now = self._clock.now()
+        ahead = len(self._waiters) + (self._watcher is not None)
+        first = self._rate.peek(now) if self._turn is None else self._turn - now
+        return max(first, pause) + ahead * self._rate.interval
+
     def try_acquire(self) -> bool:
         """Take a slot if one is free at this instant, without waiting."""
         if self._paused_until or self._rate is not None or self._waiters or self.in_flight >= self._limit:
@@ -88,50 +158,115 @@ class Limiter:
 
     async def acquire(self) -> None:
         """Wait for a slot, for the rate, and for the end of a pause; the slot is held on return and only then."""
+        self._tickets += 1
+        ticket, since = self._tickets, self._clock.now()
         while True:
-            while (left := self.pause_left()) > 0:
-                await self._clock.sleep(left)
-            await self._slot()
+            waiter = _Waiter(ticket, since)
+            self._line_up(waiter)
+            self._call_next()
             try:
-                if self._rate is not None and (wait := self._rate.reserve(self._clock.now())) > 0:
-                    await self._clock.sleep(wait)
+                has_slot = await waiter.called
+                if not has_slot:
+                    await self._watch_clock(since)
             except BaseException:
-                self.release()
+                self._give_up(waiter)
                 raise
+            if not has_slot:
+                self._watcher = None
+                self.in_flight += 1
+                self._call_next()
+                return
             if self.pause_left() == 0:
                 return
-            # A pause began while this caller waited: no slot is held through it.
-            self.release()
+            # A pause began after the slot was handed over: back to the old place in line, without the slot.
+            self.in_flight -= 1
 
     def release(self) -> None:
         """Give the slot back, or hand it to the caller that has waited longest."""
         self.in_flight -= 1
         if self._waiters:
-            self._hand_over()
+            self._call_next()
 
-    async def _slot(self) -> None:
-        if self.in_flight < self._limit and not self._waiters:
-            self.in_flight += 1
+    def _line_up(self, waiter: _Waiter) -> None:
+        if not self._waiters or self._waiters[-1].ticket < waiter.ticket:
+            self._waiters.append(waiter)
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():
-                # The slot arrived together with the cancellation: the next in line gets it.
-                self.release()
-            elif waiter in self._waiters:
-                # It may be gone already: whoever released a slot meanwhile has passed over it.
-                self._waiters.remove(waiter)
-            raise
+        # It was in line before. Few come back at a time, and all of them belong to the front.
+        place = next(index for index, other in enumerate(self._waiters) if other.ticket > waiter.ticket)
+        self._waiters.insert(place, waiter)
 
-    def _hand_over(self) -> None:
-        while self._waiters and self.in_flight < self._limit:
+    def _call_next(self) -> None:
+        """Hand out the free slots, or have the first in line watch the clock when time is what it waits for."""
+        while self._waiters and self._watcher is None and self.in_flight < self._limit:
             waiter = self._waiters.popleft()
-            if not waiter.done():
+            if waiter.called.done():
+                continue  # cancelled, and has not run since
+            if self._rate is not None or self.pause_left() > 0:
+                self._watcher = waiter
+                waiter.called.set_result(False)
+            else:
                 self.in_flight += 1
-                waiter.set_result(None)
+                waiter.called.set_result(True)
+
+    async def _watch_clock(self, since: float) -> None:
+        """Wait for the end of a pause and for the turn. Nobody else takes a slot meanwhile, so the free one stays."""
+        while True:
+            while (left := self.pause_left()) > 0:
+                await self._clock.sleep(left)
+            if self._rate is None:
+                return
+            now = self._clock.now()
+            if self._turn is None:
+                self._turn = now + self._rate.reserve(now, since)
+            if self._turn > now:
+                await self._clock.sleep(self._turn - now)
+            if self.pause_left() == 0:
+                self._turn = None
+                self._rate.used(self._clock.now())
+                return
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        called = waiter.called
+        if self._watcher is waiter:
+            self._watcher = None
+            self._call_next()
+            if self._watcher is None and self._turn is not None and self._rate is not None:
+                self._turn = None
+                self._rate.give_back()
+        elif called.done() and not called.cancelled():
+            # The slot arrived together with the cancellation: the next in line gets it.
+            self.release()
+        elif waiter in self._waiters:
+            # It may be gone already: whoever released a slot meanwhile has passed over it.
+            self._waiters.remove(waiter)
+
+
+class AnswerTimes:
+    """How long answers take, by operation: whoever has less time left than that would spend a turn in vain.
+
+    Mean and deviation are smoothed as TCP does for its round trips (RFC 6298): the newest answer counts an eighth of
+    the mean and a quarter of the deviation.
+    """
+
+    __slots__ = ("_by_operation",)
+
+    def __init__(self) -> None:
+        self._by_operation: dict[str, tuple[float, float]] = {}
+
+    def add(self, operation: str, seconds: float) -> None:
+        """Learn how long an answer took."""
+        known = self._by_operation.get(operation)
+        if known is None:
+            self._by_operation[operation] = seconds, seconds / 2
+        else:
+            mean, deviation = known
+            off = abs(seconds - mean)
+            self._by_operation[operation] = mean + (seconds - mean) / 8, deviation + (off - deviation) / 4
+
+    def usual(self, operation: str) -> float:
+        """Return the seconds that most answers stay below; 0 when none was seen."""
+        mean, deviation = self._by_operation.get(operation, (0.0, 0.0))
+        return mean + 2 * deviation
 
 
 _DECREASE: Final = 0.7

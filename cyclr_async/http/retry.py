@@ -12,9 +12,9 @@ import attrs
 
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import Sent
-from cyclr_async.http.call import Safety
+from cyclr_async.http.request import Safety
 
-__all__ = ["Decision", "Effort", "Failure", "RetryBudget", "Verdict", "backoff", "decide", "parse_retry_after"]
+__all__ = ["Decision", "Failure", "RetryBudget", "RetryStrategy", "Verdict", "backoff", "decide", "parse_retry_after"]
 
 FailureKind = Literal["connect", "transport", "decode", "status"]
 
@@ -114,7 +114,7 @@ def backoff(attempt: int, *, base: float, cap: float, random: float) -> float:
     return random * min(cap, base * 2.0 ** min(attempt - 1, 30))
 
 
-def _may_repeat(failure: Failure, safety: Safety, *, attempt: int, elapsed: float, policy: RetryPolicy) -> Verdict:
+def _may_repeat(failure: Failure, safety: Safety, *, attempt: int) -> Verdict:
     if failure.kind == "status" and failure.status not in _TRANSIENT:
         if failure.status in _NOT_EXECUTED:
             return Verdict.RETRY
@@ -127,8 +127,6 @@ def _may_repeat(failure: Failure, safety: Safety, *, attempt: int, elapsed: floa
         return Verdict.UNKNOWN
     if failure.at_most is not None and attempt >= failure.at_most:
         return Verdict.FINAL
-    if safety is Safety.REPEATABLE and failure.sent != "never" and elapsed > policy.write_window:
-        return Verdict.EXHAUSTED
     return Verdict.RETRY
 
 
@@ -149,12 +147,14 @@ def decide(
         safety: whether the operation may be repeated when its outcome is unknown.
         policy: the limits.
         attempt: the number of the failed attempt, from 1.
-        elapsed: seconds since the first attempt began.
+        elapsed: seconds since the first attempt began. A write that sets a state is not sent again later than
+            ``policy.write_window`` after it, whatever the failure: even if no attempt was carried out so far, a newer
+            change may have been made meanwhile.
         remaining: seconds until the deadline of the call.
         random: a number from 0 up to 1, for the jitter.
     """
     throttled = failure.kind == "status" and failure.status in {429, 503}
-    verdict = _may_repeat(failure, safety, attempt=attempt, elapsed=elapsed, policy=policy)
+    verdict = _may_repeat(failure, safety, attempt=attempt)
     base = policy.throttled_base if throttled else policy.base
     delay = backoff(attempt, base=base, cap=policy.cap, random=random)
     pause = 0.0
@@ -162,11 +162,13 @@ def decide(
     if asked is not None:
         # Never earlier than asked; the spread keeps a crowd from coming back in one instant.
         delay = max(asked, delay) + random * min(5.0, 0.25 * asked)
-    if failure.status == 429:
+    # A 503 without Retry-After pauses nobody: it may be about one request, or one server of several.
+    if failure.status == 429 or (throttled and asked is not None):
         pause = min(asked if asked is not None else delay, policy.retry_after_cap)
     if verdict is Verdict.RETRY:
         too_long = asked is not None and asked > policy.retry_after_cap
-        if attempt >= policy.attempts or too_long or delay >= remaining:
+        too_late = safety is Safety.REPEATABLE and elapsed + delay > policy.write_window
+        if attempt >= policy.attempts or too_long or too_late or delay >= remaining:
             verdict = Verdict.EXHAUSTED
     cost = _THROTTLED_COST if failure.status == 429 else _RETRY_COST
     return Decision(verdict, delay=delay, cost=cost, pause=pause)
@@ -201,7 +203,7 @@ class RetryBudget:
 
 
 @attrs.frozen
-class Effort:
+class RetryStrategy:
     """How hard one call is tried.
 
     Attributes:

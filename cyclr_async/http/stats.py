@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from cyclr_async.http.pipeline import Pipeline
-from cyclr_async.http.pool import Pool
-from cyclr_async.http.tokens import TokenKeeper
+from cyclr_async.auth.token_manager import TokenManager
+from cyclr_async.http.engine.pool import Pool
+from cyclr_async.http.executor import Executor
 
 __all__ = ["Stats", "stats_of"]
 
@@ -17,7 +17,7 @@ class Stats:
 
     Attributes:
         in_flight: calls that hold a slot.
-        queued: calls that wait for a slot.
+        queued: calls that wait for a slot, for the rate or for the end of a pause.
         active: calls begun and not ended, waiting ones and those between attempts included.
         paused_for: seconds for which nothing will leave, 0 when not paused.
         connections_created: connections opened.
@@ -44,7 +44,7 @@ class Stats:
     token_refreshes: int
 
 
-def stats_of(pipeline: Pipeline, pool: Pool, tokens: TokenKeeper) -> Stats:
+def stats_of(pipeline: Executor, pool: Pool, tokens: TokenManager) -> Stats:
     """Take a look."""
     counters, limiter = pipeline.counters, pipeline.limiter
     return Stats(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-import aiohttp
 from aiohttp import hdrs
 
 from cyclr_async.errors import (
@@ -19,15 +18,17 @@ from cyclr_async.errors import (
     ResponseTooLargeError,
     SessionClosedError,
 )
-from cyclr_async.http.body import BUFFER, PURE_PYTHON, Body, legible
-from cyclr_async.http.call import Answer, Call, Safety
 from cyclr_async.http.clock import Clock
-from cyclr_async.http.connector import Attempt, SecondSend, current_attempt
-from cyclr_async.http.failures import error_from_response
-from cyclr_async.http.fastpath import REQUEST_ID, Response
-from cyclr_async.http.mapping import FOREIGN, translate
-from cyclr_async.http.pool import HEADERS, Pool
-from cyclr_async.http.watch import Scope, Watch
+from cyclr_async.http.engine.body import BUFFER, PURE_PYTHON, Body, legible
+from cyclr_async.http.engine.connector import Attempt, current_attempt
+from cyclr_async.http.engine.direct import REQUEST_ID, EngineResponse, NotDirectError
+from cyclr_async.http.engine.errors import FOREIGN, translate
+from cyclr_async.http.engine.interception import forget_frames, is_intercepted
+from cyclr_async.http.engine.pool import HEADERS, Pool
+from cyclr_async.http.pace import Pace
+from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.response_errors import error_from_response
+from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.secret import HiddenStr
 
 __all__ = ["REQUEST_ID", "Transport"]
@@ -49,15 +50,19 @@ class Transport:
         clock: the time, for ``Retry-After`` dates.
         watch: the time limits.
         read: seconds for which a streamed answer may be silent.
+        pace: bytes a second that a streamed answer must bring, or 0.
         body_limit: the largest decoded body that is accepted, in bytes.
         id_prefix: the beginning of every request id of this session.
     """
 
-    def __init__(self, pool: Pool, clock: Clock, watch: Watch, *, read: float, body_limit: int, id_prefix: str) -> None:
+    def __init__(
+        self, pool: Pool, clock: Clock, watch: TimerWheel, *, read: float, pace: float, body_limit: int, id_prefix: str
+    ) -> None:
         self._pool = pool
         self._clock = clock
         self._watch = watch
         self._read = read
+        self._pace = pace
         self._body_limit = body_limit
         self._id_prefix = id_prefix
 
@@ -72,29 +77,33 @@ class Transport:
         """
         status: int | None = None
         try:
-            response = await self._send(call, authorization, request_id, attempt)
+            try:
+                response = await self._send(call, authorization, request_id, attempt)
+            except NotDirectError:
+                response = await self._through_session(call, authorization, request_id, attempt)
             status = attempt.status = response.status
             try:
-                self._check(call, response, request_id)
+                self._check(call, response, request_id, attempt)
                 if status >= 300:
                     failed: CyclrError = await self._refusal(call, response, authorization, attempt)
                 elif call.reader is not None:
                     reader = call.reader()
                     body = Body(response)
                     while piece := await body.piece():
-                        attempt.alive()
+                        attempt.touch()
                         reader.feed(piece)
                         await asyncio.sleep(0)  # a long list does not keep the event loop to itself
                     return reader.close()
                 else:
                     # The body stays out of this frame, which is part of the traceback of an error.
-                    return call.decode(Answer(status, response.headers, await self._body(call, response, attempt)))
+                    return call.decode(Response(status, response.headers, await self._body(call, response, attempt)))
             finally:
                 # After the last byte this gives the connection back, if it is not back already; before, it drops it.
                 response.close()
         except FOREIGN as error:
             failed = self._translated(error, call, attempt, status)
         except DecodeError as error:
+            attempt.doubt()
             error.status = status
             failed = error.with_traceback(None)  # the frames of a decoder hold the body
         except (RuntimeError, ValueError) as error:
@@ -106,16 +115,21 @@ class Transport:
     ) -> Stream:
         """Make one attempt up to the headers of a successful answer."""
         try:
-            response = await self._send(call, authorization, request_id, attempt)
+            try:
+                response = await self._send(call, authorization, request_id, attempt)
+            except NotDirectError:
+                response = await self._through_session(call, authorization, request_id, attempt)
             attempt.status = response.status
             settled = False
             try:
-                self._check(call, response, request_id)
+                self._check(call, response, request_id, attempt)
                 if response.status < 300:
                     stream = Stream(
                         response,
                         lambda error: self._translated(error, call, attempt, response.status),
-                        lambda: self._watch.limit(self._read),
+                        pace=Pace(call.name, least=self._pace, read=self._read),
+                        watch=self._watch,
+                        request_id=request_id,
                     )
                     settled = True
                     return stream
@@ -131,18 +145,18 @@ class Transport:
 
     def _send(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> Coroutine[Any, Any, Response]:
+    ) -> Coroutine[Any, Any, EngineResponse]:
         fast = self._pool.fast
         plain = call.method == "GET" and call.body is None and call.safety is not Safety.UNSAFE
-        if fast is not None and plain and fast.leads_to(call.url):
+        if fast is not None and plain and fast.takes(call.url):
             return fast.get(call.url, request_id, authorization, attempt)
         return self._through_session(call, authorization, request_id, attempt)
 
     async def _through_session(
         self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
-    ) -> Response:
+    ) -> EngineResponse:
         pool = self._pool
-        session = pool.writes if call.safety is Safety.UNSAFE else pool.reads
+        session = pool.reads if call.safety is Safety.SAFE else pool.writes
         if session is None or pool.closed:
             raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
         headers: dict[str, str] = {REQUEST_ID: request_id}
@@ -150,51 +164,48 @@ class Transport:
             headers["Authorization"] = authorization
         if call.body is not None:
             headers["Content-Type"] = call.content_type
+        options: dict[str, Any] = {"auto_decompress": False, "read_bufsize": BUFFER}  # see body.py
         if pool.borrowed is not None:
             headers = {**HEADERS, **headers}
-            sending = session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=headers,
-                allow_redirects=False,
-                proxy=pool.proxy,
-                timeout=pool.timeout,
-                raise_for_status=False,
-                middlewares=(_once(attempt),),
-                auto_decompress=False,
-                read_bufsize=BUFFER,
-            )
-        else:
-            sending = session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=headers,
-                allow_redirects=False,
-                proxy=pool.proxy,
-                auto_decompress=False,
-                read_bufsize=BUFFER,
-            )
+            options |= {"timeout": pool.timeout, "raise_for_status": False, "middlewares": pool.middlewares}
+            attempt.connected = pool.middlewares is None  # nobody will say when it is
+        intercepted = is_intercepted(session)
         token = current_attempt.set(attempt)
         try:
-            return await sending
+            return await session.request(
+                call.method,
+                call.url,
+                data=bytes(call.body) if intercepted and call.body is not None else call.body,
+                headers=_plain(headers) if intercepted else headers,
+                allow_redirects=False,
+                proxy=pool.proxy,
+                **options,
+            )
+        except BaseException as error:
+            if not intercepted:
+                raise
+            # Whether what stands in for aiohttp has sent something is not known.
+            attempt.connected = True
+            # Its frames hold the token and the body in clear, and a traceback may show their locals.
+            forget_frames(error)
+            raise
         finally:
             current_attempt.reset(token)
 
-    def _check(self, call: Call[T], response: Response, request_id: str) -> None:
+    def _check(self, call: Call[T], response: EngineResponse, request_id: str, attempt: Attempt) -> None:
         status = response.status
         if not 200 <= status <= 599:
             raise ProtocolError(f"{call.name}: the server answered with the status {status}", sent="yes", status=status)
         echoed = response.headers.get(REQUEST_ID)
         if echoed is not None and echoed != request_id and echoed.startswith(self._id_prefix):
+            attempt.doubt()
             raise DesynchronizedError(
                 f"{call.name}: the answer belongs to another request and was discarded", sent="maybe", status=None
             )
         if status < 300 and call.reader is not None:
             self._check_type(call, response)
 
-    def _check_type(self, call: Call[T], response: Response) -> None:
+    def _check_type(self, call: Call[T], response: EngineResponse) -> None:
         if not call.json:
             return
         given = response.headers.get(hdrs.CONTENT_TYPE)
@@ -206,7 +217,7 @@ class Transport:
                 f"{call.name}: the answer is not JSON: its content type says otherwise", expected="application/json"
             )
 
-    async def _body(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
+    async def _body(self, call: Call[T], response: EngineResponse, attempt: Attempt) -> bytes:
         content = response.content
         if content.is_eof() and not PURE_PYTHON and hdrs.CONTENT_ENCODING not in response.headers:
             # A short answer has arrived whole, as a rule, and a parser in C has seen that nothing follows it.
@@ -219,17 +230,17 @@ class Transport:
             self._check_type(call, response)
         return body
 
-    async def _collected(self, call: Call[T], response: Response, attempt: Attempt) -> bytes:
+    async def _collected(self, call: Call[T], response: EngineResponse, attempt: Attempt) -> bytes:
         body = Body(response)
         pieces = bytearray()
         while piece := await body.piece():
-            attempt.alive()
+            attempt.touch()
             pieces += piece
             if len(pieces) > self._body_limit:
                 raise self._too_large(call, response)
         return bytes(pieces)
 
-    def _too_large(self, call: Call[T], response: Response) -> CyclrError:
+    def _too_large(self, call: Call[T], response: EngineResponse) -> CyclrError:
         return ResponseTooLargeError(
             f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
             sent="yes",
@@ -237,7 +248,7 @@ class Transport:
         )
 
     async def _refusal(
-        self, call: Call[T], response: Response, authorization: HiddenStr | None, attempt: Attempt
+        self, call: Call[T], response: EngineResponse, authorization: HiddenStr | None, attempt: Attempt
     ) -> CyclrError:
         body = await self._error_body(response, attempt)
         hidden = [secret.reveal() for secret in call.secrets]
@@ -253,10 +264,10 @@ class Transport:
             quote=call.authorized,
         )
 
-    async def _error_body(self, response: Response, attempt: Attempt) -> bytes:
+    async def _error_body(self, response: EngineResponse, attempt: Attempt) -> bytes:
         """Return what can be had of the body of an error. Whatever happens to it, the status has been seen."""
         raw = bytearray()
-        attempt.alive()
+        attempt.touch()
         try:
             # Half of what is left at most, so that it is this limit that ends the waiting and not the attempt's.
             with self._watch.limit(min(_ERROR_PATIENCE, attempt.patience() / 2)):
@@ -307,18 +318,26 @@ class Stream:
     Args:
         response: the answer.
         translated: turns a foreign exception into ours.
-        limit: makes the time limit for one piece.
+        pace: how long it may take.
+        watch: the time limits.
+        request_id: of the request, for errors.
     """
 
     def __init__(
         self,
-        response: Response,
+        response: EngineResponse,
         translated: Callable[[BaseException], CyclrError],
-        limit: Callable[[], Scope],
+        *,
+        pace: Pace,
+        watch: TimerWheel,
+        request_id: str,
     ) -> None:
         self._response = response
         self._translated = translated
-        self._limit = limit
+        self._watch = watch
+        self._now = asyncio.get_running_loop().time  # what the limits go by, whatever clock a test gave the session
+        self.pace = pace
+        self.request_id = request_id
         self._body = Body(response)
         self._body.pause()
 
@@ -329,11 +348,16 @@ class Stream:
             await asyncio.sleep(0)  # a long list does not keep the event loop to itself
 
     async def _next(self) -> bytes:
+        began = self._now()
+        scope = self._watch.limit(self.pace.allowed())
         try:
-            with self._limit():
-                return await self._body.piece()
+            with scope:
+                piece = await self._body.piece()
         except FOREIGN as error:
-            failed = self._translated(error)
+            failed = self.pace.exceeded(self._response.status) if scope.expired else self._translated(error)
+        else:
+            self.pace.waited(self._now() - began, len(piece))
+            return piece
         raise failed
 
     def close(self) -> None:
@@ -341,22 +365,6 @@ class Stream:
         self._response.close()
 
 
-def _once(
-    attempt: Attempt,
-) -> Callable[
-    [aiohttp.ClientRequest, Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]],
-    Awaitable[aiohttp.ClientResponse],
-]:
-    """Keep a borrowed session, whose pool is not ours, from sending a request twice."""
-
-    async def middleware(
-        request: aiohttp.ClientRequest,
-        handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
-    ) -> aiohttp.ClientResponse:
-        if attempt.connected:
-            raise SecondSend
-        # The pool does not say when it hands over a connection, so from here on anything may have been sent.
-        attempt.connected = True
-        return await handler(request)
-
-    return middleware
+def _plain(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers that can be copied, pickled and written to a file: a recorder does all of that."""
+    return {str(name): str(value) for name, value in headers.items()}

@@ -6,25 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from cyclr_async.simulator.catalogue import Connector
-    from cyclr_async.simulator.clock import SimulatedClock
-    from cyclr_async.simulator.fault_text import parse_seconds
-    from cyclr_async.simulator.faultbook import FaultBook
-    from cyclr_async.simulator.faults import OPERATIONS, Fault
+    from cyclr_async.simulator.domain.catalogue import Connector
+    from cyclr_async.simulator.domain.clock import SessionClock, SimulatedClock
+    from cyclr_async.simulator.domain.oauth import SignIn
+    from cyclr_async.simulator.domain.partner_state import AccountRecord, Installed
+    from cyclr_async.simulator.domain.simulator_state import RequestLog, RequestRecord
+    from cyclr_async.simulator.faults.fault import OPERATIONS, Fault
+    from cyclr_async.simulator.faults.injector import FaultInjector
+    from cyclr_async.simulator.faults.text import parse_seconds
     from cyclr_async.simulator.server import Simulator, serve
-    from cyclr_async.simulator.state import AccountRecord, Installed
-    from cyclr_async.simulator.tokens import SignIn
-    from cyclr_async.simulator.world import RequestLog, RequestRecord
 
 __all__ = [
     "OPERATIONS",
     "AccountRecord",
     "Connector",
     "Fault",
-    "FaultBook",
+    "FaultInjector",
     "Installed",
     "RequestLog",
     "RequestRecord",
+    "SessionClock",
     "SignIn",
     "SimulatedClock",
     "Simulator",
@@ -33,18 +34,19 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "OPERATIONS": "faults",
-    "AccountRecord": "state",
-    "Connector": "catalogue",
-    "Fault": "faults",
-    "FaultBook": "faultbook",
-    "Installed": "state",
-    "RequestLog": "world",
-    "RequestRecord": "world",
-    "SignIn": "tokens",
-    "SimulatedClock": "clock",
+    "OPERATIONS": "faults.fault",
+    "AccountRecord": "domain.partner_state",
+    "Connector": "domain.catalogue",
+    "Fault": "faults.fault",
+    "FaultInjector": "faults.injector",
+    "Installed": "domain.partner_state",
+    "RequestLog": "domain.simulator_state",
+    "RequestRecord": "domain.simulator_state",
+    "SessionClock": "domain.clock",
+    "SignIn": "domain.oauth",
+    "SimulatedClock": "domain.clock",
     "Simulator": "server",
-    "parse_seconds": "fault_text",
+    "parse_seconds": "faults.text",
     "serve": "server",
 }
 

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from cyclr_async.simulator.fault_text import parse_seconds
+from cyclr_async.simulator.faults.text import parse_seconds
 
 if TYPE_CHECKING:
     from cyclr_async.simulator.server import Simulator
@@ -32,13 +32,15 @@ def describe(simulator: Simulator) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cyclr_async.simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="0 lets the system choose (default: %(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 in a container (default: %(default)s)")
+    parser.add_argument("--allow-host", action="append", default=[], help="with --host: a name it may be asked by")
     parser.add_argument("--accounts", type=int, default=50, help="how many exist (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="decides all of them (default: %(default)s)")
     parser.add_argument("--rate", type=float, help="requests per second, then 429 with Retry-After")
     parser.add_argument("--fault", action="append", default=[], help="such as 429:2%% or drop-after:1%%; repeatable")
     parser.add_argument("--latency", type=parse_seconds, help="of every answer, such as 20ms")
-    parser.add_argument("--unsafe-listen", action="store_true", help="allow an address that other machines can reach")
+    # Once needed beside --host, which says it well enough; old scripts still give it.
+    parser.add_argument("--unsafe-listen", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
@@ -49,21 +51,26 @@ def _say(simulator: Simulator) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the simulator until it is interrupted; return the exit code."""
-    from cyclr_async.simulator.server import Simulator, serve  # noqa: PLC0415 - --help without aiohttp
+    from cyclr_async.hosts import is_loopback  # noqa: PLC0415
+    from cyclr_async.simulator.server import EXPOSED, Simulator, serve  # noqa: PLC0415 - --help without aiohttp
 
     parser = _parser()
     given = parser.parse_args(arguments)
+    far = not is_loopback(given.host)
     try:
         simulator = Simulator(
             given.accounts,
             given.seed,
             host=given.host,
             port=given.port,
-            unsafe_listen=given.unsafe_listen,
+            unsafe_listen=far or given.unsafe_listen,
+            allowed_hosts=given.allow_host,
             latency=given.latency,
             rate_limit=given.rate,
             faults=given.fault,
         )
+        if far:
+            sys.stderr.write(f"warning: {EXPOSED.format(host=given.host)}\n")
         asyncio.run(serve(simulator, _say))
     except ValueError as error:
         parser.error(str(error))

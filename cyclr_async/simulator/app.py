@@ -17,14 +17,14 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
-from cyclr_async.simulator.control import CONTROL_PREFIX, answer_control
-from cyclr_async.simulator.faults import Fault
-from cyclr_async.simulator.fields import RefusedError, body_fields, dump, message
-from cyclr_async.simulator.openapi import document
-from cyclr_async.simulator.operations import OPERATION_HANDLERS, Asked, account_list, exchange_token
+from cyclr_async.simulator.control.endpoint import CONTROL_PREFIX, accepted, answer_control
+from cyclr_async.simulator.domain.lenient_fields import RefusedError, body_fields, dump, message
+from cyclr_async.simulator.domain.simulator_state import SimulatorState
+from cyclr_async.simulator.faults.fault import Fault
+from cyclr_async.simulator.partner.openapi import document
+from cyclr_async.simulator.partner.operations import OPERATION_HANDLERS, OperationRequest, account_list, exchange_token
+from cyclr_async.simulator.partner.routes import Route, find_route
 from cyclr_async.simulator.replies import DENIED, HTML, JSON, Reply, broken, page, send
-from cyclr_async.simulator.routes import Route, find_route
-from cyclr_async.simulator.world import World
 
 __all__ = ["SimulatorApp"]
 
@@ -52,10 +52,10 @@ class SimulatorApp:
 
     Args:
         world: what it serves.
-        hosts: the values of ``Host`` that are accepted, in lower case; None accepts all.
+        hosts: the values of ``Host`` that are accepted, in lower case, with a port or for every port; None accepts all.
     """
 
-    def __init__(self, world: World, hosts: frozenset[str] | None) -> None:
+    def __init__(self, world: SimulatorState, hosts: frozenset[str] | None) -> None:
         self.world = world
         self.hosts = hosts
 
@@ -106,8 +106,8 @@ class SimulatorApp:
         host = request.headers.get("Host")
         if host is None:
             raise RefusedError(400, "The Host header is missing.")
-        if host.lower() not in self.hosts:
-            raise RefusedError(421, "The simulator answers only under its own loopback address.")
+        if not accepted(host, self.hosts):
+            raise RefusedError(421, "The simulator answers only under its own loopback address and allowed names.")
 
     async def _body(self, request: BaseRequest) -> bytes:
         try:
@@ -133,7 +133,7 @@ class SimulatorApp:
                 return Reply(429, message("Too many requests."), JSON, {"Retry-After": seconds})
         fault: Fault | None = None
         if len(world.faults):
-            fault, delay = world.faults.draw(operation, trace.account_id)
+            fault, delay = world.faults.select(operation, trace.account_id)
             trace.fault = fault
             if delay:
                 await asyncio.sleep(delay)
@@ -155,9 +155,11 @@ class SimulatorApp:
         if route.operation == "token":
             status, answer = exchange_token(self.world, body, content_type)
             return Reply(status, answer, "application/json;charset=UTF-8", _OAUTH_HEADERS)
-        return self._partner(request, route, Asked(route.account_id, query), body, content_type)
+        return self._partner(request, route, OperationRequest(route.account_id, query), body, content_type)
 
-    def _partner(self, request: BaseRequest, route: Route, asked: Asked, body: bytes, content_type: str) -> Reply:
+    def _partner(
+        self, request: BaseRequest, route: Route, asked: OperationRequest, body: bytes, content_type: str
+    ) -> Reply:
         world, operation = self.world, route.operation
         grant = world.tokens.find(_bearer(request))
         if grant is None:

@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from cyclr_async import AsyncPartnerSession
-    from cyclr_async.simulator import FaultBook, Simulator
+    from cyclr_async.simulator import FaultInjector, Simulator
 
 __all__ = [
     "cyclr_environment",
@@ -69,7 +69,7 @@ def cyclr_url(cyclr_simulator: Simulator) -> str:
 
 
 @pytest.fixture
-def cyclr_faults(cyclr_simulator: Simulator) -> FaultBook:
+def cyclr_faults(cyclr_simulator: Simulator) -> FaultInjector:
     """The faults of the simulator."""
     return cyclr_simulator.faults
 
@@ -83,7 +83,7 @@ def cyclr_environment(cyclr_simulator: Simulator, monkeypatch: pytest.MonkeyPatc
         "CYCLR_CLIENT_ID": cyclr_simulator.client_id,
         "CYCLR_CLIENT_SECRET": cyclr_simulator.client_secret,
     }
-    for name in ("REGION", "ACCESS_TOKEN", "USERNAME", "PASSWORD", "ACCOUNT_ID"):
+    for name in ("REGION", "ACCESS_TOKEN", "USERNAME", "PASSWORD", "ACCOUNT_ID", "PARTNER"):
         monkeypatch.delenv(f"CYCLR_{name}", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

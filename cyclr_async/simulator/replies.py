@@ -10,8 +10,8 @@ import attrs
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from cyclr_async.simulator.faults import Fault
-from cyclr_async.simulator.fields import message
+from cyclr_async.simulator.domain.lenient_fields import message
+from cyclr_async.simulator.faults.fault import Fault
 
 __all__ = ["DENIED", "HTML", "JSON", "Reply", "broken", "page", "retry_after_text", "send"]
 

@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from cyclr_async.hosts import canonical_host, is_loopback
 from cyclr_async.simulator.app import SimulatorApp
-from cyclr_async.simulator.catalogue import Catalogue
-from cyclr_async.simulator.clock import SimulatedClock
-from cyclr_async.simulator.faultbook import FaultBook
-from cyclr_async.simulator.faults import Fault
-from cyclr_async.simulator.state import AccountRecord, Installed
-from cyclr_async.simulator.tokens import SignIn
-from cyclr_async.simulator.world import RequestLog, Settings, World
+from cyclr_async.simulator.domain.catalogue import Catalogue
+from cyclr_async.simulator.domain.clock import SessionClock, SimulatedClock
+from cyclr_async.simulator.domain.oauth import SignIn
+from cyclr_async.simulator.domain.partner_state import AccountRecord, Installed
+from cyclr_async.simulator.domain.simulator_state import RequestLog, Settings, SimulatorState
+from cyclr_async.simulator.faults.fault import Fault
+from cyclr_async.simulator.faults.injector import FaultInjector
 
 if TYPE_CHECKING:
     from cyclr_async import AsyncPartnerSession
 
-__all__ = ["Simulator", "serve"]
+__all__ = ["EXPOSED", "Simulator", "serve"]
+
+EXPOSED: Final = (
+    "the simulator listens on {host}: whoever can reach it may use and change it, because its credentials are public "
+    "and its control endpoint asks for none. It is for invented data in a network of your own"
+)
+"""What is said aloud when other machines can reach it."""
 
 _LOOPBACK: Final = "127.0.0.1"
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _allowed(name: str) -> str:
+    host = canonical_host(name)
+    if not host:
+        raise ValueError(f"allowed_hosts are exact names, such as 'simulator', without port or wildcard: not {name!r}")
+    return f"[{host}]" if ":" in host else host
 
 
 class Simulator:
@@ -50,7 +56,11 @@ class Simulator:
         seed: the same seed gives the same accounts, ids, tokens and usage.
         host: the address to listen on; only loopback, unless ``unsafe_listen``.
         port: 0 to 65535; 0 lets the system choose a free one.
-        unsafe_listen: True allows addresses that other machines can reach, and accepts every ``Host`` header.
+        unsafe_listen: True allows addresses that other machines can reach, such as ``0.0.0.0`` in a container, where
+            whoever reaches it may use and change it. Every ``Host`` header is then accepted, unless ``allowed_hosts``.
+        allowed_hosts: names by which other machines may ask, such as ``("simulator",)``, besides this machine's own
+            loopback names; the port does not matter. Without them only the loopback names and the port are good, or
+            everything with ``unsafe_listen``.
         latency: seconds by which every answer is delayed, in real time; more in ``faults``.
         settings: ``now`` (the first instant, a datetime), ``frozen`` (the clock moves only when told), ``rate_limit``
             (requests per second, or None), ``faults`` (:class:`Fault` objects or their text form), ``token_lifetime``
@@ -69,10 +79,11 @@ class Simulator:
         host: str = _LOOPBACK,
         port: int = 0,
         unsafe_listen: bool = False,
+        allowed_hosts: Iterable[str] = (),
         latency: float | None = None,
         **settings: Any,
     ) -> None:
-        if not unsafe_listen and not _is_loopback(host):
+        if not unsafe_listen and not is_loopback(host):
             raise ValueError(
                 f"the simulator listens on loopback addresses only, not on {host!r}; unsafe_listen=True allows others"
             )
@@ -83,8 +94,9 @@ class Simulator:
                 settings[name] = tuple(settings[name])
         if latency:
             settings["faults"] = (Fault.latency(latency), *settings.get("faults", ()))
-        self._world = World(Settings(accounts=accounts, seed=seed, **settings))
+        self._world = SimulatorState(Settings(accounts=accounts, seed=seed, **settings))
         self._host, self._wanted_port, self._unsafe = host, port, unsafe_listen
+        self._allowed = frozenset(map(_allowed, allowed_hosts))
         self._port: int | None = None
         self._runner: web.ServerRunner | None = None
 
@@ -97,8 +109,9 @@ class Simulator:
         """
         if self._port is None:
             raise RuntimeError("the simulator is not running; use 'async with Simulator() as sim:'")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        # An address that stands for every interface cannot be called; this machine reaches it by loopback.
+        host = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     @property
     def base_url(self) -> str:
@@ -136,7 +149,12 @@ class Simulator:
         return self._world.clock
 
     @property
-    def faults(self) -> FaultBook:
+    def session_clock(self) -> SessionClock:
+        """The same time for a session that is made elsewhere: ``AsyncPartnerSession.from_env(clock=...)``."""
+        return SessionClock(self.clock)
+
+    @property
+    def faults(self) -> FaultInjector:
         """What goes wrong."""
         return self._world.faults
 
@@ -193,16 +211,29 @@ class Simulator:
         """Return the connectors installed in an account; KeyError when there is none with that id."""
         return list(self.account(account_id).connectors)
 
-    def set_usage(self, account_id: str, tasks: int, cycles: int = 0) -> None:
-        """Make *Get Account Usage* answer these figures for an account, whatever the period.
+    def set_usage(
+        self, account_id: str, tasks: int, cycles: int = 0, *, period: date | tuple[date, date] | None = None
+    ) -> None:
+        """Make *Get Account Usage* answer these figures for an account.
+
+        Args:
+            account_id: the account.
+            tasks: the ``TaskCount``; may be negative, as a broken server might answer.
+            cycles: the ``CycleCount``.
+            period: a day or moment of the period that is meant, whether it is asked for by ``fromDate`` or since the
+                last bill; all others go on as they are. Or a tuple of the beginning and the end of the one period that
+                is meant; the end is its ``ToDate`` or the beginning of the next. A naive datetime means UTC. None
+                sets every period alike, and forgets what was set for single ones.
 
         Raises:
-            KeyError: there is none with that id.
+            KeyError: there is no account with that id.
+            TypeError: ``period`` is no date and no two of them.
+            ValueError: ``period`` ends before it begins.
         """
         record = self._world.state.touch(account_id)
         if record is None:
             raise KeyError(account_id)
-        record.fixed_usage = (tasks, cycles)
+        record.fix_usage(tasks, cycles, period)
 
     def revoke_tokens(self) -> int:
         """Revoke all access and refresh tokens; return how many access tokens there were."""
@@ -215,13 +246,20 @@ class Simulator:
     def session(self, **options: Any) -> AsyncPartnerSession:
         """Return a new session on this simulator; use it with ``async with``, or close it.
 
+        The session lives in the time of the simulator: move :attr:`clock` by months, and its token is renewed, and what
+        it collects is dated then.
+
         Args:
-            **options: of :class:`~cyclr_async.AsyncPartnerSession`; ``auth`` replaces the client credentials.
+            **options: of :class:`~cyclr_async.AsyncPartnerSession`; ``auth`` replaces the client credentials, and
+                ``clock`` the time of the simulator.
         """
         from cyclr_async import AsyncPartnerSession, ClientCredentials  # noqa: PLC0415 - it imports the whole client
 
         auth = options.pop("auth", None) or ClientCredentials(self.client_id, self.client_secret)
-        return AsyncPartnerSession(auth, **{"base_url": self.base_url, "token_url": self.token_url, **options})
+        usual: dict[str, Any] = {"base_url": self.base_url, "token_url": self.token_url, "clock": self.session_clock}
+        if not is_loopback(urlsplit(self.url).hostname):
+            usual["http_hosts"] = (self._host,)  # the caller let it listen there
+        return AsyncPartnerSession(auth, **{**usual, **options})
 
     async def start(self) -> None:
         """Start listening.
@@ -244,11 +282,12 @@ class Simulator:
             await runner.cleanup()
             raise
         self._port = runner.addresses[0][1]
-        app.hosts = None if self._unsafe else self._accepted_hosts(self._port)
+        app.hosts = None if self._unsafe and not self._allowed else self._accepted_hosts(self._port)
 
     def _accepted_hosts(self, port: int) -> frozenset[str]:
         names = {"127.0.0.1", "localhost", "[::1]", f"[{self._host}]" if ":" in self._host else self._host}
-        return frozenset(f"{name}:{port}" for name in names) | (frozenset(names) if port == 80 else frozenset())
+        own = frozenset(f"{name}:{port}" for name in names) | (frozenset(names) if port == 80 else frozenset())
+        return own | self._allowed  # which are compared without a port: in front of a container it may be another
 
     async def stop(self) -> None:
         """Stop listening and break all connections. May be called again."""

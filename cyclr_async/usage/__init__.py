@@ -9,19 +9,24 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
-    from .outcome import UsageOutcome
-    from .reader import UsageReader
-    from .report import Summary, bar, render, summarize
-    from .rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
-    from .store import UsageStore
-    from .text import term
+    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.export.export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
+    from cyclr_async.usage.store.findings import Finding
+    from cyclr_async.usage.store.reader import UsageReader
+    from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
+    from cyclr_async.usage.store.rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
+    from cyclr_async.usage.store.store import UsageStore
+    from cyclr_async.usage.summary import Summary, bar, render, summarize
+    from cyclr_async.wire.text import escape_terminal
 
 __all__ = [
     "COLUMNS",
     "Counts",
     "ExportResult",
+    "Finding",
     "PendingAccount",
+    "RepairResult",
+    "RepairedRun",
     "RunInfo",
     "RunScope",
     "Summary",
@@ -30,33 +35,38 @@ __all__ = [
     "UsageRow",
     "UsageStore",
     "bar",
+    "escape_terminal",
     "export_usage",
     "render",
+    "repair_store",
     "summarize",
-    "term",
     "write_csv",
     "write_jsonl",
 ]
 
 _HOME = {
-    "COLUMNS": "rows",
-    "Counts": "rows",
-    "ExportResult": "export",
-    "PendingAccount": "rows",
-    "RunInfo": "rows",
-    "RunScope": "rows",
-    "Summary": "report",
-    "UsageOutcome": "outcome",
-    "UsageReader": "reader",
-    "UsageRow": "rows",
-    "UsageStore": "store",
-    "bar": "report",
-    "export_usage": "export",
-    "render": "report",
-    "summarize": "report",
-    "term": "text",
-    "write_csv": "export",
-    "write_jsonl": "export",
+    "COLUMNS": "store.rows",
+    "Counts": "store.rows",
+    "ExportResult": "export.export",
+    "Finding": "store.findings",
+    "PendingAccount": "store.rows",
+    "RepairResult": "store.repair",
+    "RepairedRun": "store.repair",
+    "RunInfo": "store.rows",
+    "RunScope": "store.rows",
+    "Summary": "summary",
+    "UsageOutcome": "collect.outcome",
+    "UsageReader": "store.reader",
+    "UsageRow": "store.rows",
+    "UsageStore": "store.store",
+    "bar": "summary",
+    "export_usage": "export.export",
+    "render": "summary",
+    "repair_store": "store.repair",
+    "summarize": "summary",
+    "escape_terminal": ".wire.text",
+    "write_csv": "export.export",
+    "write_jsonl": "export.export",
 }
 
 

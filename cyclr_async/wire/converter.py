@@ -1,23 +1,22 @@
 """The one cattrs converter: between the JSON of the API and the models, without any coercion.
 
 For each model class a decoder is compiled on first use. It serves the answers the document describes; whatever it does
-not recognise goes through :mod:`cyclr_async.wire.diagnosis`, which accepts what is right and names what is wrong.
+not recognise goes through :mod:`cyclr_async.wire.validation`, which accepts what is right and names what is wrong.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
-import attrs
 import cattrs
 
 from cyclr_async.errors import DecodeError
 from cyclr_async.secret import HiddenStr, Secret
-from cyclr_async.wire import jsonic
+from cyclr_async.wire import strict_json
 from cyclr_async.wire.dates import parse_datetime, wire_text
-from cyclr_async.wire.diagnosis import Finding, check_value, diagnose, error_for, kind_of
 from cyclr_async.wire.extra import EMPTY, Extra
-from cyclr_async.wire.plan import WireField, is_model, plan_of
+from cyclr_async.wire.fields import WireField, fields_of, is_model
+from cyclr_async.wire.validation import Issue, check_value, error_for, kind_of, validate
 
 __all__ = ["Problem", "converter", "decode", "structure", "structure_list", "unstructure"]
 
@@ -44,23 +43,27 @@ def _compile(cls: type[Any]) -> Hook:
     A frozen attrs instance is costly to make through its initialiser. The decoder fills a twin of the same layout that
     is not frozen, and turns it into the model: a sixth of the time.
     """
-    plan = plan_of(cls)
-    twin = type(f"_{cls.__name__}Twin", cls.__bases__, {"__slots__": tuple(field.name for field in attrs.fields(cls))})
+    plan = fields_of(cls)
+    twin = _twin_of(cls)
     names = {field.name: f"v{index}" for index, field in enumerate(plan.fields)}
     reads = "".join(f"      {names[field.name]} = data[{field.wire!r}]\n" for field in plan.fields)
     tests = "".join(f" and ({_test(field, names[field.name])})" for field in plan.fields)
-    sets = "".join(f"        model.{field.name} = {_make(field, names[field.name])}\n" for field in plan.fields)
-    preset = "".join(f"        model.{name} = presets[{name!r}]\n" for name in plan.presets)
+    extra = f"empty if len(data) == {len(plan.fields)} else surplus(data)"
+    values = {field.name: _make(field, names[field.name]) for field in plan.fields}
+    values |= {name: f"presets[{name!r}]" for name in plan.presets} | {"extra": extra}
+    if twin is not None:
+        sets = "".join(f"        model.{name} = {value}\n" for name, value in values.items())
+        made = f"        model = twin()\n{sets}        model.__class__ = cls\n"
+    else:
+        sets = "".join(f"        put(model, {name!r}, {value})\n" for name, value in values.items())
+        made = f"        model = cls.__new__(cls)\n{sets}"
     source = (
         "def decode(data, _=None):\n"
         "  if data.__class__ is dict:\n"
         "    try:\n"
         f"{reads}"
         f"      if True{tests}:\n"
-        "        model = twin()\n"
-        f"{sets}{preset}"
-        f"        model.extra = empty if len(data) == {len(plan.fields)} else surplus(data)\n"
-        "        model.__class__ = cls\n"
+        f"{made}"
         "        return model\n"
         "    except (LookupError, ValueError, TypeError):\n"
         "      pass\n"
@@ -71,14 +74,15 @@ def _compile(cls: type[Any]) -> Hook:
         return Extra({name: value for name, value in data.items() if name not in plan.wire_names})
 
     def careful(data: object) -> Any:
-        found = diagnose(data, cls)
-        if isinstance(found, Finding):
+        found = validate(data, cls)
+        if isinstance(found, Issue):
             raise error_for(found)
         return found
 
     scope: dict[str, Any] = {
         "twin": twin,
         "cls": cls,
+        "put": object.__setattr__,
         "presets": plan.presets,
         "empty": EMPTY,
         "surplus": surplus,
@@ -89,6 +93,20 @@ def _compile(cls: type[Any]) -> Hook:
     exec(compile(source, f"<decoder of {cls.__name__}>", "exec"), scope)  # noqa: S102 - only names from the class
     hook: Hook = scope["decode"]
     return hook
+
+
+def _twin_of(cls: type[Any]) -> type[Any] | None:
+    """Return a class with the layout of this one, or None where Python does not turn the one into the other.
+
+    It has the very slots of the class, and not only those of its fields. One more or less, and every answer would take
+    the slow way, as if it were not as documented; so that it works is tried out here.
+    """
+    twin = type(f"_{cls.__name__}Twin", cls.__bases__, {"__slots__": cls.__slots__})
+    try:
+        twin().__class__ = cls
+    except TypeError:
+        return None  # a slot for weak references does that
+    return twin
 
 
 def _test(field: WireField, name: str) -> str:
@@ -105,7 +123,7 @@ def _to_wire(model: Any) -> dict[str, Any]:
     extra: Extra = model.extra
     absent = extra.absent
     wire: dict[str, Any] = {}
-    for field in plan_of(type(model)).fields:
+    for field in fields_of(type(model)).fields:
         value = getattr(model, field.name)
         if value is None:
             if field.wire in absent:
@@ -132,7 +150,7 @@ def _detached(value: Any) -> Any:
 def _strict(kind: type) -> Hook:
     def hook(value: Any, _: Any = None) -> Any:
         made = check_value(value, kind)
-        if isinstance(made, Finding):
+        if isinstance(made, Issue):
             raise error_for(made)
         return made
 
@@ -201,7 +219,7 @@ def structure_list(data: object, cls: type[T], *, lenient: bool = False) -> list
         DecodeError: ``data`` is no array, or, unless lenient, an element is wrong; the path holds its index.
     """
     if not isinstance(data, list):
-        raise error_for(Finding("$", "array", kind_of(data)))
+        raise error_for(Issue("$", "array", kind_of(data)))
     problems: list[Problem] = []
     models = structure_elements(data, cls, problems if lenient else None)
     return (models, problems) if lenient else models
@@ -226,8 +244,8 @@ def structure_elements(items: list[Any], cls: type[T], problems: list[Problem] |
         pass
     models: list[T] = []
     for index, item in enumerate(items, base):
-        found = diagnose(item, cls, f"$[{index}]")
-        if not isinstance(found, Finding):
+        found = validate(item, cls, f"$[{index}]")
+        if not isinstance(found, Issue):
             models.append(found)
             continue
         error = error_for(found)
@@ -256,5 +274,5 @@ def decode(body: bytes | bytearray | str, cls: type[T]) -> T:
     Raises:
         DecodeError: the body is not JSON, or not an object as the document describes it.
     """
-    made: T = hook_for(cls)(jsonic.loads(body), cls)
+    made: T = hook_for(cls)(strict_json.loads(body), cls)
     return made

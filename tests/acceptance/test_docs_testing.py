@@ -35,7 +35,16 @@ def python(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("name", "count"), [("test_bill.py", 3), ("test_service.py", 4), ("test_async.py", 2)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("test_bill.py", 3),
+        ("test_service.py", 4),
+        ("test_async.py", 2),
+        ("test_months.py", 2),
+        ("test_with_aioresponses.py", 1),
+    ],
+)
 def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> None:
     for file, source in FILES.items():
         (tmp_path / file).write_text(source, encoding="utf-8")
@@ -46,14 +55,20 @@ def test_files_of_the_testing_page(tmp_path: Path, name: str, count: int) -> Non
 
 
 def test_every_python_block_is_a_file_that_is_run() -> None:
-    assert TESTING.count("```python") == len(FILES) == 5
+    assert TESTING.count("```python") == len(FILES) == 7
     assert {"bill.py", "service.py"} < set(FILES)
 
 
 def test_example_of_the_simulator_page(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", SIMULATOR, re.DOTALL)
-    (tmp_path / "example.py").write_text(block, encoding="utf-8")
+    requests, months = re.findall(r"```python\n(.*?)```", SIMULATOR, re.DOTALL)
+    (tmp_path / "example.py").write_text(requests, encoding="utf-8")
     assert re.fullmatch(r"2026-11-24 09:00:\d\d\+00:00 4 requests\n", python(tmp_path, "-W", "error", "example.py"))
+    (tmp_path / "months.py").write_text(months, encoding="utf-8")
+    assert python(tmp_path, "-W", "error", "months.py").splitlines() == [
+        "2026-11-09 2026-10-09 2026-11-08 100",
+        "2026-12-10 2026-10-09 2026-11-08 100",
+        "2027-01-10 2026-10-09 2026-11-08 100",
+    ]
 
 
 def test_faults_of_the_simulator_page() -> None:

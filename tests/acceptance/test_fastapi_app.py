@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from cyclr_async.simulator import Fault, FaultBook, Simulator
+from cyclr_async.simulator import Fault, FaultInjector, Simulator
 from tests.acceptance.fastapi_app import create_app
 
 JO = {"customer": "jo@example.com", "company": "Łódź Bikes, Ltd"}
@@ -60,7 +60,7 @@ def test_nobody_gets_in_without_signing_up(browser: TestClient, cyclr_simulator:
 
 
 def test_a_lost_answer_makes_no_second_account(
-    browser: TestClient, cyclr_simulator: Simulator, cyclr_faults: FaultBook
+    browser: TestClient, cyclr_simulator: Simulator, cyclr_faults: FaultInjector
 ) -> None:
     cyclr_faults.add(Fault.drop("after_commit", operation="accounts.create", times=1))
     assert browser.post("/signup", json=JO).status_code == 201
@@ -68,7 +68,7 @@ def test_a_lost_answer_makes_no_second_account(
 
 
 def test_a_lost_request_is_reported_and_can_be_repeated(
-    browser: TestClient, cyclr_simulator: Simulator, cyclr_faults: FaultBook
+    browser: TestClient, cyclr_simulator: Simulator, cyclr_faults: FaultInjector
 ) -> None:
     cyclr_faults.add(Fault.drop("before_commit", operation="accounts.create", times=1))
     assert browser.post("/signup", json=JO).status_code == 503
@@ -76,7 +76,7 @@ def test_a_lost_request_is_reported_and_can_be_repeated(
     assert cyclr_simulator.account_count == 51
 
 
-def test_a_busy_moment_is_waited_out(browser: TestClient, cyclr_faults: FaultBook) -> None:
+def test_a_busy_moment_is_waited_out(browser: TestClient, cyclr_faults: FaultInjector) -> None:
     number = cyclr_faults.add("429:x1:retry-after=0.01:op=accounts.create")
     assert browser.post("/signup", json=JO).status_code == 201
     assert cyclr_faults.hits(number) == 1

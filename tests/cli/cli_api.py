@@ -8,9 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
+
+from cyclr_async.usage.months.periods import add_months
 
 SECRET = "canary-client-secret-55e0"
 
@@ -23,11 +26,13 @@ class Api:
         self.missing: set[int] = set()
         self.failing: set[int] = set()
         self.delay = 0.0
+        self.overloaded = 0
         self.token_status = 200
         self.tasks = 1000
         self.period = "2026-11-01T00:00:00"
         self.requests: list[str] = []
         self.bodies: list[Any] = []
+        self.secrets: list[Any] = []
         self.port = 0
 
     def start(self) -> None:
@@ -61,9 +66,13 @@ class Api:
         self.requests.append(f"{request.method} {request.path}")
         path = request.path.removeprefix("/api/partner/")
         if request.path == "/oauth/token":
+            self.secrets.append((await request.post()).get("client_secret"))
             if self.token_status != 200:
                 return web.json_response({"error": "invalid_client"}, status=self.token_status)
             return web.json_response({"access_token": "canary-bearer", "token_type": "bearer", "expires_in": 1209599})
+        if self.overloaded:
+            self.overloaded -= 1
+            return web.json_response({"Message": "busy"}, status=429, headers={"Retry-After": "0"})
         if path.endswith("/billing"):
             return await self._billing(int(path.split("/")[1], 16))
         self.bodies.append(await request.json() if request.can_read_body else None)
@@ -102,7 +111,7 @@ class Api:
                 "TaskCount": self.tasks // (number + 1),
                 "CycleCount": 3,
                 "FromDate": self.period,
-                "ToDate": "2027-01-01T00:00:00",
+                "ToDate": (add_months(datetime.fromisoformat(self.period), 1) - timedelta(days=1)).isoformat(),
                 "CurrentPricePlanId": number % 2 + 1,
                 "AuditInfo": f"=HYPERLINK({number})",
             }

@@ -9,20 +9,24 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.progress import progress_line, showing
-from cyclr_async.usage.progress import Progress
-from cyclr_async.usage.rows import COLUMNS
+from cyclr_async.usage.collect.progress import Progress
+from cyclr_async.usage.store.rows import COLUMNS
 from tests.cli.cli_api import Api, Run, call, spawn
 from tests.cli.test_conventions import on_a_terminal
 
@@ -213,10 +217,11 @@ def test_a_full_disk_behind_standard_output_keeps_the_store(api: Api, cyclr: Run
         command = spawn("usage", "collect", stdout=full, stderr=subprocess.PIPE)
         _, err = command.communicate(timeout=30)
     assert command.returncode == 1
-    assert b"No space left" in err
+    assert err.count(b"standard output: No space left on device") == 2
     assert b"Traceback" not in err
     assert b"Exception ignored" not in err
-    assert lines(cyclr("usage", "status").out)[0]["resumable"] is True
+    status = lines(cyclr("usage", "status").out)[0]
+    assert (status["status"], status["ok"]) == ("complete", 12)
 
 
 def test_a_folder_that_is_not_there_is_told_at_once(api: Api, cyclr: Run) -> None:
@@ -231,17 +236,17 @@ def test_refused_credentials_stop_the_run(api: Api, cyclr: Run) -> None:
     assert "invalid_client" in result.err
 
 
-def test_nobody_is_written_off_when_all_are_denied(api: Api, cyclr: Run) -> None:
+def test_nobody_is_booked_as_missing_when_all_are_denied(api: Api, cyclr: Run) -> None:
     api.missing = set(range(12))
     result = cyclr("usage", "collect", "-o", "json")
     assert result.code == 75
-    assert len(json.loads(result.out)) == 12
+    assert json.loads(result.out) == [], "they stay pending"
     assert "all of 12 accounts were refused" in result.err
 
 
 def test_another_partner_is_refused(api: Api, cyclr: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     cyclr("usage", "collect")
-    monkeypatch.setenv("CYCLR_CLIENT_ID", "somebody-else")
+    monkeypatch.setenv("CYCLR_PARTNER", "somebody-else")
     result = cyclr("usage", "collect")
     assert result.code == 1
     assert "belongs to another partner" in result.err
@@ -351,6 +356,45 @@ def test_simulate_serves_other_programs(cyclr: Run) -> None:
     server.send_signal(signal.SIGTERM)
     server.communicate(timeout=30)
     assert (result.code, len(result.out.splitlines()), server.returncode) == (0, 9, 0)
+
+
+def test_simulate_for_other_machines_says_so(cyclr: Run) -> None:
+    args = ("simulate", "--host", "0.0.0.0", "--allow-host", "simulator", "--port", "0", "--accounts", "3")
+    server = spawn(*args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert server.stdout is not None
+    place = json.loads(server.stdout.readline())
+    port = urlsplit(place["base_url"]).port
+    seen = {}
+    for host in ("simulator", f"SIMULATOR:{port}", "simulator:80", "evil.example", f"127.0.0.1:{port}"):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/openapi.json", headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                seen[host] = answer.status
+        except urllib.error.HTTPError as error:
+            seen[host] = error.code
+            error.close()
+    server.send_signal(signal.SIGINT)
+    _, err = server.communicate(timeout=30)
+    assert list(seen.values()) == [200, 200, 200, 421, 200]
+    assert b"warning: the simulator listens on 0.0.0.0: whoever can reach it may use and change it" in err
+    assert b"CYCLR_HTTP_HOSTS=NAME" in err
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("args", [("--host", ""), ("--host", "*"), ("--host", "0.0.0.0", "--allow-host", "*.com")])
+def test_simulate_refuses_a_host_that_is_none(cyclr: Run, args: tuple[str, ...]) -> None:
+    result = cyclr("simulate", "--port", "0", *args)
+    assert (result.code, result.out) == (2, "")
+
+
+def test_simulate_on_a_port_in_use_is_one_line(cyclr: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = cyclr("simulate", "--port", port)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 @pytest.mark.parametrize("fault", ["nonsense", "429:lots"])

@@ -9,8 +9,10 @@ import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import click
 import pytest
 
 from cyclr_async.cli.app import app
-from cyclr_async.cli.exits import Exit
+from cyclr_async.cli.exit_codes import Exit
 from cyclr_async.cli.options import Options
 from tests.cli.cli_api import SECRET, Api, Run, call, spawn
 
@@ -74,6 +76,8 @@ def test_every_command_is_here() -> None:
         "usage resume",
         "usage export",
         "usage status",
+        "usage repair",
+        "usage rekey",
         "simulate",
         "config show",
         "config check",
@@ -212,6 +216,46 @@ def test_out_is_replaced_only_by_something_whole(api: Api, cyclr: Run, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["plans.csv"]
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("plans", "-o", "csv"),
+        ("plans", "-o", "table"),
+        ("usage", "collect", "-o", "json"),
+        ("usage", "collect", "-o", "csv"),
+    ],
+)
+def test_out_destroys_nothing_that_is_no_regular_file(
+    api: Api, cyclr: Run, tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    fifo, link, real = tmp_path / "fifo", tmp_path / "link", tmp_path / "real"
+    os.mkfifo(fifo)
+    real.write_text("old")
+    real.chmod(0o644)
+    link.symlink_to("real")
+    seen: list[bytes] = []
+    reader = threading.Thread(target=lambda: seen.append(fifo.read_bytes()))
+    reader.start()
+    for target in ("/dev/null", str(fifo), str(link)):
+        result = cyclr(*args, "--out", target)
+        assert (result.code, result.out) == (0, ""), result.err
+    reader.join(10)
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o644
+    assert len(real.read_bytes()) == len(seen[0]) > 20
+    assert cyclr(*args, "--out", str(tmp_path)).code == 2
+
+
+def test_out_on_standard_output_goes_where_it_goes(api: Api, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("ab") as stream:
+        assert spawn("plans", "-o", "csv", "--out", "/dev/stdout", stdout=stream).wait(60) == 0
+    assert log.read_text().splitlines() == ["before", "id,name", "1,Free\x1b[2J", "2,Pro"]
+
+
 def test_an_unknown_suffix_asks_for_the_format(api: Api, cyclr: Run) -> None:
     result = cyclr("plans", "--out", "plans.xlsx")
     assert result.code == 2
@@ -232,6 +276,14 @@ def test_exit_codes(api: Api, cyclr: Run, args: list[str], code: int) -> None:
     assert result.code == code
     assert "Traceback" not in result.err
     assert bool(result.err) == bool(code)
+
+
+@pytest.mark.parametrize("args", [(), ("accounts",), ("usage",)])
+def test_half_a_command_shows_its_help(cyclr: Run, args: tuple[str, ...]) -> None:
+    result = cyclr(*args)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"Usage: {' '.join(['cyclr', *args])} ")
+    assert "error:" not in result.err
 
 
 def test_a_mistyped_command_gets_a_suggestion(cyclr: Run) -> None:
@@ -308,6 +360,7 @@ def test_logs_go_to_standard_error_without_secrets(api: Api, cyclr: Run) -> None
     result = cyclr("plans", "-vv", "--log-json")
     entries = [json.loads(line) for line in result.err.splitlines()]
     assert result.code == 0
+    assert len(entries) >= 3
     assert all({"time", "level", "logger", "message"} <= entry.keys() for entry in entries)
     assert "canary" not in result.out + result.err
 
@@ -371,7 +424,7 @@ def test_ascii_terminals_get_ascii(api: Api) -> None:
     assert result.code == 0
     assert (result.out + result.err).isascii()
     assert "####" in result.out
-    assert "Zo? ?" in result.out
+    assert r"Zo\xeb \u2713" in result.out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cyclr_async.cli.options import SHARED
+from cyclr_async.environment import VARIABLES
+from cyclr_async.settings import SETTINGS
 from tests.cli.cli_api import SECRET, Api, Result, Run, spawn
 
 CONFIG = """
@@ -205,3 +208,146 @@ def test_half_of_the_credentials_is_4(
     assert result.code == 4
     assert f"set {named}, or" in result.err
     assert "canary" not in result.err
+
+
+BAD = {
+    "timeout": ("0", "more than 0"),
+    "connections": ("many", "whole number"),
+    "requests_per_second": ("nan", "more than 0"),
+    "region": ("mars", "unknown region"),
+    "base_url": ("http://example.com/api/partner", "clear text"),
+    "token_url": ("nonsense", "absolute"),
+    "http_hosts": ("*.example.com", "not the name of one host"),
+    "ca_file": ("no-such.pem", "no-such.pem"),
+}
+FLAGS = {"timeout", "region", "base_url", "token_url", "http_hosts"}
+
+
+def sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CYCLR_CLIENT_ID", "me")
+    monkeypatch.setenv("CYCLR_CLIENT_SECRET", "s")
+
+
+@pytest.mark.parametrize("name", sorted(FLAGS))
+def test_a_wrong_flag_is_named_by_its_name(cyclr: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    sign_in(monkeypatch)
+    value, problem = BAD[name]
+    flag = {"http_hosts": "--http-host"}.get(name, f"--{name.replace('_', '-')}")
+    result = cyclr("plans", flag, value)
+    assert result.code == 2
+    assert flag in result.err
+    assert problem in result.err
+    assert "environment" not in result.err
+    assert "CYCLR_" not in result.err
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_a_wrong_profile_is_named_by_its_key_and_file(
+    config: Path, cyclr: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    value, problem = BAD[name]
+    config.write_text(f'[profiles.x]\nclient_id = "me"\nclient_secret = "s"\n{name} = "{value}"\n')
+    result = cyclr("plans")
+    assert result.code == 2
+    assert f"{name} in profile 'x' of {config}: " in result.err
+    assert problem in result.err
+    assert "environment" not in result.err
+    assert "CYCLR_" not in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_a_wrong_variable_is_named_by_its_name(cyclr: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    sign_in(monkeypatch)
+    value, problem = BAD[name]
+    monkeypatch.setenv(f"CYCLR_{name.upper()}", value)
+    result = cyclr("plans")
+    assert result.code == 2
+    assert f"CYCLR_{name.upper()}: " in result.err
+    assert problem in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_what_is_missing_is_named_beside_what_was_given(
+    config: Path, cyclr: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(monkeypatch)
+    url = "https://cyclr.example.com/api/partner"
+    result = cyclr("plans", "--base-url", url)
+    assert "--token-url is missing: a private instance needs it besides --base-url" in result.err
+    config.write_text(f'[profiles.x]\nbase_url = "{url}"\n')
+    result = cyclr("plans")
+    assert f"token_url in profile 'x' of {config} is missing" in result.err
+
+
+def test_a_wrong_secret_is_named_and_not_shown(config: Path, cyclr: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text('[profiles.x]\naccess_token = "canary token"\n')
+    result = cyclr("plans")
+    assert (result.code, "canary" in result.err) == (2, False)
+    assert f"access_token in profile 'x' of {config}: " in result.err
+    config.write_text('[profiles.x]\nclient_id = "me"\nsecret_command = ["printf", "a"]\ntimeout = -1\n')
+    assert "timeout in profile 'x'" in cyclr("plans").err
+
+
+def test_a_file_that_is_no_certificate_is_named(cyclr: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sign_in(monkeypatch)
+    (tmp_path / "bad.pem").write_text("nonsense")
+    monkeypatch.setenv("CYCLR_CA_FILE", "bad.pem")
+    result = cyclr("plans")
+    assert result.code == 2
+    assert result.err.startswith("error: CYCLR_CA_FILE: ")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_dry_run_names_them_too(cyclr: Run) -> None:
+    result = cyclr("accounts", "create", "--name", "A", "--dry-run", "--base-url", "http://example.com/api/partner")
+    assert result.code == 2
+    assert "--base-url: " in result.err
+
+
+@pytest.mark.parametrize("way", ["flag", "variable", "default"])
+def test_a_profile_that_is_not_there_says_who_wants_it(
+    config: Path, cyclr: Run, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "variable":
+        monkeypatch.setenv("CYCLR_PROFILE", "nope")
+    if way == "default":
+        config.write_text('default_profile = "nope"\n[profiles.live]\n')
+    result = cyclr("plans", *(("--profile", "nope") if way == "flag" else ()))
+    named = {"flag": "--profile", "variable": "CYCLR_PROFILE", "default": "default_profile"}[way]
+    assert result.code == 2
+    assert f"{named}: there is no profile 'nope'" in result.err
+    config.write_text("default_profile = [1]\n[profiles.live]\n")
+    assert cyclr("config", "show").code == 2 or way == "variable"
+
+
+def test_plain_http_hosts_by_flag_profile_and_variable(
+    config: Path, cyclr: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://simulator:8080/api/partner"
+    args = ("accounts", "create", "--name", "A", "--dry-run", "--base-url", url)
+    assert cyclr(*args).code == 2
+    assert json.loads(cyclr(*args, "--http-host", "other", "--http-host", "simulator").out)["url"].startswith(url)
+    config.write_text('[profiles.x]\nhttp_hosts = ["simulator"]\n')
+    assert cyclr(*args).code == 0
+    config.write_text('[profiles.x]\nhttp_hosts = "other, simulator"\n')
+    assert cyclr(*args).code == 0
+    assert shown(cyclr("config", "show"))["http_hosts"] == ("other, simulator", "profile x")
+    config.unlink()
+    monkeypatch.setenv("CYCLR_HTTP_HOSTS", "simulator")
+    assert cyclr(*args).code == 0
+    assert cyclr(*args, "--http-host", "other").code == 2  # the nearer list counts, and only that
+
+
+def test_one_list_of_names(cyclr: Run) -> None:
+    settings = list(shown(cyclr("config", "show")))
+    assert settings[2:] == list(SETTINGS)
+    assert [setting.variable for setting in SETTINGS.values()] == list(VARIABLES)
+    options = {name for option in SHARED for name in option.opts}
+    for setting in SETTINGS.values():
+        if setting.flag is not None:
+            assert any(name == setting.flag or name.startswith(setting.flag.rstrip("…")) for name in options)
+    document = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    for setting in SETTINGS.values():
+        assert f"`{setting.name}`" in document
+        assert f"`{setting.variable}`" in document

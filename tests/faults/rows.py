@@ -17,7 +17,7 @@ from cyclr_async import (
     TruncatedResponseError,
 )
 from cyclr_async.errors import Sent
-from cyclr_async.http.body import PURE_PYTHON
+from cyclr_async.http.engine.body import PURE_PYTHON
 from tests.faults.answers import document, good, http, json_http
 from tests.faults.matrix import after
 from tests.faults.server import Request, Script, close, delay, drip, rst, stall, write

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from cyclr_async import CyclrError
-from tests.support.canary import BEARER, CanaryPlugin, Watch, sightings
+from tests.support.canary import BEARER, CanaryPlugin, TimerWheel, sightings
 
 
 def test_a_secret_in_an_error_is_seen_from_every_side() -> None:
@@ -27,7 +27,7 @@ def test_a_secret_in_the_chain_is_seen() -> None:
 
 
 def test_a_secret_in_a_log_record_is_seen() -> None:
-    watch = Watch()
+    watch = TimerWheel()
     logger = logging.getLogger("canary_self_test")
     logger.propagate = False
     logger.addHandler(watch)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cyclr_async import CyclrError, Limits, SessionClosedError, TruncatedResponseError
+from cyclr_async import CyclrError, Limits, RetryPolicy, SessionClosedError, Timeouts, TruncatedResponseError
 from tests.faults.answers import account_id, http
 from tests.faults.matrix import after, partner
 from tests.faults.server import FaultServer, Link, stall, write
@@ -24,6 +24,9 @@ ROWS = [
 ]
 PLAIN = json.dumps(ROWS).encode()
 PACKED = gzip.compress(PLAIN, 6)
+
+UNHURRIED = Timeouts(connect=20, read=20, attempt=30, deadline=60, close=0.0)
+"""A busy machine is no reason for a repetition."""
 
 WAYS: list[Any] = [
     pytest.param({}, id="fast"),
@@ -55,7 +58,11 @@ async def test_a_long_list_over_tls_arrives_whole(
     async with (
         FaultServer(serve, serve, ssl=tls_world.good) as server,
         partner(
-            server.base_url, ca_file=tls_world.authority_file, limits=Limits(reuse_connections=not close), **options
+            server.base_url,
+            ca_file=tls_world.authority_file,
+            limits=Limits(reuse_connections=not close),
+            timeouts=UNHURRIED,
+            **options,
         ) as session,
     ):
         assert len(await session.accounts.list()) == len(ROWS)
@@ -139,3 +146,79 @@ async def test_a_list_that_stalls_is_an_error_of_the_package(options: dict[str, 
         with pytest.raises(CyclrError):
             async for _ in session.accounts.iter():
                 pass
+
+
+SHORT = json.dumps(ROWS[:300]).encode()
+PLANS = json.dumps([{"Id": str(number), "Name": f"Plan ]}},{{ {number}"} for number in range(300)]).encode()
+
+
+def framed(body: bytes, way: str) -> bytes:
+    """A whole answer of which the end may be cut off."""
+    if way == "length":
+        return http(200, body)
+    if way == "gzip":
+        return http(200, gzip.compress(body), {"Content-Encoding": "gzip"}, length=False)
+    if way == "close":
+        return http(200, body, length=False)
+    pieces = [body[at : at + 1000] for at in range(0, len(body), 1000)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    return http(200, chunks, {"Transfer-Encoding": "chunked"}, length=False)
+
+
+def lying(body: bytes, way: str, share: float) -> bytes:
+    """A part of an answer in a framing that says it were all: what a proxy makes of a backend that broke off."""
+    return framed(body[: int(len(body) * share)], way)
+
+
+@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
+@pytest.mark.parametrize("way", ["length", "chunked", "close", "gzip", "lying length", "lying chunked"])
+@pytest.mark.parametrize("operation", ["accounts", "priceplans"])
+async def test_a_list_that_is_cut_off_is_asked_for_again(
+    operation: str, way: str, share: float, options: dict[str, Any]
+) -> None:
+    body = SHORT if operation == "accounts" else PLANS
+    whole = framed(body, way.removeprefix("lying "))
+    head = whole.index(b"\r\n\r\n") + 4
+    part = lying(body, way[6:], share) if way.startswith("lying") else whole[: head + int((len(whole) - head) * share)]
+    assert len(part) < len(whole)
+    answers = [part, part, whole]
+
+    async def serve(link: Link) -> None:
+        await link.read_request()
+        await link.write(answers[min(link.server.request_count, 3) - 1])
+        link.fin()
+
+    settings: dict[str, Any] = {
+        "limits": Limits(reuse_connections=False),
+        "retry": RetryPolicy(attempts=4, base=0.001),
+        "timeouts": Timeouts(read=10, attempt=20),  # no part of this, however busy the machine
+        **options,
+    }
+    async with FaultServer(serve) as server, partner(server.base_url, **settings) as session:
+        assert len(await getattr(session, operation).list()) == 300
+        assert server.request_count == 3
+
+
+@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize("way", ["chunked", "close", "gzip", "lying length", "lying chunked"])
+async def test_a_list_that_is_read_as_it_arrives_says_that_it_was_cut_off(way: str, options: dict[str, Any]) -> None:
+    whole = framed(SHORT, way.removeprefix("lying "))
+    part = lying(SHORT, way[6:], 0.5) if way.startswith("lying") else whole[: len(whole) // 2]
+
+    async def serve(link: Link) -> None:
+        await link.read_request()
+        await link.write(part)
+        link.fin()
+
+    async with FaultServer(serve) as server, partner(server.base_url, **options) as session:
+        seen: list[str] = []
+
+        async def read() -> None:
+            async for account in session.accounts.iter():
+                seen.append(account.id)
+
+        with pytest.raises(TruncatedResponseError):
+            await read()
+        assert seen == [row["Id"] for row in ROWS[: len(seen)]]
+        assert server.request_count == 1

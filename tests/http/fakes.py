@@ -7,7 +7,7 @@ import heapq
 import itertools
 from collections.abc import Mapping
 
-from cyclr_async.auth import AccessToken
+from cyclr_async.auth.providers import AccessToken
 
 __all__ = ["FakeClock", "ScriptedEndpoint", "settle"]
 

@@ -6,23 +6,30 @@ import hashlib
 
 import pytest
 
-from cyclr_async.auth import (
+from cyclr_async.auth.providers import (
     AccessToken,
     ClientCredentials,
     Exchange,
+    PartnerIdentity,
     PasswordGrant,
     RefreshToken,
     StaticToken,
     as_provider,
     identity,
+    partner_name,
+    said_partner,
 )
 from cyclr_async.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectError,
     CyclrError,
+    DeadlineExceededError,
     OutcomeUnknownError,
     RateLimitedError,
+    ResponseError,
+    ServerError,
+    UnexpectedRedirectError,
 )
 from cyclr_async.secret import Secret
 from tests.http.fakes import ScriptedEndpoint
@@ -176,41 +183,45 @@ async def test_a_refresh_token_from_an_earlier_run_is_tried_first_and_once() -> 
     assert endpoint.forms == [refreshing("kept"), PASSWORD, refreshing("refresh-1"), PASSWORD]
 
 
-@pytest.mark.parametrize("error", [OutcomeUnknownError("lost"), AuthenticationError("no", error="invalid_grant")])
-async def test_the_password_is_used_when_a_refresh_is_lost_or_its_token_is_dead(error: CyclrError) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutcomeUnknownError("lost", sent="maybe"),
+        AuthenticationError("no", error="invalid_grant"),
+        AuthenticationError("no", error="invalid_client"),
+        AuthenticationError("no"),
+        RateLimitedError("slow down", status=429),
+        ServerError("no", status=501),
+        UnexpectedRedirectError("moved", status=302),
+        ResponseError("gone", status=410),
+        DeadlineExceededError("late", timeout=30, sent="maybe"),
+        CyclrError("odd", sent="maybe"),
+    ],
+)
+async def test_the_password_is_used_when_a_refresh_token_that_was_sent_brought_no_token(error: CyclrError) -> None:
     endpoint = ScriptedEndpoint(error)
     grant = PasswordGrant("c", "u", "p", refresh_token="kept")
     token = await grant.fetch(endpoint, None)
     assert token.value.reveal() == "access-2"
+    await grant.fetch(endpoint, None)
+    assert endpoint.forms == [refreshing("kept"), PASSWORD, PASSWORD]
+
+
+async def test_a_refusal_of_the_password_is_the_error_that_is_told() -> None:
+    endpoint = ScriptedEndpoint(AuthenticationError("dead"), AuthenticationError("wrong", error="invalid_grant"))
+    grant = PasswordGrant("c", "u", "p", refresh_token="kept")
+    with pytest.raises(AuthenticationError, match="wrong"):
+        await grant.fetch(endpoint, None)
     assert endpoint.forms == [refreshing("kept"), PASSWORD]
 
 
-@pytest.mark.parametrize("code", ["invalid_client", None])
-async def test_another_refusal_is_not_tried_again_with_the_password(code: str | None) -> None:
-    endpoint = ScriptedEndpoint(AuthenticationError("no", error=code))
+async def test_a_refresh_token_comes_back_when_it_was_certainly_not_sent() -> None:
+    endpoint = ScriptedEndpoint(ConnectError("away", sent="never"))
     grant = PasswordGrant("c", "u", "p", refresh_token="kept")
-    with pytest.raises(AuthenticationError, match="no"):
-        await grant.fetch(endpoint, None)
-    assert endpoint.forms == [refreshing("kept")]
-    await grant.fetch(endpoint, None)
-    assert endpoint.forms[1:] == [PASSWORD]
-
-
-@pytest.mark.parametrize(
-    ("error", "again"),
-    [
-        (ConnectError("away", sent="never"), True),
-        (CyclrError("odd", sent="maybe"), False),
-        (RateLimitedError("slow down", status=429, sent="yes"), False),
-    ],
-)
-async def test_a_refresh_token_comes_back_only_when_it_was_certainly_not_sent(error: CyclrError, again: bool) -> None:
-    endpoint = ScriptedEndpoint(error)
-    grant = PasswordGrant("c", "u", "p", refresh_token="kept")
-    with pytest.raises(type(error)):
+    with pytest.raises(ConnectError):
         await grant.fetch(endpoint, None)
     await grant.fetch(endpoint, None)
-    assert endpoint.forms == [refreshing("kept"), refreshing("kept") if again else PASSWORD]
+    assert endpoint.forms == [refreshing("kept"), refreshing("kept")]
 
 
 async def test_without_a_refresh_token_the_password_serves_again() -> None:
@@ -243,28 +254,43 @@ def test_anything_else_is_refused_without_being_shown(auth: object) -> None:
     assert caught.value.message.endswith(f"got {type(auth).__name__}")
 
 
-def test_the_identity_of_a_partner_is_stable_and_reveals_nothing() -> None:
+class Own:
+    async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
+        return AccessToken("a")
+
+
+def test_the_partner_is_who_it_is_said_to_be_and_else_the_client_id() -> None:
     def digest(text: str) -> str:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
-    assert identity(ClientCredentials("id", "s")) == digest("client:id") == identity(PasswordGrant("id", "u", "p"))
-    assert identity(StaticToken("abc")) == digest("token:abc")
-
-    class Own:
-        client_id = 5
-
-        async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
-            return AccessToken("a")
-
-    name = Own.__qualname__
-    assert identity(Own()) == digest(f"provider:{name}")
+    former = digest("client:id")
+    for provider in (ClientCredentials("id", "s"), PasswordGrant("id", "u", "p")):
+        assert identity(provider, None) == PartnerIdentity("id", (former,))
+        assert identity(provider, "partner.example.com") == PartnerIdentity("partner.example.com", ("id", former))
+    assert identity(StaticToken("abc"), "acme") == PartnerIdentity("acme", (digest("token:abc"),))
+    # All providers of one class had the same hash, so it is no name of anybody.
+    assert identity(Own(), "acme") == PartnerIdentity("acme")
 
 
-def test_an_identity_with_a_surrogate_is_an_identity_all_the_same() -> None:
-    class Odd:
-        client_id = "a\ud800"
+@pytest.mark.parametrize("client_id", [5, None, "", " ", "a\ud800", "a\nb"])
+def test_who_has_no_name_is_refused(client_id: object) -> None:
+    provider = Own()
+    provider.client_id = client_id  # type: ignore[attr-defined]
+    for nameless in (provider, StaticToken("abc")):
+        with pytest.raises(ConfigurationError, match="partner=") as caught:
+            identity(nameless, None)
+        assert "abc" not in str(caught.value)
 
-        async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
-            return AccessToken("a")
 
-    assert len(identity(Odd())) == 16
+def test_a_provider_may_name_its_partner() -> None:
+    provider = Own()
+    assert said_partner(provider, None) is None
+    provider.partner_id = " acme "  # type: ignore[attr-defined]
+    assert said_partner(provider, None) == "acme"
+    assert said_partner(provider, "other") == "other"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "\u202e", "x" * 256, 5, None, "a\ud800"])
+def test_a_name_that_cannot_be_one(name: object) -> None:
+    with pytest.raises(ConfigurationError, match="partner must be"):
+        partner_name(name)

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from cyclr_async.http.connector import Attempt, GuardedConnector, SecondSend, current_attempt
-from cyclr_async.http.watch import Watch
+from cyclr_async.http.engine.connector import Attempt, GuardedConnector, SecondSend, current_attempt
+from cyclr_async.http.timeouts import TimerWheel
 from tests.faults.server import FaultServer, Link, Script
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -38,7 +38,7 @@ async def client(**options: bool) -> AsyncIterator[tuple[aiohttp.ClientSession, 
 
 def fresh() -> Attempt:
     """An attempt with more time than any test needs."""
-    return Attempt(Watch(), 60.0, read=60.0, ends=time.monotonic() + 60.0, now=time.monotonic)
+    return Attempt(TimerWheel(), 60.0, read=60.0, ends=time.monotonic() + 60.0, now=time.monotonic)
 
 
 async def get(session: aiohttp.ClientSession, url: str, attempt: Attempt | None = None) -> str:

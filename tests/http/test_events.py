@@ -7,10 +7,10 @@ import logging
 
 import pytest
 
-from cyclr_async.auth import AccessToken, ClientCredentials
+from cyclr_async.auth.providers import AccessToken, ClientCredentials
+from cyclr_async.auth.token_manager import TokenManager
 from cyclr_async.errors import ConnectError
 from cyclr_async.http.events import AttemptEvent, Event, TokenEvent, notify
-from cyclr_async.http.tokens import TokenKeeper
 from tests.http.fakes import FakeClock, ScriptedEndpoint
 
 EVENT = TokenEvent(action="refreshed")
@@ -51,7 +51,7 @@ async def test_a_token_is_fetched_and_refused_and_fails_with_a_hook_that_always_
         raise ValueError(type(event).__name__)
 
     endpoint = ScriptedEndpoint(AccessToken("a"), ConnectError("away"))
-    keeper = TokenKeeper(ClientCredentials("c", "s"), endpoint, FakeClock(), on_event=hook)
+    keeper = TokenManager(ClientCredentials("c", "s"), endpoint, FakeClock(), on_event=hook)
     token = await keeper.get()
     assert keeper.current() is token
     with pytest.raises(ConnectError, match="away"):

@@ -38,7 +38,7 @@ from cyclr_async.errors import (
     UnexpectedRedirectError,
     UnprocessableError,
 )
-from cyclr_async.http.failures import error_from_response, failure_of
+from cyclr_async.http.response_errors import error_from_response, failure_of
 from cyclr_async.http.retry import Failure
 
 WALL = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT

@@ -14,9 +14,9 @@ import pytest
 from yarl import URL
 
 from cyclr_async import CyclrError, InvalidArgumentError, Limits, ProtocolError, RetryPolicy
-from cyclr_async.http.connector import Attempt, GuardedConnector
-from cyclr_async.http.fastpath import FastPath
-from cyclr_async.http.watch import Watch
+from cyclr_async.http.engine.connector import Attempt, GuardedConnector
+from cyclr_async.http.engine.direct import DirectReads
+from cyclr_async.http.timeouts import TimerWheel
 from tests.faults.answers import ACCOUNT, account_id, good, json_http, task_count
 from tests.faults.matrix import after, partner
 from tests.faults.rows import HARMLESS, LASTING
@@ -221,16 +221,16 @@ async def test_a_session_of_the_caller_and_a_proxy_are_used() -> None:
 
 
 @asynccontextmanager
-async def _path(origin: str) -> AsyncIterator[FastPath]:
+async def _path(origin: str) -> AsyncIterator[DirectReads]:
     connector = GuardedConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield FastPath(session, connector, URL(origin), {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
+        yield DirectReads(session, connector, URL(origin), {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nX-Evil: 1", "/a\tb", "/ä", "/a\x7f"])
 async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
     async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
-        attempt = Attempt(Watch(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
+        attempt = Attempt(TimerWheel(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
         with pytest.raises(InvalidArgumentError):
             await fast.get(URL(server.origin).with_path(path, encoded=True), "id", None, attempt)
         assert not attempt.connected
@@ -292,16 +292,16 @@ async def test_a_cancelled_or_overdue_call_shows_no_token_in_its_frames(options:
         assert "exchange" in names  # the frames in question were looked at
 
 
-async def test_it_leads_to_one_origin_only() -> None:
+async def test_it_takes_reads_of_one_origin_only() -> None:
     async with _path("http://127.0.0.1:8080/api/partner") as fast:
-        assert fast.leads_to(URL("http://127.0.0.1:8080/x"))
+        assert fast.takes(URL("http://127.0.0.1:8080/x"))
         for other in (
             "https://127.0.0.1:8080/x",
             "http://127.0.0.1:8081/x",
             "http://127.0.0.1/x",
             "http://u@127.0.0.1:8080/x",
         ):
-            assert not fast.leads_to(URL(other))
+            assert not fast.takes(URL(other))
 
 
 async def test_an_answer_of_an_empty_kind_leaves_the_connection_in_order() -> None:

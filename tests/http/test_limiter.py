@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cyclr_async.http.limiter import AdaptiveLimit, Gcra, Limiter
+from cyclr_async.http.limiter import AdaptiveLimit, AnswerTimes, Limiter, RateReservation
 from tests.http.fakes import FakeClock, settle
 
 Prepare = Callable[[Limiter], None]
@@ -184,7 +184,7 @@ async def test_cancelled_at_any_await_it_holds_nothing(
     assert slots.in_flight == 0
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", range(12))
 async def test_a_storm_of_cancellations_leaves_every_slot_free(seed: int) -> None:
     dice = random.Random(seed)
     slots = limiter(dice.choice([1, 3, 20]))
@@ -217,7 +217,7 @@ async def test_a_storm_of_cancellations_leaves_every_slot_free(seed: int) -> Non
 
 @pytest.mark.parametrize("rate", [0.5, 7.0, 10.0, 333.0, 5000.0])
 def test_the_rate_is_exact(rate: float) -> None:
-    bucket = Gcra(rate)
+    bucket = RateReservation(rate)
     now, sent = 5000.0, []
     for _ in range(10_000):
         now += bucket.reserve(now)
@@ -228,11 +228,11 @@ def test_the_rate_is_exact(rate: float) -> None:
 
 
 def test_the_first_request_leaves_at_once_also_right_after_the_machine_was_started() -> None:
-    assert Gcra(10.0).reserve(0.0) == 0.0
+    assert RateReservation(10.0).reserve(0.0) == 0.0
 
 
 def test_time_not_used_is_not_saved_up() -> None:
-    bucket = Gcra(10.0)
+    bucket = RateReservation(10.0)
     assert bucket.reserve(100.0) == 0.0
     assert bucket.reserve(1000.0) == 0.0
     assert bucket.reserve(1000.0) == pytest.approx(0.1)
@@ -260,18 +260,229 @@ async def test_callers_leave_at_the_rate_and_in_order() -> None:
     assert slots.in_flight == 0
 
 
-async def test_cancelled_while_waiting_for_the_rate_gives_the_slot_back() -> None:
+async def test_no_slot_is_held_while_waiting_for_the_rate() -> None:
     clock = FakeClock()
     slots = limiter(1, 1.0, clock)
     await slots.acquire()
     slots.release()
     waiting = asyncio.create_task(slots.acquire())
     await settle()
-    assert slots.in_flight == 1
+    assert (slots.in_flight, slots.queued) == (0, 1)
     waiting.cancel()
     await settle()
     assert waiting.cancelled()
-    assert slots.in_flight == 0
+    assert (slots.in_flight, slots.queued) == (0, 0)
+
+
+class Departures:
+    """Callers of a limiter, with the moment at which each left, in the order in which they left."""
+
+    def __init__(self, slots: Limiter, clock: FakeClock) -> None:
+        self.slots = slots
+        self.clock = clock
+        self.left: list[tuple[int, float]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def add(self, *, hold: float = 0.0) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._call(len(self.tasks), hold))
+        self.tasks.append(task)
+        return task
+
+    async def _call(self, number: int, hold: float) -> None:
+        await self.slots.acquire()
+        self.left.append((number, self.clock.now() - 1000.0))
+        try:
+            if hold:
+                await self.clock.sleep(hold)
+        finally:
+            self.slots.release()
+
+
+async def test_a_turn_that_is_given_up_goes_to_the_next_in_line() -> None:
+    clock = FakeClock()
+    callers = Departures(limiter(5, 1.0, clock), clock)
+    tasks = [callers.add() for _ in range(5)]
+    await clock.advance(0.5)
+    tasks[1].cancel()  # watches the clock for all
+    tasks[3].cancel()
+    await clock.advance(5.0)
+    assert callers.left == [(0, 0.0), (2, 1.0), (4, 2.0)]
+
+
+async def test_a_turn_that_nobody_takes_over_is_free_again() -> None:
+    clock = FakeClock()
+    callers = Departures(limiter(5, 1.0, clock), clock)
+    callers.add()
+    given_up = callers.add()
+    await clock.advance(0.5)
+    given_up.cancel()
+    await clock.advance(0.25)
+    assert callers.slots.turn_in() == 0.25
+    callers.add()
+    await clock.advance(1.0)
+    assert callers.left == [(0, 0.0), (2, 1.0)]
+    given_up = callers.add()
+    await clock.advance(0.1)
+    given_up.cancel()
+    await clock.advance(5.0)
+    assert callers.slots.turn_in() == 0.0
+    callers.add()
+    callers.add()
+    await clock.advance(1.0)
+    assert [at for _, at in callers.left[2:]] == pytest.approx([6.85, 7.85])
+
+
+async def test_a_caller_can_know_its_turn_without_taking_one() -> None:
+    clock = FakeClock()
+    slots = limiter(2, 10.0, clock)
+    assert slots.turn_in() == 0.0
+    callers = Departures(slots, clock)
+    for ahead in range(1, 5):
+        callers.add()
+        await settle()
+        assert slots.turn_in() == pytest.approx(0.1 * ahead)
+    await clock.advance(0.05)
+    assert slots.turn_in() == pytest.approx(0.35)
+    slots.pause(1.0)
+    assert slots.turn_in() == pytest.approx(1.3)
+    await clock.advance(2.0)
+    assert slots.turn_in() == 0.0
+    unlimited = limiter(2, None, clock)
+    assert unlimited.turn_in() == 0.0
+    unlimited.pause(1.0)
+    assert unlimited.turn_in() == 1.0
+
+
+async def test_a_turn_waits_for_a_slot_and_nobody_leaves_in_a_crowd_when_slots_come_free() -> None:
+    clock = FakeClock()
+    callers = Departures(limiter(3, 10.0, clock), clock)
+    for _ in range(9):
+        callers.add(hold=2.0)
+    await clock.advance(10.0)
+    assert [number for number, _ in callers.left] == list(range(9))
+    assert [at for _, at in callers.left] == pytest.approx([0.0, 0.1, 0.2, 2.0, 2.1, 2.2, 4.0, 4.1, 4.2])
+
+
+class LateClock(FakeClock):
+    """Its sleepers wake up late, by a random part of ``by`` seconds."""
+
+    def __init__(self, dice: random.Random, by: float) -> None:
+        super().__init__()
+        self._chance = dice
+        self._by = by
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds + self._by * self._chance.random() if seconds > 0 else seconds)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_happens_the_rate_is_kept_and_the_order_too(seed: int) -> None:
+    """Slow answers, late timers, cancellations and pauses: between any n departures lie n intervals, less one half."""
+    dice = random.Random(seed)
+    interval = dice.choice([0.02, 0.05, 0.2])
+    clock = LateClock(dice, by=dice.choice([0.0, interval / 2, 3 * interval]))
+    callers = Departures(limiter(dice.choice([1, 3, 50]), 1 / interval, clock), clock)
+    for _ in range(300):
+        match dice.randrange(6):
+            case 0:
+                dice.choice([callers.add(), *callers.tasks]).cancel()
+            case 1 if dice.random() < 0.1:
+                callers.slots.pause(dice.random())
+            case _:
+                callers.add(hold=dice.choice([0.0, 0.0, interval, 8 * interval]))
+        await clock.advance(dice.random() * interval * dice.choice([0.1, 1.5]), turns=dice.choice([1, 12]))
+    await clock.advance(600.0)
+    assert all(task.done() for task in callers.tasks)
+    numbers = [number for number, _ in callers.left]
+    assert numbers == sorted(numbers)
+    assert len(numbers) > 100
+    times = [at for _, at in callers.left]
+    for apart in (1, 2, 10, 50):
+        assert min(b - a for a, b in zip(times, times[apart:], strict=False)) >= (apart - 0.5) * interval - 1e-6
+    assert (callers.slots.in_flight, callers.slots.queued) == (0, 0)
+
+
+@pytest.mark.parametrize("rate", [20.0, 300.0, 2000.0])
+async def test_late_timers_do_not_lower_the_rate(rate: float) -> None:
+    clock = LateClock(random.Random(5), by=0.004)
+    callers = Departures(limiter(50, rate, clock), clock)
+    for _ in range(200):
+        callers.add()
+    await clock.advance(60.0)
+    assert callers.left[-1][1] <= 199 / rate / 0.95
+    assert callers.left[-1][1] >= 199 / rate - 0.005
+
+
+async def test_under_overload_with_deadlines_every_turn_is_used() -> None:
+    """20 a second may leave, 30 a second ask, each for a second at most: whoever cannot make it does not line up."""
+    clock = FakeClock()
+    callers = Departures(limiter(10, 20.0, clock), clock)
+    refused = 0
+    for _ in range(30 * 20):
+        if callers.slots.turn_in() < 1.0:
+            callers.add(hold=0.03)
+        else:
+            refused += 1
+        await clock.advance(1 / 30)
+    await clock.advance(2.0)
+    assert len(callers.left) == len(callers.tasks) == 30 * 20 - refused
+    assert len(callers.left) >= 0.95 * 20 * callers.left[-1][1]
+    assert refused >= 0.9 * 10 * 19
+
+
+async def test_order_outlives_a_pause_that_begins_when_slots_were_handed_over_already() -> None:
+    clock = FakeClock()
+    slots = limiter(3, None, clock)
+    for _ in range(3):
+        await slots.acquire()
+    callers = Departures(slots, clock)
+    for _ in range(6):
+        callers.add()
+    await settle()
+    for _ in range(3):
+        slots.release()
+    slots.pause(1.0)  # none of the three has run since
+    callers.add()
+    await settle()
+    assert callers.left == []
+    assert (slots.in_flight, slots.queued) == (0, 7)
+    callers.add()
+    await clock.advance(2.0)
+    assert callers.left == [(number, 1.0) for number in range(8)]
+
+
+async def test_one_of_those_is_cancelled_when_the_pause_begins() -> None:
+    clock = FakeClock()
+    slots = limiter(3, None, clock)
+    for _ in range(3):
+        await slots.acquire()
+    callers = Departures(slots, clock)
+    for _ in range(6):
+        callers.add()
+    await settle()
+    for _ in range(3):
+        slots.release()
+    slots.pause(1.0)
+    callers.tasks[1].cancel()
+    await clock.advance(2.0)
+    assert sorted(number for number, _ in callers.left) == [0, 2, 3, 4, 5]
+    assert {at for _, at in callers.left} == {1.0}
+    assert (slots.in_flight, slots.queued) == (0, 0)
+
+
+def test_what_most_answers_take_is_learned_by_operation() -> None:
+    times = AnswerTimes()
+    assert times.usual("a") == 0.0
+    times.add("a", 0.2)
+    assert times.usual("a") == pytest.approx(0.4)
+    for _ in range(50):
+        times.add("a", 0.2)
+    assert times.usual("a") == pytest.approx(0.2, abs=0.001)
+    times.add("b", 30.0)
+    assert times.usual("a") == pytest.approx(0.2, abs=0.001)
+    for number in range(200):
+        times.add("a", 0.1 + 0.1 * (number % 2))
+    assert 0.2 < times.usual("a") < 0.3
 
 
 async def test_nothing_leaves_during_a_pause() -> None:
@@ -335,13 +546,14 @@ async def test_no_slot_is_held_through_a_pause_that_began_while_waiting() -> Non
     slots.release()
     await settle(30)
     assert slots.in_flight == 0
-    assert slots.queued == 0
-    assert clock.sleeping == 3
+    assert slots.queued == 3
+    assert clock.sleeping == 1
     await clock.advance(2.0)
-    assert [waiter.done() for waiter in waiters].count(True) == 1
-    for _ in range(2):
+    assert [waiter.done() for waiter in waiters] == [True, False, False]
+    for number in range(1, 3):
         slots.release()
         await settle()
+        assert [waiter.done() for waiter in waiters].count(True) == number + 1
     assert all(waiter.done() for waiter in waiters)
     assert slots.in_flight == 1
 

@@ -24,9 +24,9 @@ from cyclr_async.errors import (
     TransportError,
     TruncatedResponseError,
 )
-from cyclr_async.http.body import BrokenBody
-from cyclr_async.http.connector import SecondSend
-from cyclr_async.http.mapping import FOREIGN, translate
+from cyclr_async.http.engine.body import BrokenBody
+from cyclr_async.http.engine.connector import SecondSend
+from cyclr_async.http.engine.errors import FOREIGN, translate
 
 KEY = ConnectionKey("host.example", 443, True, True, None, None, None)
 INFO = aiohttp.RequestInfo(

@@ -8,8 +8,8 @@ import pytest
 from yarl import URL
 
 from cyclr_async.errors import DecodeError, InvalidArgumentError
-from cyclr_async.http.call import Answer, Call, Safety
-from cyclr_async.http.raw import RawResponse, raw_call
+from cyclr_async.http.raw_request import RawResponse, raw_call
+from cyclr_async.http.request import Call, Response, Safety
 from cyclr_async.secret import HiddenBytes
 
 ROOT = URL("https://host.example/api/partner")
@@ -118,7 +118,7 @@ def test_a_body_is_passed_on_and_hidden() -> None:
 
 def test_an_answer_comes_as_it_is() -> None:
     headers = {"Content-Type": "application/json"}
-    response = described().decode(Answer(201, headers, b'{"Id": 5, "hush": 1}'))
+    response = described().decode(Response(201, headers, b'{"Id": 5, "hush": 1}'))
     assert response.status == 201
     assert response.headers == headers
     assert response.json() == {"Id": 5, "hush": 1}
@@ -127,4 +127,4 @@ def test_an_answer_comes_as_it_is() -> None:
     assert "hush" not in repr(response)
     with pytest.raises(DecodeError):
         RawResponse(200, {}, b"<html>").json()
-    assert described("HEAD").decode(Answer(200, {}, b"")).body == b""
+    assert described("HEAD").decode(Response(200, {}, b"")).body == b""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import Sent
-from cyclr_async.http.call import Safety
+from cyclr_async.http.request import Safety
 from cyclr_async.http.retry import (
     Decision,
     Failure,
@@ -107,13 +107,32 @@ def test_a_write_that_was_sent_is_never_final_because_repeating_makes_no_sense(k
     assert verdict_of(failure, Safety.UNSAFE).verdict is U
 
 
-@pytest.mark.parametrize(("elapsed", "expected"), [(0.0, R), (30.0, R), (30.001, X), (1e9, X)])
-def test_an_update_is_repeated_only_within_its_window(elapsed: float, expected: Verdict) -> None:
-    failure = Failure(kind="transport", sent="maybe")
-    assert verdict_of(failure, Safety.REPEATABLE, elapsed=elapsed).verdict is expected
-    assert verdict_of(failure, Safety.SAFE, elapsed=elapsed).verdict is R
-    never = Failure(kind="connect", sent="never")
-    assert verdict_of(never, Safety.REPEATABLE, elapsed=elapsed).verdict is R
+@pytest.mark.parametrize(
+    ("elapsed", "asked", "expected"),
+    [
+        (0.0, None, R),
+        (29.5, None, R),  # the backoff is half a second
+        (29.501, None, X),
+        (1e9, None, X),
+        (0.0, 24.0, R),
+        (0.0, 30.0, X),
+        (10.0, 16.0, R),
+        (10.0, 20.5, X),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_update_is_sent_again_only_within_its_window(
+    status: int, elapsed: float, asked: float | None, expected: Verdict
+) -> None:
+    """Whatever the failure, also one after which nothing was carried out: what counts is a newer change meanwhile."""
+    policy = RetryPolicy(base=1.0)
+    failure = Failure(kind="status", sent="yes", status=status, retry_after=asked)
+    failures = [failure]
+    if asked is None:
+        failures += [Failure(kind="transport", sent="maybe"), Failure(kind="connect", sent="never")]
+    for failure in failures:
+        assert verdict_of(failure, Safety.REPEATABLE, policy, elapsed=elapsed).verdict is expected
+        assert verdict_of(failure, Safety.SAFE, policy, elapsed=elapsed).verdict is R
 
 
 def test_a_wait_that_reaches_the_deadline_is_not_begun() -> None:
@@ -174,7 +193,7 @@ def test_the_backoff_of_a_decision_is_capped_by_the_policy() -> None:
     assert [verdict_of(failure, policy=policy, attempt=n, random=1.0).delay for n in (1, 2, 3)] == [3.0, 4.0, 4.0]
 
 
-def test_only_a_429_pauses_the_session() -> None:
+def test_a_429_and_a_503_with_retry_after_pause_the_session() -> None:
     def pause(status: int, asked: float | None) -> float:
         failure = Failure(kind="status", sent="yes", status=status, retry_after=asked)
         return verdict_of(failure, Safety.UNSAFE, random=0.5).pause
@@ -183,7 +202,10 @@ def test_only_a_429_pauses_the_session() -> None:
     assert pause(429, 0.0) == 0.0
     assert pause(429, None) == 0.5
     assert pause(429, 3600.0) == 60.0
-    assert pause(503, 7.0) == 0.0
+    assert pause(503, 7.0) == 7.0
+    assert pause(503, 3600.0) == 60.0
+    assert pause(503, None) == 0.0
+    assert pause(500, 7.0) == 0.0
     assert pause(500, None) == 0.0
 
 

@@ -8,17 +8,18 @@ import random
 
 import pytest
 
-from cyclr_async.auth import AccessToken, ClientCredentials, Exchange, PasswordGrant, StaticToken
+from cyclr_async.auth.providers import AccessToken, ClientCredentials, Exchange, PasswordGrant, StaticToken
+from cyclr_async.auth.token_manager import OnToken, TokenManager, refresh_margin
 from cyclr_async.errors import (
     AuthenticationError,
     ConnectError,
     CyclrError,
     OutcomeUnknownError,
+    RateLimitedError,
     SessionClosedError,
     TransportError,
 )
 from cyclr_async.http.events import Event, TokenEvent
-from cyclr_async.http.tokens import OnToken, TokenKeeper, refresh_margin
 from tests.http.fakes import FakeClock, ScriptedEndpoint, settle
 
 LIFETIME = 1000.0
@@ -40,7 +41,7 @@ class Keeping:
         self.endpoint = ScriptedEndpoint(*script, gate=gate)
         self.events: list[Event] = []
         provider = PasswordGrant("client", "jo", "pass") if password else ClientCredentials("client", "secret")
-        self.keeper = TokenKeeper(provider, self.endpoint, self.clock, on_token=on_token, on_event=self.events.append)
+        self.keeper = TokenManager(provider, self.endpoint, self.clock, on_token=on_token, on_event=self.events.append)
 
     @property
     def fetches(self) -> int:
@@ -149,7 +150,7 @@ async def test_the_fetch_does_not_inherit_the_context_of_whoever_started_it() ->
             return AccessToken("a")
 
     variable.set("the caller's")
-    await TokenKeeper(Provider(), ScriptedEndpoint(), FakeClock()).get()
+    await TokenManager(Provider(), ScriptedEndpoint(), FakeClock()).get()
     assert seen == ["none", "cyclr-async-token"]
 
 
@@ -447,9 +448,47 @@ async def test_a_refresh_ahead_does_not_count_as_the_replacement_of_a_refused_to
     assert third.value.reveal() == "access-3"
 
 
+async def test_a_token_that_was_refreshed_ahead_is_replaced_also_within_ten_seconds_of_a_replacement() -> None:
+    keeping = Keeping(AccessToken("a"), AccessToken("b", expires_in=2.0), AccessToken("c"))
+    first = await keeping.keeper.get()
+    second = await keeping.keeper.renew(first)
+    assert second is not None
+    keeping.clock.shift(1.5)
+    keeping.keeper.current()  # begins the refresh ahead
+    await settle()
+    third = keeping.keeper.current()
+    assert third is not None
+    assert third.value.reveal() == "c"
+    # It is no replacement of a refused one: whoever revoked it may well accept the next.
+    fourth = await keeping.keeper.renew(third)
+    assert fourth is not None
+    assert fourth.value.reveal() == "access-4"
+    assert await keeping.keeper.renew(fourth) is None
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 5.0), (1.0, 5.0), (20.0, 20.0), (3600.0, 60.0)])
+async def test_an_endpoint_that_says_how_long_to_wait_is_not_asked_earlier(asked: float | None, seconds: float) -> None:
+    slow = RateLimitedError("slow down", status=429)
+    slow.retry_after = asked
+    keeping = Keeping(AccessToken("old", expires_in=LIFETIME), slow)
+    old = await keeping.keeper.get()
+    keeping.clock.shift(LIFETIME - MARGIN)
+    assert keeping.keeper.current() is old
+    await settle()
+    assert keeping.fetches == 2
+    keeping.clock.shift(min(seconds, MARGIN) - 0.125)
+    assert keeping.keeper.current() is old
+    await settle()
+    assert keeping.fetches == 2
+    keeping.clock.shift(0.125)
+    assert await keeping.value() == ("access-3" if seconds == MARGIN else "old")
+    await settle()
+    assert keeping.fetches == 3
+
+
 async def test_a_fixed_token_that_is_refused_stays_refused() -> None:
     clock = FakeClock()
-    keeper = TokenKeeper(StaticToken("fixed"), ScriptedEndpoint(), clock)
+    keeper = TokenManager(StaticToken("fixed"), ScriptedEndpoint(), clock)
     token = await keeper.get()
     assert await keeper.renew(token) is None
     assert await keeper.renew(token) is None
@@ -524,7 +563,7 @@ async def test_storing_is_repeated_with_the_same_token_until_it_succeeds() -> No
 async def test_a_used_refresh_token_is_never_sent_again() -> None:
     keeping = Keeping(
         AccessToken("a1", expires_in=LIFETIME, refresh_token="r1"),
-        OutcomeUnknownError("lost"),
+        OutcomeUnknownError("lost", sent="maybe"),
         AccessToken("a2", expires_in=LIFETIME, refresh_token="r2"),
         ConnectError("away", sent="never"),
         password=True,
@@ -604,7 +643,7 @@ async def test_a_fetch_that_is_cancelled_from_within_leaves_the_way_free_for_the
                 raise asyncio.CancelledError
             return AccessToken("a")
 
-    keeper = TokenKeeper(Provider(), ScriptedEndpoint(), FakeClock())
+    keeper = TokenManager(Provider(), ScriptedEndpoint(), FakeClock())
     with pytest.raises(asyncio.CancelledError):
         await keeper.get()
     assert (await keeper.get()).value.reveal() == "a"
@@ -613,7 +652,7 @@ async def test_a_fetch_that_is_cancelled_from_within_leaves_the_way_free_for_the
 async def test_without_listeners_nothing_is_told_and_nothing_breaks() -> None:
     clock = FakeClock()
     endpoint = ScriptedEndpoint(AccessToken("a"), ConnectError("away"))
-    keeper = TokenKeeper(ClientCredentials("client", "secret"), endpoint, clock)
+    keeper = TokenManager(ClientCredentials("client", "secret"), endpoint, clock)
     token = await keeper.get()
     with pytest.raises(ConnectError):
         await keeper.renew(token)
@@ -631,7 +670,7 @@ async def test_the_previous_token_is_handed_to_the_provider() -> None:
             return await exchange({}, False)
 
     endpoint = ScriptedEndpoint()
-    keeper = TokenKeeper(Provider(), endpoint, FakeClock())
+    keeper = TokenManager(Provider(), endpoint, FakeClock())
     first = await keeper.get()
     await keeper.renew(first)
     assert seen == [None, first]

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from cyclr_async.http.watch import Watch
+from cyclr_async.http.timeouts import TimerWheel
 
 
 async def test_a_body_that_is_quick_enough_is_left_alone() -> None:
-    watch = Watch()
+    watch = TimerWheel()
     with watch.limit(0.05) as scope:
         await asyncio.sleep(0)
     await asyncio.sleep(0.1)
@@ -25,7 +25,7 @@ async def test_a_body_that_is_quick_enough_is_left_alone() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 0.005, 0.03, 0.1])
 async def test_a_body_that_takes_longer_is_interrupted_on_time_and_never_before(seconds: float) -> None:
-    watch = Watch()
+    watch = TimerWheel()
     begun = time.monotonic()
     with pytest.raises(TimeoutError), watch.limit(seconds) as scope:
         await asyncio.sleep(5)
@@ -39,7 +39,7 @@ async def test_a_body_that_takes_longer_is_interrupted_on_time_and_never_before(
 
 
 async def test_many_limits_expire_each_at_its_own_time() -> None:
-    watch = Watch()
+    watch = TimerWheel()
     dice = random.Random(7)
 
     async def limited(seconds: float) -> float:
@@ -55,7 +55,7 @@ async def test_many_limits_expire_each_at_its_own_time() -> None:
 
 
 async def test_an_earlier_limit_that_begins_later_is_not_missed() -> None:
-    watch = Watch()
+    watch = TimerWheel()
     with watch.limit(5.0):
         begun = time.monotonic()
         with pytest.raises(TimeoutError), watch.limit(0.03):
@@ -65,13 +65,13 @@ async def test_an_earlier_limit_that_begins_later_is_not_missed() -> None:
 
 
 async def test_a_limit_that_is_extended_begins_anew() -> None:
-    watch = Watch()
+    watch = TimerWheel()
 
     async def extended() -> None:
         with watch.limit(0.25) as scope:
             for _ in range(4):
                 await asyncio.sleep(0.1)
-                scope.extend(0.25)
+                scope.reschedule(0.25)
             await asyncio.sleep(5)
 
     begun = time.monotonic()
@@ -82,11 +82,11 @@ async def test_a_limit_that_is_extended_begins_anew() -> None:
 
 
 async def test_a_limit_can_be_shortened() -> None:
-    watch = Watch()
+    watch = TimerWheel()
 
     async def shortened() -> None:
         with watch.limit(5.0) as scope:
-            scope.extend(0.02)
+            scope.reschedule(0.02)
             await asyncio.sleep(5)
 
     begun = time.monotonic()
@@ -98,9 +98,9 @@ async def test_a_limit_can_be_shortened() -> None:
 
 async def test_a_cancellation_from_outside_wins_over_an_expiry_at_the_same_moment() -> None:
     for _ in range(20):
-        watch = Watch()
+        watch = TimerWheel()
 
-        async def limited(watch: Watch = watch) -> None:
+        async def limited(watch: TimerWheel = watch) -> None:
             with watch.limit(0.0):
                 await asyncio.sleep(5)
 
@@ -116,7 +116,7 @@ async def test_a_cancellation_from_outside_wins_over_an_expiry_at_the_same_momen
 
 
 async def test_expired_and_cancelled_in_one_turn_ends_cancelled() -> None:
-    watch = Watch()
+    watch = TimerWheel()
 
     async def limited() -> None:
         with watch.limit(5.0) as scope:
@@ -132,7 +132,7 @@ async def test_expired_and_cancelled_in_one_turn_ends_cancelled() -> None:
 
 
 async def test_the_limit_of_a_caller_around_ours_is_its_own() -> None:
-    watch = Watch()
+    watch = TimerWheel()
     inner = watch.limit(5.0)
 
     async def limited() -> None:
@@ -151,7 +151,7 @@ async def test_the_limit_of_a_caller_around_ours_is_its_own() -> None:
 
 
 async def test_an_error_of_the_body_is_passed_on_and_the_limit_is_lifted() -> None:
-    watch = Watch()
+    watch = TimerWheel()
     with pytest.raises(KeyError), watch.limit(0.02):
         raise KeyError
     await asyncio.sleep(0.06)
@@ -159,14 +159,14 @@ async def test_an_error_of_the_body_is_passed_on_and_the_limit_is_lifted() -> No
 
 
 async def test_a_thousand_tasks_of_whom_some_finish_some_expire_and_some_are_cancelled() -> None:
-    watch = Watch()
+    watch = TimerWheel()
     dice = random.Random(11)
 
     async def limited(work: float) -> str:
         with watch.limit(0.8) as scope:
             await asyncio.sleep(work)
             if work > 0.05:
-                scope.extend(0.8)
+                scope.reschedule(0.8)
                 await asyncio.sleep(0.02)
         return "done"
 
@@ -187,7 +187,7 @@ async def test_a_thousand_tasks_of_whom_some_finish_some_expire_and_some_are_can
 
 def test_outside_a_task_there_is_no_limit() -> None:
     loop = asyncio.new_event_loop()
-    watch = Watch()
+    watch = TimerWheel()
     errors: list[BaseException] = []
 
     def enter() -> None:

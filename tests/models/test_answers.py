@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.models import Account, AccountUsage, PartnerDetails, PricePlan, SignInToken
-from cyclr_async.models.base import Model
+from cyclr_async.partner import Account, AccountUsage, PartnerDetails, PricePlan, SignInToken
 from cyclr_async.secret import HiddenStr, Secret
-from cyclr_async.wire import jsonic
+from cyclr_async.wire import strict_json
 from cyclr_async.wire.converter import decode, structure_list
 from cyclr_async.wire.extra import EMPTY, Extra
-from cyclr_async.wire.plan import plan_of
+from cyclr_async.wire.fields import fields_of
+from cyclr_async.wire.model import Model
 
 ACCOUNTS = b"""
     [
@@ -87,13 +87,13 @@ ANSWERS: dict[type[Model], dict[str, Any]] = {
     PricePlan: json.loads(PLANS)[0],
     SignInToken: {**json.loads(TOKEN), "Token": "canary-3"},
 }
-FIELDS = [(cls, field) for cls in ANSWERS for field in plan_of(cls).fields]
+FIELDS = [(cls, field) for cls in ANSWERS for field in fields_of(cls).fields]
 MODELS = pytest.mark.parametrize("cls", list(ANSWERS), ids=lambda cls: cls.__name__)
 PICKLED = pytest.mark.parametrize("cls", [Account, AccountUsage, PricePlan], ids=lambda cls: cls.__name__)
 
 
 def test_accounts() -> None:
-    assert structure_list(jsonic.loads(ACCOUNTS), Account) == [
+    assert structure_list(strict_json.loads(ACCOUNTS), Account) == [
         Account(
             id="00000000000000000000000000000000",
             name="Demo Account",
@@ -138,7 +138,7 @@ def test_usage() -> None:
 
 
 def test_plans() -> None:
-    starter, pro = structure_list(jsonic.loads(PLANS), PricePlan)
+    starter, pro = structure_list(strict_json.loads(PLANS), PricePlan)
     assert (starter.id, starter.name, pro.id, pro.name) == ("2", "Starter", "3", "Pro")
     assert [starter.matches(value) for value in (2, "2", 3, "02", " 2", None, True, 2.0)] == [  # type: ignore[arg-type]
         True,
@@ -163,7 +163,7 @@ def test_token() -> None:
 @MODELS
 def test_lossless_round_trip(cls: type[Model]) -> None:
     variants: list[dict[str, Any]] = [ANSWERS[cls]]
-    for field in plan_of(cls).fields:
+    for field in fields_of(cls).fields:
         if field.optional:
             variants += [
                 {name: value for name, value in ANSWERS[cls].items() if name != field.wire},

@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.models import SignInToken
+from cyclr_async.partner import SignInToken
 from cyclr_async.secret import Secret, SecretUrl
 
 TOKEN = SignInToken(token=Secret("ab+/cd=&?#é"), expires_at=datetime(2026, 1, 1, tzinfo=UTC))

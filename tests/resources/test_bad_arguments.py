@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cyclr_async import AsyncPartnerSession, ConfigurationError, InvalidArgumentError
-from cyclr_async.resources import Connectors
+from cyclr_async.partner import Connectors
 from tests.resources.examples import ACCOUNT_ID
 from tests.resources.recorder import Recorder, reply
 

@@ -21,7 +21,7 @@ from cyclr_async import (
     StaticToken,
     UnauthorizedError,
 )
-from cyclr_async.auth import Exchange
+from cyclr_async.auth.providers import Exchange
 from tests.resources.examples import DETAILS
 from tests.resources.recorder import Heard, Recorder, reply
 from tests.support.canary import assert_no_canary

@@ -361,7 +361,7 @@ async def test_files_that_do_not_belong_together(certificate: tuple[Path, Path, 
     trustme.CA().issue_cert("other.example.com").private_key_pem.write_to_path(other)
     for files in ((chain, other), (plain, chain), (chain, chain)):
         async with AsyncPartnerSession(BEARER, client_certificate=files) as session:
-            with pytest.raises(ConfigurationError, match="the TLS files cannot be used"):
+            with pytest.raises(ConfigurationError, match="client_certificate cannot be used"):
                 await session.details()
 
 

@@ -312,5 +312,9 @@ def test_times_that_cannot_be(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "3", None, True], ids=str)
 def test_limits_that_cannot_be(value: Any) -> None:
-    with pytest.raises(ConfigurationError, match="connections"):
-        Limits(connections=value)
+    for name in ("connections", "response_bytes", "list_items", "list_bytes"):
+        with pytest.raises(ConfigurationError, match=rf"Limits\.{name} "):
+            Limits(**{name: value})
+    if value != 0:
+        with pytest.raises(ConfigurationError, match=r"Limits\.list_pace "):
+            Limits(list_pace=value)

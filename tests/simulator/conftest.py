@@ -14,7 +14,7 @@ from cyclr_async.simulator import Simulator
 
 
 @attrs.frozen
-class Answer:
+class Response:
     status: int
     headers: Any
     body: bytes
@@ -34,27 +34,27 @@ class Client:
     def __init__(self, sim: Simulator, http: aiohttp.ClientSession) -> None:
         self.sim, self.http, self.token = sim, http, ""
 
-    async def send(self, method: str, path: str, **options: Any) -> Answer:
+    async def send(self, method: str, path: str, **options: Any) -> Response:
         headers = dict(options.pop("headers", {}))
         if self.token:
             headers.setdefault("Authorization", f"Bearer {self.token}")
         root = "" if path.startswith(("/oauth", "/_", "/account/", "/openapi")) else "/api/partner"
         async with self.http.request(method, f"{self.sim.url}{root}{path}", headers=headers, **options) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            return Response(answer.status, answer.headers, await answer.read())
 
-    async def get(self, path: str, **options: Any) -> Answer:
+    async def get(self, path: str, **options: Any) -> Response:
         return await self.send("GET", path, **options)
 
-    async def post(self, path: str, json: Any, **options: Any) -> Answer:
+    async def post(self, path: str, json: Any, **options: Any) -> Response:
         return await self.send("POST", path, json=json, **options)
 
-    async def put(self, path: str, json: Any, **options: Any) -> Answer:
+    async def put(self, path: str, json: Any, **options: Any) -> Response:
         return await self.send("PUT", path, json=json, **options)
 
-    async def grant(self, **form: str) -> Answer:
+    async def grant(self, **form: str) -> Response:
         return await self.send("POST", "/oauth/token", data=form)
 
-    async def credentials(self, **more: str) -> Answer:
+    async def credentials(self, **more: str) -> Response:
         pair = {"client_id": self.sim.client_id, "client_secret": self.sim.client_secret}
         return await self.grant(grant_type="client_credentials", **{**pair, **more})
 

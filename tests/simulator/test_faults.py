@@ -70,7 +70,7 @@ async def test_probability_comes_from_the_seed(client: Any, sim: Simulator) -> N
     assert 35 <= struck <= 85
     async with Simulator(seed=7) as other:
         other.faults.add("500:30%")
-        drawn = [other.faults.draw("details", None)[0] for _ in range(200)]
+        drawn = [other.faults.select("details", None)[0] for _ in range(200)]
     assert [500 if fault else 200 for fault in drawn] == runs[0]
 
 
@@ -103,7 +103,7 @@ async def test_latency_is_real_and_random_from_the_seed(client: Any, sim: Simula
     for distribution in ("normal", "lognormal", "exponential"):
         sim.faults.clear()
         sim.faults.add(Fault.latency(0.02, stdev=0.01, distribution=distribution))
-        waits = [sim.faults.draw("details", None)[1] for _ in range(2000)]
+        waits = [sim.faults.select("details", None)[1] for _ in range(2000)]
         assert min(waits) >= 0
         assert len(set(waits)) > 1900 or distribution == "normal"
         assert 0.018 <= sum(waits) / 2000 <= 0.022

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from cyclr_async.simulator import Simulator
-from cyclr_async.simulator.openapi import document
+from cyclr_async.simulator.partner.openapi import document
 
 SCHEMA = schemathesis.openapi.from_dict(document())
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyclr_async.simulator import Simulator
-from cyclr_async.simulator.billing import Schedule, period_end, tasks_until
-from cyclr_async.simulator.clock import START, SimulatedClock, add_months
-from cyclr_async.simulator.population import Population
+from cyclr_async.simulator.domain.billing import Schedule, period_end, tasks_until
+from cyclr_async.simulator.domain.clock import START, SimulatedClock, add_months
+from cyclr_async.simulator.domain.population import Population
 
 MOMENTS = st.datetimes(
     datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01"), timezones=st.just(UTC)

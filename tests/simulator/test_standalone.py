@@ -58,7 +58,7 @@ def test_standalone_until_interrupted() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--host", "0.0.0.0"], "unsafe_listen"),
+        (["--host", "0.0.0.0", "--allow-host", "*.example.com"], "allowed_hosts"),
         (["--fault", "nonsense"], "unknown kind"),
         (["--accounts", "-5"], "accounts must be"),
         (["--latency", "soon"], "invalid parse_seconds value"),
@@ -71,6 +71,21 @@ def test_refused(options: list[str], message: str) -> None:
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child is something else there")
+def test_for_other_machines_it_warns() -> None:
+    options = ["--port", "0", "--host", "0.0.0.0", "--allow-host", "simulator"]
+    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert found is not None
+        request = urllib.request.Request(f"{found[0]}/openapi.json", headers={"Host": "simulator:8080"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+    assert stderr.startswith("warning: the simulator listens on 0.0.0.0: whoever can reach it may use and change it")
 
 
 def test_port_in_use() -> None:

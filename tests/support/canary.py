@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-__all__ = ["BEARER", "CLIENT_SECRET", "MARK", "PASSWORD", "CanaryPlugin", "Watch", "assert_no_canary", "sightings"]
+__all__ = ["BEARER", "CLIENT_SECRET", "MARK", "PASSWORD", "CanaryPlugin", "TimerWheel", "assert_no_canary", "sightings"]
 
 MARK = "canary-"
 BEARER = f"{MARK}bearer-91b2c7"
@@ -67,7 +67,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         stack += [linked for linked in (current.__cause__, current.__context__) if linked is not None]
 
 
-class Watch(logging.Handler):
+class TimerWheel(logging.Handler):
     def __init__(self) -> None:
         super().__init__(level=logging.DEBUG)
         self.hits: list[str] = []
@@ -88,7 +88,7 @@ class CanaryPlugin:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        watch = Watch()
+        watch = TimerWheel()
         loggers = [logging.getLogger(name) for name in self.LOGGERS]
         levels = [logger.level for logger in loggers]
         # The asyncio logger announces its selector at DEBUG only, and is quiet otherwise.

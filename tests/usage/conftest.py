@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclr_async.usage.rows import RunScope
+from cyclr_async.usage.store.rows import RunScope
 
 
 @pytest.fixture

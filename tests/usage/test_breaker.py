@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
 from cyclr_async.errors import (
     BulkInterruptedError,
-    ConnectError,
-    CyclrError,
-    DeadlineExceededError,
-    DecodeError,
-    NotFoundError,
-    RateLimitedError,
-    ReadTimeoutError,
     ServerError,
-    TruncatedResponseError,
+    TokenEndpointError,
 )
-from cyclr_async.usage.breaker import Breaker, is_service_fault
+from cyclr_async.usage.collect.breaker import Breaker
 from tests.usage.virtual import VirtualClock
 
 
@@ -129,36 +123,80 @@ async def test_a_probe_that_says_nothing_is_made_again() -> None:
         assert await watched.breaker.enter()
 
 
-async def test_an_outage_has_an_end() -> None:
-    watched = Watched(max_outage=100)
+@pytest.mark.parametrize("limit", [0, 1, 7, 30, 60, 100, 3600])
+async def test_the_service_is_asked_once_more_at_the_limit(limit: float) -> None:
+    watched = Watched(max_outage=limit)
+    probes = []
     async with watched.clock:
+        begun = watched.clock.now()
         watched.faults(20)
 
         async def wait_for_ever() -> None:
             while True:
                 await watched.probe(good=False)
+                probes.append(watched.clock.now() - begun)
 
         with pytest.raises(BulkInterruptedError, match="out for") as caught:
             await wait_for_ever()
         assert caught.value.reason == "outage"
-        assert watched.clock.now() <= 1100
+        assert probes[-1] == pytest.approx(limit)
+        assert probes == sorted(set(probes)), "one probe at the limit, and no more"
         with pytest.raises(BulkInterruptedError):
             await watched.breaker.enter()
 
 
-@pytest.mark.parametrize(
-    ("error", "fault"),
-    [
-        (ConnectError("x"), True),
-        (TruncatedResponseError("x"), True),
-        (ReadTimeoutError("x"), True),
-        (DeadlineExceededError("x"), True),
-        (ServerError("x", status=500), True),
-        (DecodeError("not JSON", path="$"), True),
-        (DecodeError("a field", path="$.TaskCount"), False),
-        (NotFoundError("x", status=404), False),
-        (RateLimitedError("x", status=429), False),
-    ],
-)
-def test_what_is_held_against_the_service(error: CyclrError, fault: bool) -> None:
-    assert is_service_fault(error) is fault
+async def test_an_outage_that_ends_at_the_limit_is_over() -> None:
+    watched = Watched(max_outage=30)
+    async with watched.clock:
+        begun = watched.clock.now()
+        watched.faults(20)
+        for good in (False, False, False, True, True, True):  # at 0, about 5, about 15, and 30 seconds
+            await watched.probe(good=good)
+        assert watched.clock.now() == pytest.approx(begun + 30)
+        assert not watched.breaker.is_open
+        watched.faults(20)
+        await watched.probe(good=False)
+        assert await watched.breaker.enter(), "the next outage has a limit of its own"
+
+
+async def test_an_outage_without_a_limit() -> None:
+    watched = Watched(max_outage=math.inf)
+    async with watched.clock:
+        watched.faults(20)
+        for _ in range(200):
+            await watched.probe(good=False)
+        assert watched.clock.now() > 1000 + 7200
+
+
+async def test_an_outage_is_counted_from_its_first_fault() -> None:
+    watched = Watched(max_outage=100)
+    async with watched.clock:
+        for _ in range(20):
+            watched.faults(1)
+            watched.clock.advance(4)
+        await watched.probe(good=False)
+        while not watched.breaker._last:
+            await watched.probe(good=False)
+        assert watched.clock.now() == pytest.approx(1100)
+        with pytest.raises(BulkInterruptedError):
+            await watched.breaker.enter()
+
+
+async def test_a_probe_is_not_made_earlier_than_the_service_asked_for() -> None:
+    watched = Watched()
+    busy = ServerError("busy", status=503)
+    busy.retry_after = 50.0
+    async with watched.clock:
+        watched.faults(19)
+        watched.breaker.fault(busy, probe=False)
+        assert await watched.probe(good=False) == pytest.approx(50)
+        busy.retry_after = 1e9
+        watched.breaker.fault(busy, probe=False)
+        assert await watched.probe(good=False) == pytest.approx(900), "nor for ever"
+
+
+async def test_without_a_token_it_opens_at_once() -> None:
+    watched = Watched()
+    error = TokenEndpointError("moved", status=302)
+    watched.breaker.fault(error, probe=False)
+    assert watched.breaker.is_open

@@ -12,9 +12,9 @@ import pytest
 
 from cyclr_async import InvalidArgumentError, NotFoundError
 from cyclr_async.errors import BulkInterruptedError, ConfigurationError, ForbiddenError
-from cyclr_async.usage.collector import Collection
-from cyclr_async.usage.outcome import UsageOutcome
-from cyclr_async.usage.progress import Progress
+from cyclr_async.usage.collect.collection import Collection
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.progress import Progress
 from tests.usage.usage_make import account
 from tests.usage.usage_server import PartnerServer, account_ids, all_of, consistent, http, usage_of
 

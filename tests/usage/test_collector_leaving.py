@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cyclr_async.errors import StoreError
+from cyclr_async import AsyncPartnerSession, Timeouts
+from cyclr_async.errors import BulkInterruptedError, StoreError
 from tests.support.leaks import no_leaks
 from tests.usage.usage_server import PartnerServer, account_ids, all_of, stored
 
@@ -189,3 +190,44 @@ async def test_two_runs_on_one_store_are_refused(path: Path) -> None:
             with pytest.raises(StoreError, match="in use"):
                 await second.__aenter__()
         assert len(await all_of(second)) + len(stored(path)) >= 10
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["store", "none"])
+@pytest.mark.parametrize("source", ["ids", "list"])
+async def test_closing_the_session_ends_the_run_as_interrupted(keep: bool, source: str, path: Path) -> None:
+    """At many moments: in a call, between two, while the list arrives, while the consumer is slow."""
+    ids = account_ids(200)
+    ended = 0
+    for turn in range(12):
+        store = path.with_name(f"{turn}.db") if keep else None
+        async with PartnerServer(ids, delay=0.001 * (turn % 3)) as server:
+            session = server.session(timeouts=Timeouts(close=0.0 if turn % 2 else 0.02))
+            run = session.accounts.collect_usage(ids if source == "ids" else None, store=store)
+
+            async def close(session: AsyncPartnerSession = session, turn: int = turn) -> None:
+                for _ in range(turn * 14):
+                    await asyncio.sleep(0)
+                await session.close()
+
+            closing = asyncio.ensure_future(close())
+            (error,) = await asyncio.gather(all_of(run), return_exceptions=True)
+            await closing
+            if isinstance(error, BaseException):
+                ended += 1
+                assert isinstance(error, BulkInterruptedError), error
+                assert (error.reason, error.resumable) == ("closed", keep)
+                assert run.progress.failed == run.progress.missing == 0
+            async with server.session() as again:
+                await all_of(again.accounts.collect_usage(ids, store=store))
+            if store is not None:
+                assert stored(store) == set(ids)
+    assert ended >= 9
+
+
+async def test_a_session_that_was_closed_before_says_the_same(path: Path) -> None:
+    async with PartnerServer() as server:
+        session = server.session()
+        await session.close()
+        with pytest.raises(BulkInterruptedError, match="the session is closed") as caught:
+            await all_of(session.accounts.collect_usage(account_ids(3), store=path))
+        assert (caught.value.reason, caught.value.resumable) == ("closed", True)

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_resume import kill_and_resume
-from cyclr_async import AsyncPartnerSession
 from cyclr_async.errors import BulkInterruptedError, StoreError
-from cyclr_async.usage import UsageReader, UsageStore
-from cyclr_async.usage.outcome import UsageOutcome
+from cyclr_async.usage import RunScope, UsageReader, UsageStore
+from cyclr_async.usage.collect.outcome import UsageOutcome
 from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, stored
 
 
@@ -80,17 +79,21 @@ async def test_a_failed_account_is_asked_again_by_the_next_run_and_nobody_else(p
         assert [info.status for info in reader.runs()] == ["complete"]
 
 
-async def test_other_ids_than_before_are_collected_as_well_as_what_was_left(path: Path) -> None:
+async def test_other_ids_than_before_are_a_run_of_their_own(path: Path) -> None:
     first, second = account_ids(400), account_ids(100, start=350)
     async with PartnerServer() as server, server.session() as session:
         async with session.accounts.collect_usage(first, store=path) as run:
             async for _ in run:
                 if run.progress.ok >= 100:
                     break
-        before = stored(path)
-        outcomes = await all_of(session.accounts.collect_usage(second, store=path))
-    assert {one.account_id for one in outcomes} >= set(second) - before
-    assert stored(path) >= set(second) | before
+        again = session.accounts.collect_usage(second, store=path)
+        outcomes = await all_of(again)
+    assert {one.account_id for one in outcomes} == set(second)
+    assert (again.progress.asked, again.progress.ok) == (100, 100)
+    with UsageReader(path) as reader:
+        newest, oldest = reader.runs()
+        assert {row.account_id for row in reader.rows()} == set(second)
+    assert (newest.status, oldest.status) == ("complete", "interrupted")
 
 
 async def test_a_finished_run_is_followed_by_a_new_one_in_the_same_store(path: Path) -> None:
@@ -106,8 +109,8 @@ async def test_a_finished_run_is_followed_by_a_new_one_in_the_same_store(path: P
 async def test_an_open_store_is_used_and_stays_open(path: Path) -> None:
     ids = account_ids(30)
     async with PartnerServer() as server, server.session() as session:
-        run = session.accounts.collect_usage(ids, store=path)
-        async with await UsageStore.open(path, run._scope) as store:
+        scope = RunScope(server.base_url, "partner.example.com")
+        async with await UsageStore.open(path, scope) as store:
             await all_of(session.accounts.collect_usage(ids, store=store))
             assert (await store.counts()).ok == 30
     assert stored(path) == set(ids)
@@ -120,8 +123,9 @@ async def test_the_store_of_another_partner_or_host_is_refused(path: Path) -> No
         async with other.session() as session:
             with pytest.raises(StoreError, match="one store per host"):
                 await session.accounts.collect_usage([], store=path).__aenter__()
-        async with AsyncPartnerSession("another", base_url=server.base_url) as session:
-            with pytest.raises(StoreError, match="another partner"):
+        server.details = {"Domain": "other.example.com"}
+        async with server.session() as session:
+            with pytest.raises(StoreError, match=r"another partner, 'partner\.example\.com', and this is 'other\."):
                 await session.accounts.collect_usage([], store=path).__aenter__()
         assert other.requests == 0
 
@@ -138,7 +142,7 @@ async def test_an_unfinished_run_of_another_period_is_left_alone(path: Path) -> 
 
 async def test_a_store_in_use_by_another_process_is_refused(path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from cyclr_async.usage.locking import StoreLock\n"
+        "import sys; from pathlib import Path; from cyclr_async.usage.store.locking import StoreLock\n"
         "lock = StoreLock(Path(sys.argv[1]).resolve()); lock.acquire(); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(  # noqa: ASYNC220  short, and only its first line is waited for

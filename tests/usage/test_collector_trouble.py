@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -19,8 +20,8 @@ from cyclr_async.errors import (
     ServerError,
     TruncatedResponseError,
 )
-from cyclr_async.usage.outcome import UsageOutcome
-from cyclr_async.usage.progress import Progress
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.progress import Progress
 from tests.usage.usage_server import DROP, PartnerServer, account_ids, all_of, http, stored, usage_of
 from tests.usage.virtual import VirtualClock
 
@@ -36,12 +37,13 @@ UNAUTHORIZED = http(401, {"Message": "who"})
 async def virtual(
     reply: Callable[[str, int], bytes | None] = lambda _account, _nth: None,
     listed: list[str] | None = None,
+    partner: str | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[PartnerServer, AsyncPartnerSession, VirtualClock]]:
     async with (
         VirtualClock() as clock,
         PartnerServer(listed or [], reply, **options) as server,
-        server.session(clock=clock) as session,
+        server.session(clock=clock, partner=partner) as session,
     ):
         clock.busy = lambda: session.stats().in_flight > 0
         yield server, session, clock
@@ -235,32 +237,19 @@ async def test_denied_everywhere_stops_the_run_instead_of_writing_everybody_off(
         assert sorted(one.account_id for one in rest if one.ok) == ids
 
 
-async def test_denied_in_the_middle_stops_the_run_as_well() -> None:
+@pytest.mark.parametrize("answer", [NOT_FOUND, FORBIDDEN, http(404, ""), UNAUTHORIZED], ids=["404", "403", "?", "401"])
+async def test_denied_from_the_middle_on_stops_the_run_as_well(answer: bytes, path: Path) -> None:
     ids = account_ids(3000)
-    refused = set(ids[1000:])
     outcomes: list[UsageOutcome] = []
-    async with virtual(lambda one, _: FORBIDDEN if one in refused else None) as (_, session, _clock):
-        with pytest.raises(BulkInterruptedError) as caught:
-            await all_of(session.accounts.collect_usage(ids), outcomes)
-    assert caught.value.reason == "systemic"
-    assert sum(one.ok for one in outcomes) >= 950
-
-
-async def test_every_fifth_denied_stops_the_run() -> None:
-    ids = account_ids(4000)
-    refused = set(ids[::4])
-    async with virtual(lambda one, _: NOT_FOUND if one in refused else None) as (server, session, _):
-        with pytest.raises(BulkInterruptedError, match="every fifth"):
-            await all_of(session.accounts.collect_usage(ids))
-    assert server.requests < 1200
-
-
-async def test_every_tenth_denied_does_not() -> None:
-    ids = account_ids(2500)
-    refused = set(ids[::10])
-    async with virtual(lambda one, _: NOT_FOUND if one in refused else None) as (_, session, _clock):
-        outcomes = await all_of(session.accounts.collect_usage(ids))
-    assert {one.account_id for one in outcomes if isinstance(one.error, NotFoundError)} == refused
+    async with virtual() as (server, session, _clock):
+        server.reply = lambda _account, _nth: answer if server.requests > 1000 else None
+        with pytest.raises(BulkInterruptedError, match="had answered before") as caught:
+            await all_of(session.accounts.collect_usage(ids, store=path), outcomes)
+        assert caught.value.reason == ("authentication" if answer == UNAUTHORIZED else "systemic")
+        assert sum(one.ok for one in outcomes) == len(outcomes) == 1000
+        server.reply = lambda _account, _nth: None
+        rest = await all_of(session.accounts.collect_usage(ids, store=path))
+    assert sorted(one.account_id for one in [*outcomes, *rest]) == ids
 
 
 async def test_a_token_that_is_refused_ends_the_run_after_three_accounts(path: Path) -> None:
@@ -285,10 +274,12 @@ async def test_wrong_credentials_end_the_run_at_once(path: Path) -> None:
     assert set(server.targets) == {"/oauth/token"}
 
 
+@pytest.mark.parametrize("unframed", [False, True], ids=["chunked", "no length"])
 @pytest.mark.parametrize("cuts", [[0], [1], [400], [900, 100, 999]])
-async def test_a_list_that_breaks_off_is_read_again_into_a_store(cuts: list[int], path: Path) -> None:
+async def test_a_list_that_breaks_off_is_read_again_into_a_store(cuts: list[int], unframed: bool, path: Path) -> None:
     ids = account_ids(1000)
     async with virtual(listed=ids) as (server, session, _):
+        server.unframed = unframed
         server.cuts = list(cuts)
         run = session.accounts.collect_usage(store=path)
         outcomes = await all_of(run)
@@ -316,16 +307,55 @@ async def test_a_list_that_always_breaks_off_never_looks_complete(path: Path) ->
     assert stored(path) == set(ids)
 
 
+@pytest.mark.parametrize("unframed", [False, True], ids=["chunked", "no length"])
+@pytest.mark.parametrize("cuts", [[0], [1], [600], [900, 100, 999]])
+async def test_a_list_that_breaks_off_is_read_again_without_a_store(cuts: list[int], unframed: bool) -> None:
+    ids = account_ids(1000)
+    async with virtual(listed=ids) as (server, session, _):
+        server.unframed = unframed
+        server.cuts = list(cuts)
+        run = session.accounts.collect_usage()
+        outcomes = await all_of(run)
+    assert sorted(one.account_id for one in outcomes if one.ok) == ids
+    assert set(server.hits.values()) == {1}
+    assert server.lists == 1 + len(cuts)
+    assert run.progress.listing_complete
+
+
 async def test_without_a_store_what_was_listed_is_collected_before_the_run_says_that_it_is_not_all() -> None:
     ids = account_ids(1000)
     outcomes: list[UsageOutcome] = []
     async with virtual(listed=ids) as (server, session, _):
-        server.cuts = [600]
+        server.cuts = [600] * 4
         with pytest.raises(BulkInterruptedError, match="the account list broke off") as caught:
             await all_of(session.accounts.collect_usage(), outcomes)
     assert not caught.value.resumable
     assert sorted(one.account_id for one in outcomes if one.ok) == ids[:599]
-    assert server.lists == 1
+
+
+@pytest.mark.parametrize("seconds", [50.0, 3000.0])
+async def test_an_account_list_that_does_not_begin_is_waited_for_as_long_as_an_outage(seconds: float) -> None:
+    ids = account_ids(20)
+    async with virtual(listed=ids) as (server, session, clock):
+        server.always = http(503, {}, "Retry-After: 5")
+
+        async def recover() -> None:
+            await clock.sleep(seconds)
+            server.always = None
+
+        recovering = asyncio.ensure_future(recover())
+        outcomes = await all_of(session.accounts.collect_usage(max_outage=3000))
+        await recovering
+        assert sorted(one.account_id for one in outcomes if one.ok) == ids
+
+
+async def test_an_account_list_that_never_begins_ends_the_run_at_the_limit(path: Path) -> None:
+    async with virtual(lambda _account, _nth: None, partner="partner") as (server, session, clock):
+        server.always = FAILED
+        with pytest.raises(BulkInterruptedError, match="accounts may be missing") as caught:
+            await all_of(session.accounts.collect_usage(store=path, max_outage=100))
+        assert caught.value.resumable
+        assert 1100 <= clock.now() < 1110
 
 
 async def test_a_refused_list_is_the_error_itself() -> None:

@@ -2,19 +2,24 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
-import os
+import random
+import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
+import attrs
 import pytest
 
 from cyclr_async.errors import InvalidArgumentError, NotFoundError, StoreError
-from cyclr_async.usage import COLUMNS, RunScope, UsageReader, UsageStore, export_usage, write_csv
-from cyclr_async.usage.export import formula_safe
+from cyclr_async.usage import COLUMNS, RunScope, UsageReader, UsageRow, UsageStore, export_usage, write_csv
+from cyclr_async.usage.export.export import formula_safe
 from tests.usage.usage_make import account, bad, good
 
+OCTOBER_1 = 1_790_812_800  # 2026-10-01, in seconds since 1970
 EVIL = ["=1+1", "\u202e\x1b[2Jname", 'quo"te, and\r\nline', "\uff1dcmd", "Größe 漢字"]
 
 
@@ -48,10 +53,79 @@ async def test_csv_reads_back_and_runs_no_formula(path: Path, scope: RunScope) -
 @pytest.mark.parametrize("lead", ["", " ", "\ufeff", "\u200b", "\u00a0\u2060", "\n", "\x1b", "\ufe0f", "\u3000"])
 @pytest.mark.parametrize("sign", "=+-@|%\t\r\0＝＋－＠﹦⁺")  # noqa: RUF001
 def test_a_formula_cannot_hide(lead: str, sign: str) -> None:
-    assert formula_safe(f"{lead}{sign}1") == f"'{lead}{sign}1"
+    # The end of a line in the lead begins a cell where the spreadsheet does not know the quotation marks.
+    again = "'" if lead == "\n" else ""
+    assert formula_safe(f"{lead}{sign}1") == f"'{lead}{again}{sign}1"
 
 
-@pytest.mark.parametrize("text", ["", "ACME", "a=b", " x-y", "漢字", "1-2", "'=1"])
+SEPARATORS = ",;\t|"
+PIECES = [*SEPARATORS, *"=+-@|%\"' \n\r", "\r\n", "cmd", "1", "＝", "\u200b", "\ufeff", "\u2028"]  # noqa: RUF001
+
+
+def cells(line: str, separator: str, *, quotes: bool) -> list[str]:
+    """What a spreadsheet with this list separator makes of a file."""
+    if not quotes:
+        return [cell for row in re.split("[\r\n]", line) for cell in row.split(separator)]
+    reader = csv.reader(io.StringIO(line, newline=""), delimiter=separator)
+    return [cell for row in reader for cell in row]
+
+
+def first_visible(cell: str) -> str:
+    shown = [char for char in cell if not char.isspace() and unicodedata.category(char)[0] not in "CZM"]
+    return unicodedata.normalize("NFKC", shown[0])[0] if shown else ""
+
+
+def row(name: str, audit: str | None = None) -> UsageRow:
+    return UsageRow(
+        run_id=1,
+        account_id="a1",
+        account_name=name,
+        state="ok",
+        period_from=None,
+        period_to=None,
+        task_count=1,
+        cycle_count=1,
+        price_plan_id=1,
+        audit_info=audit,
+        observed_at=None,
+        provisional=None,
+        attempts=1,
+        error=None,
+        reason=None,
+    )
+
+
+@pytest.mark.parametrize("excel", [False, True])
+def test_no_separator_starts_a_formula(excel: bool) -> None:
+    """Whatever a text is made of: no cell begins with a formula, with any list separator, with or without quotes."""
+    chance = random.Random(37)
+    texts = [
+        "ACME;=cmd|' /C calc'!A0;x",
+        'a;"=1+1',
+        'x"";=1',
+        "a\n=1",
+        ';"\r\n"=1',
+        'a,"b;"',
+        "a|=1",
+        "a\t=1",
+        ";\u200b=1",
+    ]
+    texts += ["".join(chance.choices(PIECES, k=chance.randint(1, 9))) for _ in range(1500)]
+    for name, audit in itertools.pairwise(texts):
+        stream = io.StringIO(newline="")
+        write_csv([row(name, audit)], stream, excel=excel)
+        _, _, line = stream.getvalue().partition("\r\n")
+        for separator, quotes in itertools.product(SEPARATORS, (True, False)):
+            found = cells(line, separator, quotes=quotes)
+            assert all(first_visible(cell) not in set("=+-@|%") - {separator} for cell in found), (name, audit, found)
+        # Whoever takes the marks away again has what it was.
+        (back,) = csv.reader(io.StringIO(line, newline=""))
+        assert back[2].replace("'", "") == name.replace("'", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ACME", "a=b", " x-y", "漢字", "1-2", "'=1", "a, b; c|d", "Müller - Söhne", 'say "hi"']
+)
 def test_plain_text_stays(text: str) -> None:
     assert formula_safe(text) == text
 
@@ -76,9 +150,53 @@ async def test_jsonl_and_parquet_are_unaltered(path: Path, scope: RunScope) -> N
     assert [list(row) for row in rows] == [list(COLUMNS)] * 7
     assert [row["account_name"] for row in rows[:5]] == EVIL
     with duckdb.connect() as connection:
-        names = connection.read_parquet(str(table)).select("account_name, period_from, task_count").fetchall()
+        names = connection.read_parquet(str(table)).select("account_name, epoch(period_from), task_count").fetchall()
     assert [row[0] for row in names[:5]] == EVIL
-    assert (names[3][1].isoformat(), names[3][2]) == ("2026-10-01T00:00:00", 3)
+    assert names[3][1:] == (OCTOBER_1, 3)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+async def test_csv_and_parquet_mean_the_same_times_in_every_zone(path: Path, scope: RunScope, zone: str) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    await fill(path, scope)
+    text, table = path.with_name("usage.csv"), path.with_name("usage.parquet")
+    export_usage(path, text)
+    export_usage(path, table)
+    with duckdb.connect() as connection:
+        connection.execute(f"SET TimeZone = '{zone}'")
+        kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM '{table}'").fetchall()}
+        assert {kinds[name] for name in ("period_from", "period_to", "observed_at")} == {"TIMESTAMP WITH TIME ZONE"}
+        for source in (f"'{text}'", f"read_csv('{text}', all_varchar = true)"):
+            joined = connection.execute(
+                f"SELECT count(*) FROM '{table}' AS p JOIN {source} AS c USING (account_id) WHERE "
+                "p.period_from = c.period_from::TIMESTAMPTZ AND p.period_to = c.period_to::TIMESTAMPTZ "
+                f"AND p.observed_at = c.observed_at::TIMESTAMPTZ AND epoch(p.period_from) = {OCTOBER_1}"
+            ).fetchone()
+            assert joined == (5,)
+
+
+IDS = ["0123", "12e42", "1-2", "9" * 20, "1/2", "3 März", "½", "１２", "abc", "e1"]  # noqa: RUF001
+
+
+def test_texts_stay_texts_in_a_spreadsheet() -> None:
+    rows = [attrs.evolve(row("ACME", "007"), account_id=one) for one in IDS]
+    stream = io.StringIO(newline="")
+    write_csv(rows, stream, text=True)
+    found = list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
+    assert [one["account_id"] for one in found] == [one if one == "abc" else f"'{one}" for one in IDS]
+    assert {(one["account_name"], one["audit_info"], one["task_count"]) for one in found} == {("ACME", "'007", "1")}
+    stream = io.StringIO(newline="")
+    write_csv(rows, stream)
+    assert [one["account_id"] for one in csv.DictReader(io.StringIO(stream.getvalue(), newline=""))] == IDS
+    with pytest.raises(InvalidArgumentError, match="choose one"):
+        write_csv(rows, stream, raw=True, text=True)
+
+
+def test_a_text_is_not_marked_twice() -> None:
+    stream = io.StringIO(newline="")
+    write_csv([row("=1", "-5")], stream, text=True)
+    assert "'=1" in stream.getvalue()
+    assert "''" not in stream.getvalue()
 
 
 async def test_all_observations(path: Path, scope: RunScope) -> None:
@@ -121,9 +239,12 @@ async def test_a_failed_export_leaves_the_old_file(path: Path, scope: RunScope) 
 def test_refuses_what_it_cannot_write(path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="names no format"):
         export_usage(path, path.with_name("usage.xlsx"))
-    with pytest.raises(InvalidArgumentError, match="options of CSV"):
-        export_usage(path, path.with_name("usage.jsonl"), raw=True)
-    with pytest.raises(InvalidArgumentError, match="not a regular file"):
-        export_usage(path, os.devnull, format="csv")
+    for option in ("raw", "excel", "text"):
+        with pytest.raises(InvalidArgumentError, match="options of CSV"):
+            export_usage(path, path.with_name("usage.jsonl"), **{option: True})  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="not UTF-8"):
+        export_usage(path, path.with_name("caf\udce9.parquet"))
+    with pytest.raises(InvalidArgumentError, match="is a folder"):
+        export_usage(path, path.parent, format="csv")
     with pytest.raises(StoreError, match="no store"):
         export_usage(path, path.with_name("usage.csv"))

@@ -7,20 +7,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
-from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.models import Account
-from cyclr_async.usage.feed import BadRecordHook, Feed
-from cyclr_async.usage.items import Again, Item
-from cyclr_async.usage.rows import RunScope
-from cyclr_async.usage.store import UsageStore
-from tests.usage.usage_make import account, good
+from cyclr_async.errors import InvalidArgumentError, TruncatedResponseError
+from cyclr_async.partner import Account
+from cyclr_async.usage.collect.account_source import AccountSource, BadRecordHook
+from cyclr_async.usage.collect.work_items import RetryQueue, WorkItem
+from cyclr_async.usage.store.rows import RunScope
+from cyclr_async.usage.store.store import UsageStore
+from tests.usage.usage_make import At, account, good
 from tests.usage.usage_server import account_ids
 from tests.usage.virtual import VirtualClock
 
 
-async def take_all(feed: Feed) -> list[Item]:
+async def take_all(feed: AccountSource) -> list[WorkItem]:
     filling = asyncio.ensure_future(feed.fill())
     items = []
     while (item := await feed.next()) is not None:
@@ -39,7 +40,7 @@ def numbered(count: int, pulled: list[str]) -> Iterator[str]:
 @pytest.mark.parametrize("ahead", [2, 3, 32])
 async def test_no_more_is_pulled_than_ahead(ahead: int) -> None:
     pulled: list[str] = []
-    feed = Feed(numbered(500, pulled), None, VirtualClock(), ahead=ahead)
+    feed = AccountSource(numbered(500, pulled), None, VirtualClock(), ahead=ahead)
     filling = asyncio.ensure_future(feed.fill())
     for taken in range(1, 201):
         item = await feed.next()
@@ -61,7 +62,7 @@ async def test_a_list_is_held_back_without_a_store() -> None:
             listed += 1
             yield account(one)
 
-    feed = Feed(lister, None, VirtualClock(), ahead=32)
+    feed = AccountSource(lister, None, VirtualClock(), ahead=32)
     filling = asyncio.ensure_future(feed.fill())
     assert await feed.next() is not None
     for _ in range(200):
@@ -82,7 +83,7 @@ async def test_a_list_is_read_at_its_own_speed_into_a_store(path: Path, scope: R
             yield account(one)
 
     async with await UsageStore.open(path, scope) as store:
-        feed = Feed(lister, store, VirtualClock(), ahead=32)
+        feed = AccountSource(lister, store, VirtualClock(), ahead=32)
         filling = asyncio.ensure_future(feed.fill())
         async with asyncio.timeout(20):
             while not feed.listing_complete:  # noqa: ASYNC110  nobody takes anything meanwhile
@@ -106,7 +107,7 @@ async def test_collected_while_a_page_of_the_store_is_on_its_way(path: Path, sco
             yield account(one)
 
     async with await UsageStore.open(path, scope) as store:
-        feed = Feed(lister, store, VirtualClock(), ahead=32)
+        feed = AccountSource(lister, store, VirtualClock(), ahead=32)
         handed: list[str] = []
 
         async def work() -> None:
@@ -124,14 +125,14 @@ async def test_collected_while_a_page_of_the_store_is_on_its_way(path: Path, sco
 
 async def test_what_a_former_run_left_comes_first_and_nothing_twice(path: Path, scope: RunScope) -> None:
     ids = account_ids(100)
-    async with await UsageStore.open(path, scope) as store:
+    async with await UsageStore.open(path, scope, clock=At()) as store:
         await store.add_accounts(ids)
         for one in ids[:40]:
             await store.record(good(one))
         await store.finish("interrupted")
-    async with await UsageStore.open(path, scope, resume=True) as store:
+    async with await UsageStore.open(path, scope, resume=True, clock=At()) as store:
         new = account_ids(50, start=80)
-        items = await take_all(Feed(new, store, VirtualClock(), ahead=16, registered=100))
+        items = await take_all(AccountSource(new, store, VirtualClock(), ahead=16, registered=100))
         taken = [item.account_id for item in items]
         assert taken[:60] == ids[40:]
         assert sorted(taken) == sorted({*ids[40:], *new})
@@ -144,13 +145,13 @@ async def test_a_list_that_is_complete_in_the_store_is_not_asked_for_again(path:
     async with await UsageStore.open(path, scope) as store:
         await store.add_accounts(account_ids(10))
         await store.finish_listing()
-        items = await take_all(Feed(lister, store, VirtualClock(), ahead=16, registered=10))
+        items = await take_all(AccountSource(lister, store, VirtualClock(), ahead=16, registered=10))
     assert [item.account_id for item in items] == account_ids(10)
 
 
 async def test_what_cannot_be_an_id_is_handed_out_as_refused() -> None:
     source: list[object] = ["a", "", None, 5]
-    items = await take_all(Feed(source, None, VirtualClock(), ahead=16))  # type: ignore[arg-type]
+    items = await take_all(AccountSource(source, None, VirtualClock(), ahead=16))  # type: ignore[arg-type]
     refused = [item for item in items if item.refused is not None]
     assert [item.account_id for item in items if item.refused is None] == ["a"]
     assert [item.account_id for item in refused] == ["", "None", "5"]
@@ -164,7 +165,7 @@ async def test_waiting_workers_are_told_of_the_end() -> None:
         yield "a"
         await gate.wait()
 
-    feed = Feed(slow(), None, VirtualClock(), ahead=4)
+    feed = AccountSource(slow(), None, VirtualClock(), ahead=4)
     filling = asyncio.ensure_future(feed.fill())
     waiting = [asyncio.ensure_future(feed.next()) for _ in range(5)]
     await asyncio.sleep(0.01)
@@ -176,7 +177,28 @@ async def test_waiting_workers_are_told_of_the_end() -> None:
 
 
 async def test_later_passes_hand_out_what_was_put_off() -> None:
-    again = Again(deque([Item("a"), Item("b")]))
+    again = RetryQueue(deque([WorkItem("a"), WorkItem("b")]))
     assert not again.exhausted
-    assert [await again.next(), await again.next(), await again.next()] == [Item("a"), Item("b"), None]
+    assert [await again.next(), await again.next(), await again.next()] == [WorkItem("a"), WorkItem("b"), None]
     assert again.exhausted
+
+
+@pytest.mark.parametrize(("count", "lists"), [(49_000, 2), (51_000, 1)])
+async def test_a_long_list_without_a_store_is_not_read_twice(count: int, lists: int) -> None:
+    """What was handed out is remembered only as far as memory allows."""
+    asked = 0
+    same = account("a")
+
+    async def lister(*, on_bad_record: BadRecordHook) -> AsyncIterator[Account]:
+        nonlocal asked
+        asked += 1
+        for number in range(count):
+            yield attrs.evolve(same, id=str(number))
+        if asked == 1:
+            raise TruncatedResponseError("cut off")
+
+    async with VirtualClock() as clock:
+        feed = AccountSource(lister, None, clock, ahead=32)
+        items = await take_all(feed)
+    assert (asked, len(items), feed.asked) == (lists, count, count)
+    assert feed.listing_complete is (lists == 2)

@@ -1,129 +1,102 @@
-"""A run that is denied everywhere is stopped; accounts that are denied are not."""
+"""Which refusals are held back, what releases them, and what a run ends with when nothing does."""
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
-from cyclr_async.errors import (
-    AuthenticationError,
-    BulkInterruptedError,
-    ConfigurationError,
-    CyclrError,
-    ForbiddenError,
-    InvalidArgumentError,
-    NotFoundError,
-    ServerError,
-    SessionClosedError,
-    StoreError,
-    UnauthorizedError,
-    WrongEventLoopError,
-)
-from cyclr_async.usage.guard import SystemicGuard, ends_the_run
+from cyclr_async.errors import CyclrError, ForbiddenError, NotFoundError, ResponseError, ServerError, UnauthorizedError
+from cyclr_async.usage.collect.failure_guard import FailureRateGuard
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.work_items import WorkItem
 
-MISSING = NotFoundError("no such account", status=404)
-FORBIDDEN = ForbiddenError("not allowed", status=403)
-UNAUTHORIZED = UnauthorizedError("who", status=401)
+MISSING = NotFoundError("no such account", status=404, server_message="none")
+VAGUE = NotFoundError("no such account", status=404)
+FORBIDDEN = ForbiddenError("not allowed", status=403, server_message="no")
+UNAUTHORIZED = UnauthorizedError("who", status=401, server_message="who")
+PAGE = NotFoundError("a page", status=404, body="<html>")
 
 
-def denials(guard: SystemicGuard, errors: list[CyclrError]) -> int:
-    """How many denials it takes before the guard stops the run."""
-    for number, error in enumerate(errors, 1):
-        try:
-            guard.denied(error)
-        except BulkInterruptedError:
-            return number
-    return 0
-
-
-@pytest.mark.parametrize("error", [MISSING, FORBIDDEN])
-def test_fifty_in_a_row(error: CyclrError) -> None:
-    guard = SystemicGuard()
-    assert denials(guard, [error] * 49) == 0
-    with pytest.raises(BulkInterruptedError, match="50 accounts in a row") as caught:
-        guard.denied(error)
-    assert caught.value.reason == "systemic"
-    assert error.message in caught.value.message
-
-
-def test_one_good_answer_begins_the_row_again() -> None:
-    guard = SystemicGuard()
-    for _ in range(3):
-        assert denials(guard, [MISSING, FORBIDDEN] * 24) == 0
-        guard.ok()
-
-
-def test_three_times_unauthorized() -> None:
-    guard = SystemicGuard()
-    assert denials(guard, [UNAUTHORIZED, UNAUTHORIZED]) == 0
-    guard.ok()
-    assert denials(guard, [UNAUTHORIZED, UNAUTHORIZED]) == 0
-    with pytest.raises(BulkInterruptedError) as caught:
-        guard.denied(UNAUTHORIZED)
-    assert caught.value.reason == "authentication"
-
-
-def test_other_errors_are_not_its_business() -> None:
-    guard = SystemicGuard()
-    assert denials(guard, [ServerError("x", status=500)] * 500) == 0
-    guard.at_end(0)
-
-
-@pytest.mark.parametrize(("share", "stops"), [(0.1, False), (0.15, False), (0.3, True), (0.5, True)])
-@pytest.mark.parametrize("seed", range(5))
-def test_the_share_of_denials_among_the_last_thousand(share: float, stops: bool, seed: int) -> None:
-    dice = random.Random(seed)
-    guard = SystemicGuard()
-    stopped = None
-    for number in range(6000):
-        if dice.random() >= share:
-            guard.ok()
-        elif denials(guard, [MISSING]):
-            stopped = number
-            break
-    assert (stopped is not None) is stops
-    if stopped is not None:
-        assert 990 <= stopped <= 1100
-
-
-def test_a_good_past_does_not_hide_a_bad_present() -> None:
-    guard = SystemicGuard()
-    for _ in range(100_000):
-        guard.ok()
-    denied = 0
-    for _ in range(2000):
-        guard.ok()
-        denied += 1
-        if denials(guard, [FORBIDDEN]):
-            break
-    assert denied <= 350
-
-
-def test_nobody_answered_at_all() -> None:
-    guard = SystemicGuard()
-    assert denials(guard, [MISSING]) == 0
-    guard.at_end(0)  # one account that does not exist is an answer
-    assert denials(guard, [MISSING]) == 0
-    with pytest.raises(BulkInterruptedError, match="all of 2 accounts"):
-        guard.at_end(0)
-    guard.at_end(1)
+def guard_of(*errors: CyclrError) -> FailureRateGuard:
+    guard = FailureRateGuard()
+    for number, error in enumerate(errors):
+        guard.hold(WorkItem(str(number)), UsageOutcome(account_id=str(number), error=error))
+    return guard
 
 
 @pytest.mark.parametrize(
-    ("error", "ends"),
+    ("error", "held"),
     [
-        (AuthenticationError("refused"), True),
-        (UNAUTHORIZED, False),
-        (ConfigurationError("token_url is missing"), True),
-        (InvalidArgumentError("a bad id"), False),
-        (SessionClosedError("closed"), True),
-        (WrongEventLoopError("loop"), True),
-        (StoreError("full"), True),
-        (BulkInterruptedError("outage"), True),
-        (MISSING, False),
+        (MISSING, True),
+        (VAGUE, True),
+        (FORBIDDEN, True),
+        (UNAUTHORIZED, True),
+        (PAGE, True),
+        (ResponseError("gone", status=410), True),
+        (ResponseError("moved", status=405), True),
+        (ResponseError("bad", status=400), False),
         (ServerError("x", status=500), False),
     ],
 )
-def test_what_concerns_the_whole_run(error: CyclrError, ends: bool) -> None:
-    assert ends_the_run(error) is ends
+def test_what_is_held_back(error: CyclrError, held: bool) -> None:
+    assert FailureRateGuard.concerns(error) is held
+
+
+@pytest.mark.parametrize(
+    ("errors", "suspicious"),
+    [
+        ([MISSING] * 49, False),
+        ([MISSING, FORBIDDEN] * 25, True),
+        ([UNAUTHORIZED] * 2 + [MISSING] * 47, False),
+        ([UNAUTHORIZED, MISSING] * 3, True),
+    ],
+)
+def test_when_a_witness_is_called_for(errors: list[CyclrError], suspicious: bool) -> None:
+    assert guard_of(*errors).suspicious is suspicious
+
+
+def test_an_answer_vouches_for_what_was_refused_before_it_was_asked_for() -> None:
+    guard = guard_of(MISSING, MISSING)
+    begun = guard.refusals
+    guard.hold(WorkItem("late"), UsageOutcome(account_id="late", error=MISSING))
+    assert [item.account_id for item, _ in guard.released(begun)] == ["0", "1"]
+    assert guard.holds == 1
+    assert guard.released(begun) == []
+    assert [item.account_id for item, _ in guard.released(guard.refusals)] == ["late"]
+
+
+def test_a_witness_shows_that_a_401_can_be_about_an_account() -> None:
+    guard = guard_of(*[UNAUTHORIZED] * 3)
+    assert guard.suspicious
+    assert len(guard.vouched(guard.refusals)) == 3
+    for number in range(49):
+        guard.hold(WorkItem(str(number)), UsageOutcome(account_id=str(number), error=UNAUTHORIZED))
+    assert not guard.suspicious
+
+
+@pytest.mark.parametrize(
+    ("errors", "reason", "words"),
+    [
+        ([MISSING] * 50, "systemic", "50 accounts in a row were refused"),
+        ([UNAUTHORIZED] * 3, "authentication", "the access token is refused again and again"),
+    ],
+)
+def test_what_the_run_ends_with(errors: list[CyclrError], reason: str, words: str) -> None:
+    found = guard_of(*errors).interruption(at_end=False, witness=False)
+    assert found.reason == reason
+    assert words in found.message
+    assert errors[-1].args[0] in found.message
+
+
+@pytest.mark.parametrize(
+    ("errors", "believed"),
+    [([MISSING], True), ([VAGUE], True), ([UNAUTHORIZED], False), ([PAGE], False), ([MISSING] * 2, False)],
+)
+def test_one_account_that_does_not_exist_is_an_answer(errors: list[CyclrError], believed: bool) -> None:
+    assert guard_of(*errors).is_an_answer() is believed
+
+
+@pytest.mark.parametrize(
+    ("error", "needed"), [(MISSING, False), (FORBIDDEN, False), (VAGUE, True), (UNAUTHORIZED, True), (PAGE, True)]
+)
+def test_which_of_the_last_refusals_need_a_witness(error: CyclrError, needed: bool) -> None:
+    assert guard_of(error).needs_witness() is needed

@@ -15,8 +15,8 @@ import pytest
 
 from cyclr_async.errors import ForbiddenError, InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import Counts, RunScope, UsageOutcome, UsageReader, UsageStore
-from cyclr_async.usage.writer import RunWriter
-from tests.usage.usage_make import SEEN, account, bad, good
+from cyclr_async.usage.store.writer import RunWriter
+from tests.usage.usage_make import SEEN, At, account, bad, good
 
 
 async def test_counts_follow_every_change_of_state(path: Path, scope: RunScope) -> None:
@@ -37,7 +37,7 @@ async def test_counts_follow_every_change_of_state(path: Path, scope: RunScope) 
 
 
 async def test_resume_asks_only_for_what_is_missing(path: Path, scope: RunScope) -> None:
-    async with await UsageStore.open(path, scope) as store:
+    async with await UsageStore.open(path, scope, clock=At()) as store:
         await store.add_accounts([account(f"{number:03}", "Näme") for number in range(100)])
         await store.finish_listing()
         for number in range(0, 100, 2):
@@ -45,16 +45,17 @@ async def test_resume_asks_only_for_what_is_missing(path: Path, scope: RunScope)
         await store.record(bad("001"))
         await store.finish("interrupted")
         first = store.run_id
-    async with await UsageStore.open(path, None, resume=True) as store:
+    async with await UsageStore.open(path, None, resume=True, clock=At()) as store:
         assert (store.run_id, store.scope, store.listing_complete) == (first, scope, True)
         found = []
         after = None
         while page := await store.pending(after=after, limit=7):
             found += page
             after = page[-1].account_id
-        assert [one.account_id for one in found] == [f"{number:03}" for number in range(1, 100, 2)]
-        assert (found[0].attempts, found[1].attempts) == (3, 0)
-        assert found[0].account == account("001", "Näme")
+        never = [f"{number:03}" for number in range(3, 100, 2)]
+        assert [one.account_id for one in found] == [*never, "001"]
+        assert (found[-1].attempts, found[0].attempts) == (3, 0)
+        assert found[-1].account == account("001", "Näme")
         for one in found:
             await store.record(good(one.account_id))
         await store.finish("complete")
@@ -66,16 +67,19 @@ async def test_second_run_of_the_same_command(path: Path, scope: RunScope) -> No
     async with await UsageStore.open(path, scope, resume=None) as store:
         await store.add_accounts(["a"])
         first = store.run_id
-    with pytest.raises(StoreError, match="unfinished"):
-        await UsageStore.open(path, scope, resume=False)
-    async with await UsageStore.open(path, scope, resume=None) as store:
-        assert store.run_id == first
+    async with await UsageStore.open(path, scope) as store:
+        assert (store.run_id, store.opening.continued, store.opening.abandoned) == (first, True, ())
+    async with await UsageStore.open(path, scope, resume=False) as store:
+        assert store.run_id == first + 1
+        assert [(run.run_id, run.counts.asked) for run in store.opening.abandoned] == [(first, 1)]
         await store.finish("complete")
-    async with await UsageStore.open(path, scope, resume=None) as store:
-        assert store.run_id > first
+    async with await UsageStore.open(path, scope) as store:
+        assert store.run_id == first + 2
         await store.finish("abandoned")
     async with await UsageStore.open(path, scope) as store:
-        assert store.run_id > first + 1
+        assert store.run_id == first + 3
+    with UsageReader(path) as reader:
+        assert [run.status for run in reader.runs()] == ["running", "abandoned", "complete", "abandoned"]
 
 
 @pytest.mark.parametrize(
@@ -159,13 +163,13 @@ async def test_only_the_owner_can_read_it(path: Path, scope: RunScope) -> None:
 async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -> None:
     code = (
         "import asyncio,resource,signal,sys\n"
-        "from tests.usage.usage_make import good\n"
+        "from tests.usage.usage_make import At, good\n"
         "from cyclr_async.errors import StoreError\n"
         "from cyclr_async.usage import UsageStore\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))\n"
         "async def main():\n"
-        "    store = await UsageStore.open(sys.argv[1], None, resume=True, batch_size=50)\n"
+        "    store = await UsageStore.open(sys.argv[1], None, resume=True, batch_size=50, clock=At())\n"
         "    done = 0\n"
         "    try:\n"
         "        for number in range(20000):\n"
@@ -177,7 +181,7 @@ async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -
         "    await store.close()\n"
         "asyncio.run(main())"
     )
-    await (await UsageStore.open(path, scope)).close()
+    await (await UsageStore.open(path, scope, clock=At())).close()
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     result = subprocess.run(  # noqa: ASYNC221
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, env=env, check=True
@@ -185,7 +189,7 @@ async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -
     done = int(result.stdout.split()[0])
     assert done > 0
     assert "make room and resume" in result.stdout
-    async with await UsageStore.open(path, scope, resume=True) as store:
+    async with await UsageStore.open(path, scope, resume=True, clock=At()) as store:
         assert (await store.counts()).ok >= done
         await store.record(good("after"))
     _check_integrity(path)
@@ -211,17 +215,21 @@ async def test_surrogates_and_giants_do_not_break_it(path: Path, scope: RunScope
 
 
 async def test_every_observation_is_kept(path: Path, scope: RunScope) -> None:
-    async with await UsageStore.open(path, scope) as store:
-        await store.record(good("a", 5, seen=datetime(2026, 10, 20, tzinfo=UTC)))
-        await store.record(good("b", 5, seen=datetime.now(UTC)))
+    early = At(datetime(2026, 10, 31, 23, tzinfo=UTC))
+    async with await UsageStore.open(path, scope, clock=early) as store:
+        await store.record(good("a", 5, seen=early.moment))
+        await store.record(good("b", 5, seen=early.moment, end="2026-12-01T00:00:00"))
         await store.finish("interrupted")
-    async with await UsageStore.open(path, scope, resume=True, max_age=timedelta(days=1)) as store:
+    async with await UsageStore.open(path, scope, clock=At(early.moment + timedelta(hours=2))) as store:
+        # The period of a has closed since, so its figure is none of this run any more.
         assert [one.account_id for one in await store.pending(after=None, limit=9)] == ["a"]
-        assert await store.counts() == Counts(2, 2)
+        assert await store.counts() == Counts(2, 1)
         await store.record(bad("a"))
-        assert await store.counts() == Counts(2, 2)
+        assert await store.counts() == Counts(2, 1, failed=1)
         await store.record(good("a", 9))
         assert await store.pending(after=None, limit=9) == []
+        await store.record(bad("a"))
+        assert await store.counts() == Counts(2, 2)
     with UsageReader(path) as reader:
         assert [(row.task_count, row.provisional) for row in reader.history("a")] == [(5, True), (9, False)]
         assert [row.task_count for row in reader.rows()] == [9, 5]

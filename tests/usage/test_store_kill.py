@@ -17,11 +17,12 @@ import pytest
 
 WORKER = """
 import asyncio, sys
+from datetime import timedelta
 from tests.usage.usage_make import good
 from cyclr_async.usage import RunScope, UsageStore
 
 async def main(path, total):
-    async with await UsageStore.open(path, RunScope("https://x/api/partner", "p"), resume=None) as store:
+    async with await UsageStore.open(path, RunScope("https://x/api/partner", "p"), max_age=timedelta.max) as store:
         if not store.listing_complete:
             await store.add_accounts([f"{number:06}" for number in range(total)])
             await store.finish_listing()

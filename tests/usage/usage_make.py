@@ -5,11 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cyclr_async.errors import CyclrError, ServerError
-from cyclr_async.models import Account, AccountUsage
-from cyclr_async.usage.outcome import UsageOutcome
+from cyclr_async.http.clock import SystemClock
+from cyclr_async.partner import Account, AccountUsage
+from cyclr_async.usage.collect.outcome import UsageOutcome
 
 OCTOBER, NOVEMBER = "2026-10-01T00:00:00", "2026-11-01T00:00:00"
 SEEN = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+
+
+class At(SystemClock):
+    """A clock whose calendar stands still."""
+
+    def __init__(self, moment: datetime = SEEN) -> None:
+        self.moment = moment
+
+    def wall(self) -> float:
+        return self.moment.timestamp()
 
 
 def account(account_id: str, name: str = "Demo", plan: int | None = 2) -> Account:

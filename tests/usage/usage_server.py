@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from cyclr_async import AsyncPartnerSession
-from cyclr_async.usage.collector import Collection
-from cyclr_async.usage.outcome import UsageOutcome
-from cyclr_async.usage.progress import Progress
+from cyclr_async.usage.collect.collection import Collection
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.progress import Progress
 
-__all__ = ["DROP", "PartnerServer", "account_ids", "all_of", "consistent", "http", "stored", "usage_of"]
+__all__ = ["DROP", "PartnerServer", "ThenClosed", "account_ids", "all_of", "consistent", "http", "stored", "usage_of"]
 
 DROP = b""
 """The answer that closes the connection instead."""
@@ -28,6 +28,10 @@ _USAGE = {
     "CurrentPricePlanId": 3,
     "AuditInfo": "Demo",
 }
+
+
+class ThenClosed(bytes):
+    """An answer after which the connection is closed."""
 
 
 def account_ids(count: int, start: int = 0) -> list[str]:
@@ -109,9 +113,15 @@ class PartnerServer:
         self.targets: list[str] = []
         self.always: bytes | None = None
         """The answer to everything, whatever it is."""
-        self.lists = 0
+        self.token: Callable[[], bytes] = lambda: http(200, {"access_token": "t", "expires_in": 3600})
+        """The answer of the token endpoint."""
+        self.token_requests = 0
+        self.lists = self.identified = 0
+        self.details: dict[str, Any] = {"Domain": "partner.example.com"}
         self.cuts: list[int] = []
         """After how many accounts each of the next lists breaks off."""
+        self.unframed = False
+        """Send the list without a length and without chunks: it ends with the connection."""
         self.active = self.most_active = 0
         self._server: asyncio.Server
         self._open: set[asyncio.Transport] = set()
@@ -124,8 +134,12 @@ class PartnerServer:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/api/partner"
 
-    def session(self, **options: Any) -> AsyncPartnerSession:
-        return AsyncPartnerSession("token", base_url=self.base_url, **options)
+    @property
+    def token_url(self) -> str:
+        return self.base_url.replace("/api/partner", "/oauth/token")
+
+    def session(self, auth: Any = "token", **options: Any) -> AsyncPartnerSession:
+        return AsyncPartnerSession(auth, base_url=self.base_url, token_url=self.token_url, **options)
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -143,8 +157,14 @@ class PartnerServer:
     def answer(self, path: str) -> bytes:
         if self.always is not None:
             return self.always
+        if path == "/oauth/token":
+            self.token_requests += 1
+            return self.token()
         if path.endswith("/accounts"):
             return self._list()
+        if path.endswith("/details"):
+            self.identified += 1
+            return http(200, self.details)
         account = path.split("/")[-2]
         self.hits[account] += 1
         chosen = self.reply(account, self.hits[account])
@@ -156,6 +176,8 @@ class PartnerServer:
         cut = self.cuts.pop(0) if self.cuts else None
         rows = [json.dumps(row).encode() for row in self.listed[:cut]]
         body = b"[" + b",".join(rows) + (b"]" if cut is None else b",")
+        if self.unframed:
+            return ThenClosed(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + body.rstrip(b","))
         chunks = [body[at : at + 16_000] for at in range(0, len(body), 16_000)]
         framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
         return head + framed + (b"0\r\n\r\n" if cut is None else b"")
@@ -193,5 +215,5 @@ class _Connection(asyncio.Protocol):
             return
         self._transport.write(answer)
         cut = b"chunked" in answer[:100] and not answer.endswith(b"0\r\n\r\n")
-        if answer == DROP or cut:
+        if answer == DROP or cut or isinstance(answer, ThenClosed):
             self._transport.close()

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.models import Account, PricePlan
+from cyclr_async.partner import Account, PricePlan
 from cyclr_async.secret import Secret
 from cyclr_async.wire.converter import converter, decode, structure, structure_list, unstructure
 from cyclr_async.wire.extra import EMPTY, as_extra
@@ -113,7 +113,7 @@ def test_a_class_without_a_strict_rule_is_refused_when_used() -> None:
 
 def test_wire_and_models_load_no_http() -> None:
     code = (
-        "import sys, cyclr_async.models, cyclr_async.wire.stream, cyclr_async.wire.segments\n"
+        "import sys, cyclr_async.partner, cyclr_async.wire.stream, cyclr_async.wire.segments\n"
         "loaded = {'aiohttp', 'asyncio', 'ssl'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {loaded}' if loaded else 0)"
     )

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from cyclr_async.errors import DecodeError, InvalidArgumentError
 from cyclr_async.secret import HiddenStr
-from cyclr_async.wire import jsonic
+from cyclr_async.wire import strict_json
 
-BACKENDS = pytest.mark.parametrize("loads", [jsonic.loads, jsonic.loads_stdlib], ids=["orjson", "stdlib"])
+BACKENDS = pytest.mark.parametrize("loads", [strict_json.loads, strict_json.loads_stdlib], ids=["orjson", "stdlib"])
 
 REFUSED: list[bytes] = [
     b"",
@@ -94,7 +94,7 @@ ACCEPTED: list[tuple[bytes, Any]] = [
 
 
 def test_orjson_is_what_the_first_backend_means() -> None:
-    assert jsonic._fast is not None
+    assert strict_json._fast is not None
 
 
 @BACKENDS
@@ -125,17 +125,19 @@ def test_refusals_read_the_same_with_both() -> None:
             loads(body)
         return str(caught.value)
 
-    assert [message(jsonic.loads, body) for body in REFUSED] == [message(jsonic.loads_stdlib, b) for b in REFUSED]
+    assert [message(strict_json.loads, body) for body in REFUSED] == [
+        message(strict_json.loads_stdlib, b) for b in REFUSED
+    ]
 
 
 def test_html_is_named() -> None:
     with pytest.raises(DecodeError, match="HTML"):
-        jsonic.loads(b"  <!DOCTYPE html>")
+        strict_json.loads(b"  <!DOCTYPE html>")
 
 
 def test_text_with_a_lone_surrogate_is_not_utf8() -> None:
     with pytest.raises(DecodeError, match="UTF-8"):
-        jsonic.loads('["\ud800"]')
+        strict_json.loads('["\ud800"]')
 
 
 JSON_VALUES = st.recursive(
@@ -147,14 +149,14 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES)
 def test_round_trip(value: Any) -> None:
-    body = jsonic.dumps(value)
-    assert repr(jsonic.loads(body)) == repr(jsonic.loads_stdlib(body)) == repr(value)
+    body = strict_json.dumps(value)
+    assert repr(strict_json.loads(body)) == repr(strict_json.loads_stdlib(body)) == repr(value)
 
 
 @given(st.binary(max_size=60) | st.text(alphabet='[]{}":,\\u0d8e1-. nullN\n', max_size=60).map(str.encode))
 def test_any_bytes_get_the_same_verdict(body: bytes) -> None:
     outcomes: list[str] = []
-    for loads in (jsonic.loads, jsonic.loads_stdlib):
+    for loads in (strict_json.loads, strict_json.loads_stdlib):
         try:
             outcomes.append(repr(loads(body)))
         except DecodeError as error:
@@ -163,14 +165,14 @@ def test_any_bytes_get_the_same_verdict(body: bytes) -> None:
 
 
 def test_dumps_is_compact_utf8() -> None:
-    assert jsonic.dumps({"Name": "é", "PricePlanId": None}) == '{"Name":"é","PricePlanId":null}'.encode()
-    assert jsonic.dumps({"ApiKey": HiddenStr("key")}) == b'{"ApiKey":"key"}'
+    assert strict_json.dumps({"Name": "é", "PricePlanId": None}) == '{"Name":"é","PricePlanId":null}'.encode()
+    assert strict_json.dumps({"ApiKey": HiddenStr("key")}) == b'{"ApiKey":"key"}'
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "\ud800", {"a": object()}, {1, 2}, {(1,): 2}])
 def test_dumps_refuses_what_json_cannot_say(value: object) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        jsonic.dumps(value)
+        strict_json.dumps(value)
     assert caught.value.__context__ is None
 
 
@@ -178,4 +180,4 @@ def test_dumps_refuses_cycles() -> None:
     cycle: list[Any] = []
     cycle.append(cycle)
     with pytest.raises(InvalidArgumentError):
-        jsonic.dumps(cycle)
+        strict_json.dumps(cycle)

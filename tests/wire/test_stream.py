@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.models import Account
+from cyclr_async.partner import Account
 from cyclr_async.wire.stream import ArraySplitter, ListDecoder
 
 

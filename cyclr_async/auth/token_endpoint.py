@@ -1,0 +1,163 @@
+"""The request to the token endpoint, and what its answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+from yarl import URL
+
+from cyclr_async.auth.providers import AccessToken
+from cyclr_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CyclrError,
+    DecodeError,
+    RateLimitedError,
+    ResponseError,
+    ServerError,
+    TokenEndpointError,
+    UnauthorizedError,
+    UnexpectedRedirectError,
+)
+from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
+from cyclr_async.wire.strict_json import loads
+
+__all__ = ["token_call", "token_failure"]
+
+_PASSING: Final = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
+"""OAuth codes that are about the endpoint and not about who asks (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)."""
+_REFUSING: Final = frozenset(
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
+"""Codes of RFC 6749 that are about who asks. No other text of an answer of status 200 is repeated in a message, because
+whatever answered there may have sent anything back, a secret of the form included."""
+
+
+class _RefusalError(DecodeError):
+    """An OAuth error where a token should be, in an answer of status 200. It does not leave this module."""
+
+    code = ""
+
+
+def token_call(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Call[AccessToken]:
+    """Describe a token request: a form in the body, as the vendor documents, never in the query."""
+    return Call(
+        name="token",
+        method="POST",
+        url=url,
+        safety=Safety.SAFE if repeatable else Safety.UNSAFE,
+        body=HiddenBytes(urlencode(form).encode("ascii")),
+        content_type="application/x-www-form-urlencoded",
+        once=not repeatable,
+        authorized=False,
+        decode=_token,
+        secrets=tuple(Secret(text) for text in form.values() if isinstance(text, HiddenStr)),
+    )
+
+
+def _token(answer: Response) -> AccessToken:
+    token, problem, code = _parsed(answer.body)
+    if token is not None:
+        return token
+    if code:
+        # Repeated like other passing faults only when it says that it passes.
+        refused = _RefusalError(f"it answers {code!r}", path="$" if code in _PASSING else "$.error", expected=problem)
+        refused.code = code
+        raise refused
+    raise DecodeError(f"its answer cannot be used: {problem}", path="$.access_token", expected=problem)
+
+
+def _parsed(body: bytes) -> tuple[AccessToken | None, str, str]:
+    # Returned, not raised, so that no traceback passes through a frame that holds the plain token.
+    data = loads(body)
+    if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
+        code = str(data.get("error")) if isinstance(data, dict) else ""
+        return None, "access_token must be a str", code if code in _REFUSING | _PASSING else ""
+    kind, lifetime, refresh = data.get("token_type", "bearer"), data.get("expires_in"), data.get("refresh_token")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        return None, "token_type must be bearer", ""
+    if isinstance(lifetime, str) and lifetime.isascii() and lifetime.isdigit():
+        lifetime = int(lifetime)
+    if lifetime is not None and (isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)) or lifetime <= 0):
+        return None, "expires_in must be a number of seconds greater than 0", ""
+    try:
+        return (
+            AccessToken(
+                Secret(data["access_token"]),
+                expires_in=lifetime,
+                refresh_token=Secret(refresh) if isinstance(refresh, str) and refresh else None,
+            ),
+            "",
+            "",
+        )
+    except ConfigurationError:
+        return None, "access_token must be printable ASCII", ""
+
+
+def token_failure(error: CyclrError, url: URL) -> CyclrError:
+    """Return what a failed request to the token endpoint means: it is about the credentials or about the service.
+
+    Args:
+        error: what the request ended with.
+        url: the token endpoint; its origin is named in the message.
+    """
+    failed = _meaning(error, f"the token endpoint {url.origin()}")
+    failed.token_request = True
+    return failed
+
+
+def _meaning(error: CyclrError, endpoint: str) -> CyclrError:
+    code = _code_of(error)
+    if code is not None:
+        said = error.server_message if isinstance(error, ResponseError) else code
+        return AuthenticationError(
+            f"{endpoint} refused the credentials{f' ({said})' if said else ''}: check the client id, the secret and "
+            "the region",
+            error=code or None,
+            request_id=error.request_id,
+            attempts=error.attempts,
+        )
+    what = error.message.removeprefix("token: ")
+    passing = isinstance(error, (ServerError, RateLimitedError))
+    if isinstance(error, DecodeError) or (isinstance(error, ResponseError) and not passing):
+        if isinstance(error, UnexpectedRedirectError):
+            what = f"it answered {error.status} and points to {error.location_origin or 'nowhere'}"
+        elif isinstance(error, ResponseError):
+            said = f" ({error.server_message})" if error.server_message else ""
+            what = f"it answered {error.status}{said}"
+        return TokenEndpointError(
+            f"{endpoint} issues no token: {what}; check token_url, or what stands between",
+            status=error.status,
+            request_id=error.request_id,
+            attempts=error.attempts,
+            sent="yes",
+        )
+    error.args = (f"{endpoint}: {what}",)
+    return error
+
+
+def _code_of(error: CyclrError) -> str | None:
+    """Return the OAuth code of a refusal of the credentials, "" when it has none; None when it is no such refusal."""
+    if isinstance(error, _RefusalError):
+        return None if error.code in _PASSING else error.code
+    if not isinstance(error, ResponseError) or error.status not in {400, 401, 403}:
+        return None
+    # The OAuth code comes first in what the server says; the body itself is not kept, it may hold a token.
+    code = (error.server_message or "").partition(":")[0].strip()[:100]
+    kind = error.headers.get("content-type", "").lower()
+    # A page with 400 or 403 is that of a firewall or a web server that does not know the host. A 401 is clear as it is.
+    page = not code and not isinstance(error, UnauthorizedError) and kind.startswith(("text/", "application/xml"))
+    if page or code in _PASSING:
+        return None
+    return code

@@ -1,0 +1,82 @@
+"""``cyclr config``: which settings are in force, where each comes from, and whether they work."""
+
+from __future__ import annotations
+
+import click
+
+from cyclr_async.cli.options import Command, Group, Options, current
+
+__all__ = ["config"]
+
+
+@click.group(cls=Group)
+def config() -> None:
+    """Settings: flag before CYCLR_* variable before profile before default."""
+
+
+@config.command(cls=Command, examples=("cyclr config show", "cyclr config show --profile live -o json"))
+@click.pass_context
+def show(ctx: click.Context) -> None:
+    """Show every setting and where it comes from; secrets are masked."""
+    from cyclr_async.cli.output import Output  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.settings import resolve  # noqa: PLC0415
+    from cyclr_async.settings import SETTINGS  # noqa: PLC0415
+
+    options = current(ctx)
+    settings = resolve(options)
+    with Output(options, ("setting", "value", "source")) as output:
+        where = "" if settings.profile.path.exists() else " (not there)"
+        output.write(
+            {
+                "setting": "config_file",
+                "value": f"{settings.profile.path}{where}",
+                "source": "default" if "CYCLR_CONFIG" not in _environ() else "environment (CYCLR_CONFIG)",
+            }
+        )
+        output.write({"setting": "profile", "value": settings.profile.name, "source": _profile_source(options)})
+        for name, setting in SETTINGS.items():
+            found = settings.found.get(name)
+            if found is None:
+                place_given = name == "region" and "base_url" in settings.found
+                output.write({"setting": name, "value": None if place_given else setting.default, "source": "default"})
+                continue
+            value = "***" if setting.secret else found.value.reveal()
+            output.write({"setting": name, "value": value, "source": found.source})
+
+
+def _environ() -> dict[str, str]:
+    import os  # noqa: PLC0415
+
+    return dict(os.environ)
+
+
+def _profile_source(options: Options) -> str:
+    if options.profile is not None:
+        return "flag"
+    return "environment (CYCLR_PROFILE)" if _environ().get("CYCLR_PROFILE") else "default"
+
+
+@config.command(cls=Command, examples=("cyclr config check", "cyclr config check --simulate"))
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    """Sign in and ask for the partner's settings: nothing is changed."""
+    from cyclr_async.cli.signals import run_async  # noqa: PLC0415 - help must start fast
+
+    run_async(_check(current(ctx)))
+
+
+async def _check(options: Options) -> None:
+    from cyclr_async.cli.connect import connected  # noqa: PLC0415 - help must start fast
+    from cyclr_async.cli.output import Output  # noqa: PLC0415
+
+    with Output(options, ("ok", "base_url", "application_display_name", "domain"), many=False) as output:
+        async with connected(options) as session:
+            details = await session.details(timeout=options.timeout)
+            output.write(
+                {
+                    "ok": True,
+                    "base_url": str(session.root),
+                    "application_display_name": details.application_display_name,
+                    "domain": details.domain,
+                }
+            )

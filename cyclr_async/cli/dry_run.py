@@ -1,0 +1,51 @@
+"""``--dry-run``: everything up to the moment of sending, and then the request is shown instead."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NoReturn
+
+from cyclr_async.auth.providers import StaticToken
+from cyclr_async.cli.options import Options
+from cyclr_async.cli.output import Output
+from cyclr_async.cli.settings import resolve, simulated
+from cyclr_async.cli.terminal import echo
+from cyclr_async.http.request import Call
+from cyclr_async.session import AsyncPartnerSession
+from cyclr_async.wire.strict_json import loads
+
+__all__ = ["run_dry"]
+
+_COLUMNS: Final = ("dry_run", "operation", "method", "url", "body")
+_SECRET_FIELDS: Final = frozenset({"ApiKey", "Password"})
+
+
+class _WouldSendError(Exception):
+    def __init__(self, call: Call[Any]) -> None:
+        super().__init__(call.name)
+        self.call = call
+
+
+class _DryRun(AsyncPartnerSession):
+    """A session that stops before the first byte."""
+
+    async def send(self, call: Call[Any], timeout: float | None, effort: object = None) -> NoReturn:  # noqa: ARG002
+        raise _WouldSendError(call)
+
+
+async def run_dry(options: Options, act: Callable[[AsyncPartnerSession], Awaitable[object]]) -> None:
+    """Check the arguments as the real call would, and show the request, secrets masked; nothing is sent."""
+    place: dict[str, Any] = {} if simulated(options) else resolve(options).place()
+    async with _DryRun(StaticToken("dry-run"), **place) as session:
+        try:
+            await act(session)
+        except _WouldSendError as stop:
+            call = stop.call
+    body = loads(bytes(call.body)) if call.body is not None else None
+    if isinstance(body, dict):
+        body = {name: "***" if name in _SECRET_FIELDS else value for name, value in body.items()}
+    with Output(options, _COLUMNS, many=False) as output:
+        output.write(
+            {"dry_run": True, "operation": call.name, "method": call.method, "url": str(call.url), "body": body}
+        )
+    echo(options, "dry run: nothing was sent")

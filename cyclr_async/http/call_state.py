@@ -1,0 +1,157 @@
+"""Where a call stands, and how it can end without an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cyclr_async.auth.providers import AccessToken
+from cyclr_async.config import Timeouts
+from cyclr_async.errors import (
+    ConnectError,
+    CyclrError,
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    ReadTimeoutError,
+    Sent,
+    TransportError,
+)
+from cyclr_async.http.engine.connector import Attempt
+from cyclr_async.http.request import Call, Safety
+from cyclr_async.secret import HiddenStr
+
+__all__ = [
+    "CallState",
+    "attempt_deadline_exceeded",
+    "attempt_timed_out",
+    "deadline_exceeded",
+    "no_turn",
+    "out_of_window",
+    "outcome_unknown",
+    "unconnected",
+]
+
+
+class CallState:
+    """Where one call stands.
+
+    Attributes:
+        send_by: when the next attempt may be sent at the latest: the deadline, or earlier for a write that is repeated.
+        first: when the first attempt began.
+    """
+
+    __slots__ = (
+        "attempts",
+        "deadline",
+        "failure",
+        "first",
+        "refreshed",
+        "request_id",
+        "send_by",
+        "spent",
+        "started",
+        "timeout",
+        "token",
+        "unsettled",
+    )
+
+    def __init__(self, request_id: str, started: float, timeout: float) -> None:
+        self.request_id = request_id
+        self.started = started
+        self.timeout = timeout
+        self.deadline = self.send_by = started + timeout
+        self.first = started
+        self.attempts = 0
+        self.spent = 0
+        self.refreshed = False
+        self.unsettled = False
+        """True once an attempt was sent of which it is not known whether it was carried out."""
+        self.token: AccessToken | None = None
+        self.failure: CyclrError | None = None
+
+    @property
+    def header(self) -> HiddenStr | None:
+        """The value of the Authorization header."""
+        return None if self.token is None else self.token.header
+
+
+def outcome_unknown(call: Call[Any], error: CyclrError, *, status: int | None = None) -> OutcomeUnknownError:
+    """Return the error for a write that may have been carried out; ``status`` when the error has none of its own."""
+    advice = call.advice or "look whether it was carried out before calling again"
+    return OutcomeUnknownError(
+        f"{call.name}: it is not known whether the server carried this out, so it was not repeated "
+        f"({error.message}). {advice[:1].upper()}{advice[1:]}.",
+        operation=call.name,
+        status=getattr(error, "status", status),
+        advice=advice,
+        sent=error.sent,
+    )
+
+
+def attempt_timed_out(call: Call[Any], state: Attempt, timeouts: Timeouts) -> TransportError:
+    """Return the error for an attempt that took too long."""
+    if not state.connected:
+        return ConnectError(
+            f"{call.name}: connecting took longer than Timeouts.connect ({timeouts.connect:g} s)", sent="never"
+        )
+    return ReadTimeoutError(
+        f"{call.name}: the server was silent for longer than Timeouts.read ({timeouts.read:g} s), or the attempt took "
+        f"longer than Timeouts.attempt ({timeouts.attempt:g} s)",
+        sent=_sent(state),
+        status=state.status,
+    )
+
+
+def unconnected(call: Call[Any]) -> ConnectError:
+    """Return the error for a repeated write that got no connection while it might still be sent."""
+    return ConnectError(
+        f"{call.name}: no connection was made before the end of RetryPolicy.write_window, so it was not sent again",
+        sent="never",
+    )
+
+
+def out_of_window(failure: CyclrError) -> CyclrError:
+    """Return the failure of a write that may not be repeated any more, with the reason."""
+    failure.add_note(
+        "not repeated: RetryPolicy.write_window after the first attempt, it could overwrite a newer change"
+    )
+    return failure
+
+
+def no_turn(call: Call[Any], progress: CallState, rate: float, wait: float) -> DeadlineExceededError:
+    """Return the error for a call whose turn would come too late under the rate limit."""
+    error = deadline_exceeded(call, progress)
+    error.args = (
+        f"{call.name}: not sent, because Limits.requests_per_second ({rate:g}) has no turn for it within its "
+        f"{progress.timeout:g} s: it would have waited {wait:.2g} s, and then for the answer"
+        + ("" if error.last_error is None else f"; the last attempt failed: {error.last_error}"),
+    )
+    return error
+
+
+def _sent(state: Attempt) -> Sent:
+    if state.status is not None:
+        return "yes"
+    return "maybe" if state.connected else "never"
+
+
+def attempt_deadline_exceeded(call: Call[Any], progress: CallState, state: Attempt) -> CyclrError:
+    """Return the error for an attempt that was cut off by the deadline of its call."""
+    sent = _sent(state)
+    error = deadline_exceeded(call, progress, sent=sent)
+    return (
+        outcome_unknown(call, error, status=state.status) if call.safety is Safety.UNSAFE and sent != "never" else error
+    )
+
+
+def deadline_exceeded(call: Call[Any], progress: CallState, *, sent: Sent | None = None) -> DeadlineExceededError:
+    """Return the error for a call whose deadline has passed."""
+    last = progress.failure
+    waiting = "" if last is None else f"; the last attempt failed: {last.message}"
+    if sent is None:
+        sent = "never" if last is None else last.sent
+    return DeadlineExceededError(
+        f"{call.name}: not finished within {progress.timeout:g} s{waiting}",
+        timeout=progress.timeout,
+        last_error=None if last is None else last.message,
+        sent=sent,
+    )

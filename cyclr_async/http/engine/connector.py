@@ -1,0 +1,246 @@
+"""A connection pool that refuses to reuse a doubtful connection, never sends twice, and knows what was never sent."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+from collections.abc import Callable, Container
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+from cyclr_async.http.engine.arrivals import pending_of
+from cyclr_async.http.engine.handler import HeadFirstHandler
+from cyclr_async.http.timeouts import Timeout, TimerWheel
+
+if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+__all__ = ["Attempt", "GuardedConnector", "SecondSend", "SpokeFirstError", "WatchfulProtocol", "current_attempt"]
+
+_logger: Final = logging.getLogger("cyclr_async.http")
+_connections: Final = logging.getLogger("cyclr_async.http.connections")
+
+_LISTEN: Final = 0.002
+"""Seconds for which a new connection is listened to, at least, before anything is sent on it.
+
+A server or proxy near by that speaks unasked is heard within them. Beside the handshakes of a new connection they do
+not count.
+"""
+_TURNS: Final = 20
+"""Turns in which the event loop may read what has just arrived on a new connection, session tickets of TLS say; each
+takes it two."""
+
+
+class Attempt(Timeout):
+    """The time limit of one HTTP attempt, and what is known of it while it runs.
+
+    Args:
+        watch: the time limits in force.
+        seconds: until the first sign of life.
+        read: seconds between two signs of life.
+        ends: when the attempt ends at the latest, on the clock of ``now``.
+        now: monotonic seconds.
+        connect_by: when the connection must be there at the latest, if that is earlier.
+    """
+
+    __slots__ = ("_ends", "_hurried", "_now", "_read", "connected", "protocol", "status")
+
+    def __init__(
+        self,
+        watch: TimerWheel,
+        seconds: float,
+        *,
+        read: float,
+        ends: float,
+        now: Callable[[], float],
+        connect_by: float | None = None,
+    ) -> None:
+        super().__init__(watch, seconds if connect_by is None else max(min(seconds, connect_by - now()), 0.0))
+        self._hurried = connect_by is not None
+        self._read = read
+        self._ends = ends
+        self._now = now
+        self.connected = False
+        """True once a connection was handed over, the moment before the first byte is written."""
+        self.status: int | None = None
+        """The HTTP status once the headers of the answer were read: proof that the request arrived."""
+        self.protocol: ResponseHandler | None = None
+        """The protocol of the connection that was handed over."""
+
+    def sending(self) -> None:
+        """Note that a connection was handed over."""
+        self.connected = True
+        if self._hurried:
+            self.touch()
+
+    def touch(self) -> None:
+        """Note a sign of life: from here the server may be silent for the read limit again."""
+        self.reschedule(self.patience())
+
+    def patience(self) -> float:
+        """Return for how many seconds from now the server may be silent."""
+        return max(min(self._read, self._ends - self._now()), 0.0)
+
+    def doubt(self) -> None:
+        """Let no later request use the connection: its answer may have been meant for another one."""
+        if self.protocol is not None:
+            self.protocol.force_close()
+
+
+current_attempt: Final[ContextVar[Attempt | None]] = ContextVar("cyclr_async_attempt", default=None)
+
+
+class SecondSend(Exception):  # noqa: N818 - a signal inside the transport, it never leaves it
+    """The request was about to be sent again: by aiohttp, after the connection broke, or by a middleware."""
+
+
+class SpokeFirstError(aiohttp.ClientConnectionError):
+    """Something arrived on a new connection before anything was sent on it."""
+
+
+class WatchfulProtocol(HeadFirstHandler):
+    """The protocol of a pooled connection; it gives the connection up when something arrives that nobody asked for.
+
+    It sits above TLS, where only the bytes of an answer arrive.
+
+    Args:
+        connector: the pool.
+        loop: the event loop.
+    """
+
+    def __init__(self, connector: GuardedConnector, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.connector = connector
+        self.pending: Callable[[float], object] = pending_of(None)
+        """Tells whether something has arrived that this protocol has not been given yet."""
+        # The connections with a request under way. A new connection counts as one until its first request is over: a
+        # proxy answers a CONNECT before the pool knows of the connection.
+        self.busy: Container[object] = (self,)
+        self.watched = False
+        """Whether the connection was handed over before."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived."""
+        # No data means that aiohttp goes on with what it had put aside. The method is called by its name because
+        # super() is several times as dear, and this is called for every answer.
+        if self in self.busy or not data:
+            HeadFirstHandler.data_received(self, data)
+            return
+        self.connector.dropped += 1
+        self.abort()
+
+    def watch(self, busy: Container[object]) -> None:
+        """Begin to watch for what arrives while the connection is idle.
+
+        Args:
+            busy: the connections with a request under way.
+        """
+        self.watched = True
+        self.busy = busy
+        self.pending = pending_of(self.transport)
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """A pool whose connections are checked before they are used.
+
+    * A connection on which anything arrived while it was idle is dropped: the next request would be given an answer
+      that was not meant for it.
+    * A new connection on which something arrives before anything was sent is dropped for the same reason.
+    * A second connection for one attempt is refused: it would be a resend that nobody decided.
+    * Created and reused connections are counted.
+
+    Args:
+        listen: listen to a new connection as long as connecting took, for this many seconds at most: a server that
+            speaks unasked is heard one round trip later. None for a moment only.
+        options: of :class:`aiohttp.TCPConnector`.
+    """
+
+    def __init__(self, *, listen: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._listen = listen
+        self._said = False
+        self.make_protocol = functools.partial(WatchfulProtocol, self, self._loop)
+        # Private to aiohttp. Where it is not honoured, the connections are not reused: see _first().
+        self._factory = self.make_protocol  # type: ignore[assignment]  # made with other arguments, called with none
+        self._pid = os.getpid()
+        self.created = 0
+        self.reused = 0
+        self.dropped = 0
+
+    def __del__(self, *args: Any) -> None:
+        """Let a forked process forget the pool without touching the connections, which are the parent's."""
+        if getattr(self, "_pid", None) == os.getpid():
+            super().__del__(*args)
+
+    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
+        """Return a connection that is new, or idle and silent since its last answer."""
+        return await self.acquire(req, timeout, current_attempt.get(), traces)
+
+    async def acquire(
+        self,
+        req: ClientRequest,
+        timeout: aiohttp.ClientTimeout,
+        attempt: Attempt | None,
+        traces: list[Trace] | None = None,
+    ) -> Connection:
+        """Do what :meth:`connect` does, for an attempt that is named.
+
+        Raises:
+            SpokeFirstError: something arrived on a new connection before anything was sent.
+        """
+        if attempt is not None and attempt.connected:
+            raise SecondSend
+        while True:
+            started = 0.0 if self._listen is None else self._loop.time()
+            connection = await super().connect(req, traces or [], timeout)
+            protocol = connection.protocol
+            if isinstance(protocol, WatchfulProtocol) and protocol.watched:  # an idle one
+                if not (protocol.should_close or protocol.pending(0)):
+                    self.reused += 1
+                    break
+                self.dropped += 1
+                _connections.debug("dropped an idle connection on which something had arrived")
+                connection.close()
+                continue
+            self.created += 1
+            _connections.debug("connected to %s:%s", req.connection_key.host, req.connection_key.port)
+            try:
+                await self._first(protocol, 0.0 if self._listen is None else self._loop.time() - started)
+            except BaseException:
+                connection.close()
+                raise
+            if attempt is not None:
+                attempt.touch()
+            break
+        if attempt is not None:
+            attempt.protocol = protocol
+            attempt.sending()
+        return connection
+
+    async def _first(self, protocol: ResponseHandler | None, took: float) -> None:
+        """Listen to a new connection before it is used for the first time."""
+        if not isinstance(protocol, WatchfulProtocol):
+            if not self._said:
+                self._said = True
+                _logger.warning("aiohttp %s makes connections of its own kind: each is used once", aiohttp.__version__)
+            if protocol is not None:
+                protocol.force_close()
+            return
+        protocol.watch(self._acquired)
+        await asyncio.sleep(max(_LISTEN, min(took, self._listen or 0.0)))
+        for _ in range(_TURNS):
+            arrived = protocol.pending(0)
+            if not arrived:
+                break
+            await asyncio.sleep(0)
+        if not protocol.is_connected():
+            raise aiohttp.ClientConnectionResetError("the connection was lost")
+        if protocol.should_close or arrived:
+            raise SpokeFirstError

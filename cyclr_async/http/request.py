@@ -1,0 +1,91 @@
+"""The description of one request, and of how its answer becomes a value: the one thing that travels the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+import attrs
+from yarl import URL
+
+from cyclr_async.secret import HiddenBytes, Secret
+
+__all__ = ["Call", "Reader", "Response", "Safety"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Safety(Enum):
+    """Whether an operation may be repeated when it is not known if it was carried out."""
+
+    SAFE = "safe"
+    """Reads, and whatever changes nothing that matters: repeated freely."""
+    REPEATABLE = "repeatable"
+    """Sets a state: repeating it soon gives the same state."""
+    UNSAFE = "unsafe"
+    """Creates something: never repeated unless the first attempt certainly was not carried out."""
+
+
+@attrs.define(eq=False)  # not frozen: one is made per call, and a frozen one takes three times as long to make
+class Response:
+    """A complete successful answer.
+
+    Attributes:
+        status: the HTTP status, 200 to 299.
+        headers: the response headers.
+        body: the decoded body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+
+class Reader(Protocol[T_co]):
+    """Consumes the body of an answer piece by piece."""
+
+    def feed(self, chunk: bytes) -> object:
+        """Take the next piece."""
+        ...
+
+    def close(self) -> T_co:
+        """Take the end of the body and return the value."""
+        ...
+
+
+@attrs.define(kw_only=True, eq=False)  # treated as frozen; see Answer for why it is not
+class Call(Generic[T]):
+    """One request.
+
+    Attributes:
+        name: the operation, for logs, events and errors: ``"accounts.usage"``.
+        method: the HTTP method.
+        url: where it goes.
+        safety: whether it may be repeated.
+        decode: makes the value from a complete answer.
+        reader: makes a consumer for bodies that are read piece by piece instead; one per attempt.
+        body: the request body.
+        content_type: of the body.
+        json: False when the answer may be of any type.
+        once: True when the request uses something up, as a refresh token: nothing that was sent is sent again, not even
+            after an answer that says it was not carried out.
+        authorized: False for the token endpoint: no bearer is added and no slot is needed.
+        advice: what to do when the outcome of a write is unknown.
+        secrets: what the request carries and no error may show, also when the server repeats it.
+    """
+
+    name: str
+    method: str
+    url: URL = attrs.field(repr=False)
+    safety: Safety
+    decode: Callable[[Response], T] = attrs.field(repr=False)
+    reader: Callable[[], Reader[T]] | None = attrs.field(default=None, repr=False)
+    body: HiddenBytes | None = attrs.field(default=None, repr=False)
+    content_type: str = "application/json"
+    json: bool = True
+    once: bool = False
+    authorized: bool = True
+    advice: str = ""
+    secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)

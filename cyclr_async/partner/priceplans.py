@@ -1,0 +1,42 @@
+"""Price plans."""
+
+from __future__ import annotations
+
+from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.resource import ListReader, Resource
+from cyclr_async.partner import PricePlan
+from cyclr_async.wire.converter import decode
+
+__all__ = ["PricePlans"]
+
+
+class PricePlans(Resource):
+    """The price plans that accounts of the partner can have."""
+
+    __slots__ = ()
+
+    async def list(self, *, timeout: float | None = None) -> list[PricePlan]:
+        """Return the available price plans.
+
+        Args:
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            ResponseTooLargeError: more than ``Limits.list_items`` or ``Limits.list_bytes``.
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *Get Price Plans*, ``GET priceplans``.
+        """
+        call: Call[list[PricePlan]] = Call(
+            name="priceplans.list",
+            method="GET",
+            url=self._url("priceplans"),
+            safety=Safety.SAFE,
+            decode=_plans,
+            reader=lambda: ListReader(PricePlan, "priceplans.list", self._sender.limits),
+        )
+        return await self._sender.send(call, timeout)
+
+
+def _plans(answer: Response) -> list[PricePlan]:
+    return decode(answer.body, list[PricePlan])

@@ -1,0 +1,55 @@
+"""Sign-in tokens."""
+
+from __future__ import annotations
+
+from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.resource import Resource, body_of, model, text
+from cyclr_async.partner import SignInToken
+from cyclr_async.wire.segments import segment
+
+__all__ = ["Tokens"]
+
+_sign_in_token = model(SignInToken)
+
+
+class Tokens(Resource):
+    """Tokens that sign a user of the partner's application in to an account."""
+
+    __slots__ = ()
+
+    async def create(self, account_id: str, username: str, *, timeout: float | None = None) -> SignInToken:
+        """Create a sign-in token: a secret for one sign-in, good for a few minutes.
+
+        A user that does not exist yet is assumed to be created by the server. The call is never repeated when it is
+        not known whether it was carried out; calling again is harmless, the token that got lost expires.
+
+        Args:
+            account_id: the account to sign in to.
+            username: the user to sign in.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Returns:
+            The token; redirect the browser to ``token.url().reveal()``.
+
+        Raises:
+            InvalidArgumentError: the account id or the username cannot be valid; nothing was sent.
+            OutcomeUnknownError: the token may have been created and its answer was lost.
+            CyclrError: see :mod:`cyclr_async.errors`.
+
+        Source: *Get Account Signin Token*, ``POST createaccountsignintoken``.
+        """
+        segment(account_id)
+        body = body_of({"AccountId": account_id, "Username": text(username, "username")})
+        call = Call(
+            name="tokens.create",
+            method="POST",
+            url=self._url("createaccountsignintoken"),
+            safety=Safety.UNSAFE,
+            body=body,
+            decode=self._token,
+            advice="call again: a sign-in token that got lost expires by itself",
+        )
+        return await self._sender.send(call, timeout)
+
+    def _token(self, answer: Response) -> SignInToken:
+        return _sign_in_token(answer).with_console(self._root.origin(), http_hosts=self._sender.http_hosts)

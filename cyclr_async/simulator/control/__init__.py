@@ -1,0 +1,1 @@
+"""Looking at the simulator and changing it over HTTP. Internal."""

@@ -1,0 +1,1 @@
+"""What the simulated partner has and does, whichever API asks. Internal."""

@@ -1,0 +1,1 @@
+"""The engine of a bulk run: accounts in, outcomes out. Internal."""

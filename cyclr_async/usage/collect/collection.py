@@ -1,0 +1,456 @@
+"""Bulk collection: a fixed number of workers over a feed of accounts, with results as they finish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from cyclr_async.errors import (
+    AuthenticationError,
+    BulkInterruptedError,
+    ConfigurationError,
+    CyclrError,
+    InvalidArgumentError,
+    SessionClosedError,
+    StoreError,
+)
+from cyclr_async.http.clock import Clock
+from cyclr_async.http.limiter import AdaptiveLimit
+from cyclr_async.usage.collect.account_source import AccountSource, Lister, Source
+from cyclr_async.usage.collect.breaker import Breaker
+from cyclr_async.usage.collect.failure_guard import Refusal
+from cyclr_async.usage.collect.fetcher import AccountFetcher
+from cyclr_async.usage.collect.opening import StorePlan
+from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.outcome_queue import OutcomeQueue
+from cyclr_async.usage.collect.progress import Progress, ProgressHook
+from cyclr_async.usage.collect.work_items import RetryQueue, WorkItem
+from cyclr_async.usage.store.findings import FINDINGS_KEPT, Finding, figures, negative
+from cyclr_async.usage.store.rows import ALL_IDS, FinalStatus, state_of, utc_text
+from cyclr_async.usage.store.store import UsageStore
+
+if TYPE_CHECKING:
+    from cyclr_async.partner import AccountUsage
+
+__all__ = ["Collection"]
+
+_logger: Final = logging.getLogger("cyclr_async.usage")
+
+_START: Final = 8
+"""Calls under way at first; doubles while all is well."""
+_PROGRESS_SECONDS: Final = 0.25
+_FURTHER: Final = 16
+"""Accounts that are asked one by one, farther and farther ahead, when many in a row were refused before anybody has
+answered: a list that is sorted by age can begin with accounts that were deleted."""
+_FARTHEST: Final = 256
+"""The longest step between two of these, which doubles from 1: together they look at some 2,300 accounts."""
+
+
+class Collection:
+    """A collection under way: ``async with`` runs it, ``async for`` yields a :class:`UsageOutcome` per account.
+
+    Leaving the block ends the workers at once. With a store everything that was yielded is in it, and what is missing
+    can be collected by running the same again.
+
+    Made by :meth:`Accounts.collect_usage`.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[str], Awaitable[AccountUsage]],
+        source: Source | Lister,
+        *,
+        clock: Clock,
+        concurrency: int,
+        plan: StorePlan | None,
+        on_progress: ProgressHook | None,
+        max_outage: float,
+        passes: int,
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._concurrency = concurrency
+        self._asker = AccountFetcher(
+            fetch,
+            clock,
+            AdaptiveLimit(_START, concurrency),
+            Breaker(clock, max_outage, self._outage),
+            self._release_idle,
+        )
+        self._plan = plan
+        self._on_progress = on_progress
+        self._max_outage = max_outage
+        self._passes = passes
+        self._undisputed = asyncio.Event()
+        self._undisputed.set()
+        self._store: UsageStore | None = None
+        # An empty one until the block is entered, so that the progress can be asked for at any time.
+        self._feed = AccountSource((), None, clock, ahead=2, registered=0)
+        self._deferred: deque[WorkItem] = deque()
+        self._results = OutcomeQueue(2 * concurrency)
+        self._idle_workers: deque[asyncio.Future[None]] = deque()
+        self._main: asyncio.Task[None] | None = None
+        self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
+        self._before = 0
+        self._findings: list[Finding] = []
+        self._finding_count = 0
+        self._oldest_at: datetime | None = None
+        self._started = self._ended_at = self._ended_wall = 0.0
+        self._told_at = float("-inf")
+
+    async def __aenter__(self) -> Self:
+        if self._main is not None:
+            raise ConfigurationError("a collection runs once: call collect_usage() again")
+        if self._plan is not None:
+            self._store = await self._plan.open()
+            if self._store.scope.ids not in {None, ALL_IDS} and not isinstance(self._source, (Iterable, AsyncIterable)):
+                self._source = ()  # the caller opened a run of given ids, and all of them are registered in it
+        registered = await self._resumed()
+        self._feed = AccountSource(
+            self._source,
+            self._store,
+            self._clock,
+            ahead=max(2, self._concurrency),
+            registered=registered,
+            taken_over=self._taken_over,
+            max_outage=self._max_outage,
+        )
+        self._started = self._clock.now()
+        self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
+        return self
+
+    async def _resumed(self) -> int:
+        """Return how many accounts the store knows from before."""
+        if self._store is None:
+            return 0
+        try:
+            counts = await self._store.counts()
+        except BaseException:
+            if self._owns_store:
+                await self._store.close()  # nobody else will: the block was not entered
+            raise
+        self._counts["ok"] = self._before = counts.ok
+        self._asker.store = self._store if counts.ok else None
+        self._oldest_at = self._store.opening.run.oldest_at
+        return counts.asked
+
+    @property
+    def _owns_store(self) -> bool:
+        return self._plan is not None and self._store is not self._plan.store
+
+    def _taken_over(self, usages: int, oldest: datetime) -> None:
+        """Count usages that a superseded run had collected."""
+        self._counts["ok"] += usages
+        self._before += usages
+        self._asker.store = self._store
+        self._oldest_at = min(oldest, self._oldest_at or oldest)
+
+    def __aiter__(self) -> AsyncIterator[UsageOutcome]:
+        return self
+
+    async def __anext__(self) -> UsageOutcome:
+        if self._main is None:
+            raise ConfigurationError("a collection runs inside its block: async with ... as run, then async for")
+        outcome = self._results.poll() or await self._results.take()
+        if outcome is None:
+            raise StopAsyncIteration
+        return outcome
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._main is not None and not self._main.done():
+                self._main.cancel()
+                await asyncio.wait([self._main])
+        finally:
+            if self._store is not None and self._owns_store:
+                await self._store.__aexit__(kind, error, traceback)
+        failure = self._results.failure
+        if error is None and isinstance(failure, BulkInterruptedError) and failure.reason == "store":
+            # The consumer left early and believes that what it has seen is kept.
+            self._results.failure = None
+            raise failure
+
+    def drain(self) -> list[UsageOutcome]:
+        """Return the outcomes that had finished and were not yielded, after an early end."""
+        return self._results.drain()
+
+    @property
+    def store(self) -> UsageStore | None:
+        """The store of the run, within the block; None without one."""
+        return self._store
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run is."""
+        wall = self._ended_wall or self._clock.wall()
+        elapsed = max((self._ended_at or self._clock.now()) - self._started, 1e-9)
+        counts = self._counts
+        settled = sum(counts.values()) - self._before
+        rate = settled / elapsed
+        left = self._feed.asked - self._before - settled
+        known = self._feed.listing_complete
+        return Progress(
+            asked=self._feed.asked,
+            **counts,
+            in_flight=self._asker.in_flight,
+            paused=self._asker.breaker.is_open,
+            elapsed=elapsed,
+            rate=rate,
+            eta=left / rate if known and rate else None,
+            listing_complete=known,
+            findings=self._finding_count,
+            oldest_at=self._oldest_at,
+            oldest_age=None if self._oldest_at is None else wall - self._oldest_at.timestamp(),
+        )
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What somebody has to look at before these figures are billed: the first thousand.
+
+        Negative counts are known when they come. What only the history in the store can tell, such as a count that
+        fell, is added when the run ends; see :class:`Finding`.
+        """
+        return tuple(self._findings)
+
+    async def _run(self) -> None:
+        """Run filler and workers, then the deferred passes; whatever ends the run ends all of them."""
+        failure: BaseException | None = None
+        status: FinalStatus = "interrupted"
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._feed.fill())
+                for index in range(self._concurrency):
+                    group.create_task(self._work(index, self._feed, later_pass=self._passes > 0))
+            for number in range(self._passes):
+                again, self._deferred = self._deferred, deque()
+                if not again:
+                    break
+                async with asyncio.TaskGroup() as group:
+                    for index in range(min(self._concurrency, len(again))):
+                        group.create_task(self._work(index, RetryQueue(again), later_pass=number < self._passes - 1))
+            await self._decide_rest()
+            self._feed.at_end()
+            counts = self._counts
+            settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
+            # An empty list where accounts are known leaves the run open: it is read again when the run is continued.
+            status = "complete" if settled and not self._feed.list_missing else "partial"
+        except BaseExceptionGroup as caught:
+            failure = _first(caught)
+        except CyclrError as caught:
+            failure = caught
+        finally:
+            self._ended_at, self._ended_wall = self._clock.now(), self._clock.wall()
+            try:
+                failure = await self._finish(status, failure)
+            finally:
+                self._results.end(failure)
+                self._tell(always=True)
+
+    async def _finish(self, status: FinalStatus, failure: BaseException | None) -> BaseException | None:
+        if self._store is not None and not isinstance(failure, StoreError):
+            try:
+                self._finding_count, self._findings = await asyncio.shield(self._store.findings())
+                await asyncio.shield(self._store.finish(status))
+            except StoreError as error:
+                failure = failure or error
+        resumable = self._store is not None
+        if isinstance(failure, BulkInterruptedError):
+            failure.resumable = resumable
+        elif isinstance(failure, AuthenticationError):
+            failure = BulkInterruptedError(
+                f"the credentials were refused: {failure.message}",
+                reason="authentication",
+                resumable=resumable,
+                request_id=failure.request_id,
+                attempts=failure.attempts,
+                sent="yes",
+            )
+        elif isinstance(failure, SessionClosedError):
+            failure = BulkInterruptedError(
+                f"the session was closed during the collection: {failure.message}",
+                reason="closed",
+                resumable=resumable,
+                request_id=failure.request_id,
+                attempts=failure.attempts,
+                sent=failure.sent,
+            )
+        elif isinstance(failure, StoreError):
+            failure = BulkInterruptedError(
+                f"the store failed: {failure.message}. What it held before is safe", reason="store", resumable=True
+            )
+        return failure
+
+    async def _work(self, index: int, items: AccountSource | RetryQueue, *, later_pass: bool) -> None:
+        while True:
+            while index >= self._asker.adaptive.limit:
+                if items.exhausted:
+                    return
+                await self._until_needed()
+            if not self._undisputed.is_set():
+                await self._undisputed.wait()
+            item = items.poll() or await items.next()
+            if item is None:
+                self._release_idle()
+                return
+            if not self._undisputed.is_set():
+                items.give_back([item])
+                continue
+            await self._settle(item, may_defer=later_pass)
+            if self._asker.guard.suspicious and self._undisputed.is_set():
+                await self._decide(items, may_defer=later_pass)
+            if self._results.full:
+                await self._results.until_room()
+
+    async def _settle(self, item: WorkItem, *, may_defer: bool) -> bool:
+        """Ask for an account and keep what becomes of it; True when it answered."""
+        guard = self._asker.guard
+        outcome = await self._asker.fetch(item, may_defer=may_defer)
+        if outcome is None:
+            self._deferred.append(item)
+            return False
+        if outcome.error is not None and guard.concerns(outcome.error):
+            guard.hold(item, outcome)
+            return False
+        await self._keep(item, outcome)
+        if outcome.ok and guard.holds:
+            await self._keep_all(guard.released(item.begun))
+        return outcome.ok
+
+    async def _decide(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> None:
+        """Find out whether refusals in a row are the accounts' own, while the other workers wait.
+
+        Raises:
+            BulkInterruptedError: they are not.
+        """
+        asker = self._asker
+        self._undisputed.clear()
+        vouched = await asker.witness()
+        if vouched is not None:
+            await self._keep_all(asker.guard.vouched(vouched))
+        else:
+            witness = bool(await asker.known_good())
+            if witness or not await self._look_ahead(items, may_defer=may_defer):
+                # The others go on waiting, so that not one more request is sent; they end with this one.
+                raise asker.guard.interruption(at_end=False, witness=witness)
+        self._undisputed.set()
+
+    async def _look_ahead(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> bool:
+        """Ask accounts farther ahead, until one answers; True when one did, or when there is nothing left to ask."""
+        skipped: list[WorkItem] = []
+        step = 1
+        try:
+            for _ in range(_FURTHER):
+                ahead = [item for _ in range(step) if (item := items.poll() or await items.next()) is not None]
+                skipped += ahead
+                if not skipped:
+                    return True  # the end of the run decides
+                if await self._settle(skipped.pop(), may_defer=may_defer):
+                    return True
+                step = min(2 * step, _FARTHEST)
+        finally:
+            items.give_back(skipped)
+        return not self._asker.guard.suspicious
+
+    async def _decide_rest(self) -> None:
+        """Decide about the accounts that are still held back when all have been asked.
+
+        Raises:
+            BulkInterruptedError: nobody has answered, or those that had do not any more.
+        """
+        guard = self._asker.guard
+        if not guard.holds:
+            return
+        witness = bool(await self._asker.known_good())
+        if not witness and not guard.is_an_answer():
+            raise guard.interruption(at_end=True, witness=False)
+        if witness and guard.needs_witness() and await self._asker.witness() is None:
+            raise guard.interruption(at_end=True, witness=True)
+        await self._keep_all(guard.released(guard.refusals))
+
+    async def _keep_all(self, refusals: list[Refusal]) -> None:
+        for item, outcome in refusals:
+            await self._keep(item, outcome)
+
+    async def _keep(self, item: WorkItem, outcome: UsageOutcome) -> None:
+        """Book an outcome: in the store, in the counts, and for the consumer."""
+        if self._store is not None and item.refused is None:
+            await self._store.record(outcome)
+        self._count(item, outcome)
+        self._results.add(outcome)
+
+    async def _until_needed(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle_workers.append(waiter)
+        await waiter
+
+    def _release_idle(self) -> None:
+        while self._idle_workers:
+            _wake(self._idle_workers.popleft())
+
+    def _outage(self, begins: bool) -> None:
+        if begins:
+            _logger.warning("the service is out: the collection pauses and asks now and then whether it is back")
+        else:
+            _logger.warning("the service is back: the collection goes on")
+            self._asker.adaptive.restart()
+        self._tell(always=True)
+
+    def _count(self, item: WorkItem, outcome: UsageOutcome) -> None:
+        self._counts["ok" if outcome.error is None else state_of(outcome.error)] += 1
+        if outcome.ok:
+            self._oldest_at = self._oldest_at or outcome.collected_at
+            self._feed.collected(item)
+            self._examine(outcome)
+        self._tell()
+
+    def _examine(self, outcome: UsageOutcome) -> None:
+        usage = outcome.usage
+        if usage is None or (usage.task_count >= 0 and usage.cycle_count >= 0):
+            return
+        said = figures(utc_text(usage.from_date), utc_text(usage.to_date), usage.task_count, usage.cycle_count)
+        finding = negative(outcome.account_id, said, outcome.collected_at)
+        if finding is not None:
+            self._finding_count += 1
+            if len(self._findings) < FINDINGS_KEPT:
+                self._findings.append(finding)
+
+    def _tell(self, *, always: bool = False) -> None:
+        if self._on_progress is None:
+            return
+        now = self._clock.now()
+        if always or now - self._told_at >= _PROGRESS_SECONDS:
+            self._told_at = now
+            try:
+                self._on_progress(self.progress)
+            except Exception:
+                _logger.exception("on_progress raised; the collection goes on")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that ended the run: the first of a group, however nested."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def check_ids(account_ids: object) -> None:
+    """Refuse what is not a collection of ids."""
+    if isinstance(account_ids, (str, bytes)) or not (
+        isinstance(account_ids, Iterable) or hasattr(account_ids, "__aiter__")
+    ):
+        raise InvalidArgumentError(
+            "account_ids must be an iterable or async iterable of account ids, not one text: use [account_id] for one"
+        )

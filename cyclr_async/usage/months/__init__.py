@@ -1,0 +1,1 @@
+"""Months: what a billing period is, and which periods may be compared. Internal."""

@@ -1,0 +1,289 @@
+"""What the store takes and gives: plain values between the models and the tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import attrs
+
+from cyclr_async.errors import CyclrError, ForbiddenError, InvalidArgumentError, NotFoundError, ResponseError
+from cyclr_async.http.classify import Concern, classify
+from cyclr_async.wire.text import scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cyclr_async.partner import Account
+    from cyclr_async.usage.collect.outcome import UsageOutcome
+
+__all__ = [
+    "ALL_IDS",
+    "COLUMNS",
+    "LAZY_IDS",
+    "Counts",
+    "FinalStatus",
+    "PendingAccount",
+    "RunInfo",
+    "RunScope",
+    "State",
+    "UsageRow",
+    "ids_digest",
+    "moment",
+    "short_utc_text",
+    "state_of",
+    "utc_text",
+]
+
+State: TypeAlias = Literal["pending", "ok", "missing", "forbidden", "failed"]
+"""Of one account in a run: still to be asked, collected, no such account (404), not allowed (403), any other error."""
+
+FinalStatus: TypeAlias = Literal["complete", "partial", "interrupted", "abandoned"]
+"""How a run ended. ``partial`` and ``interrupted`` runs can be resumed; the others cannot."""
+
+ALL_IDS: Final = "all"
+LAZY_IDS: Final = "lazy"
+_INT64: Final = 2**63
+_REASON_LIMIT: Final = 500
+
+
+@attrs.frozen
+class RunScope:
+    """What a run collects; a run is resumed only for the same scope.
+
+    Args:
+        base_url: origin and path of the API, such as ``"https://my.cyclr.com/api/partner"``.
+        partner: the name of the partner; not a secret, and not bound to a credential.
+        from_date: the ``fromDate`` asked for, or None for the time since each account's last bill.
+        ids: which accounts: ``"all"`` for every account of the partner, ``"lazy"`` for ids that are pulled one by one,
+            ``"n:digest"`` for n ids that were given as a whole, or None where nobody has said it yet.
+    """
+
+    base_url: str
+    partner: str
+    from_date: date | None = None
+    ids: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.from_date, datetime):
+            raise InvalidArgumentError("from_date is a date, not a datetime")
+
+
+@attrs.frozen
+class Counts:
+    """How far a run is: ``ok + missing + forbidden + failed + pending == asked``, always."""
+
+    asked: int = 0
+    ok: int = 0
+    missing: int = 0
+    forbidden: int = 0
+    failed: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Accounts not asked yet."""
+        return self.asked - self.ok - self.missing - self.forbidden - self.failed
+
+
+@attrs.frozen
+class PendingAccount:
+    """An account without a usage in this run yet.
+
+    Attributes:
+        account_id: its id.
+        account: the account as listed, or None when only its id was registered.
+        attempts: HTTP attempts made for it so far.
+    """
+
+    account_id: str
+    account: Account | None
+    attempts: int
+
+
+@attrs.frozen
+class RunInfo:
+    """One run of a store. Times are UTC.
+
+    Attributes:
+        oldest_at: when the oldest figure of the run was observed; None without figures. Of a run under way it may be
+            older than the true one, never younger.
+    """
+
+    run_id: int
+    scope: RunScope
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    listing_complete: bool
+    counts: Counts
+    oldest_at: datetime | None = None
+
+    def age(self, now: datetime) -> timedelta:
+        """Return how long ago, at that moment, the run began or its oldest figure was observed.
+
+        Times that lie ahead count like those that lie back: a figure from another time is none of this time.
+        """
+        times = (self.created_at, self.oldest_at or self.created_at)
+        return max(abs(now - moment) for moment in times)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run is unfinished."""
+        return self.status in {"running", "interrupted", "partial"}
+
+
+@attrs.frozen
+class UsageRow:
+    """One line of an export: an account of a run, or one observation of it. Times are texts, ISO-8601 in UTC.
+
+    ``provisional`` is True when the figures were observed before their period was over, None without figures; a
+    period is over a day after ``period_to``, when the next one begins.
+    """
+
+    run_id: int
+    account_id: str
+    account_name: str | None
+    state: str
+    period_from: str | None
+    period_to: str | None
+    task_count: int | None
+    cycle_count: int | None
+    price_plan_id: int | None
+    audit_info: str | None
+    observed_at: str | None
+    provisional: bool | None
+    attempts: int
+    error: str | None
+    reason: str | None
+
+
+COLUMNS: Final = tuple(field.name for field in attrs.fields(UsageRow))
+"""The columns of every export, in order. Names are stable; new ones are added at the end."""
+
+
+@attrs.define
+class ItemRow:
+    """What :meth:`UsageStore.record` hands to the writer thread."""
+
+    account_id: str
+    state: State
+    attempts: int
+    updated_at: str
+    error: str | None
+    reason: str | None
+    observation: tuple[object, ...] | None
+    account: tuple[object, ...] | None
+
+
+def ids_digest(ids: Iterable[object]) -> str:
+    """Return what tells one set of account ids from another: ``"n:digest"``, whatever their order and repetition.
+
+    What cannot be an account id is left out: it is refused, and no store has it.
+    """
+    seen: set[str] = set()
+    total = 0
+    for entry in ids:
+        account_id = getattr(entry, "id", entry)
+        if isinstance(account_id, str) and account_id and account_id not in seen:
+            seen.add(account_id)
+            # A sum needs no order, and so no sorted copy of millions of ids.
+            found = hashlib.blake2b(stored_id(account_id).encode("utf-8"), digest_size=16).digest()
+            total = (total + int.from_bytes(found, "big")) % (1 << 128)
+    return f"{len(seen)}:{total:032x}"
+
+
+def moment(seconds: float) -> datetime:
+    """Return the time of a clock's ``wall()`` seconds, aware, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """Return a time of fixed width in UTC, so that the order of texts is the order of times."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def short_utc_text(text: str) -> str:
+    """Drop the fraction of a stored time when it is zero."""
+    return text.removesuffix(".000000Z") + "Z" if text.endswith(".000000Z") else text
+
+
+def _json(data: object) -> str:
+    # ASCII with escapes: the one form in which even a lone surrogate survives unchanged.
+    return json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+
+
+def _fits(value: int | None) -> bool:
+    return value is None or -_INT64 <= value < _INT64
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else scrub(value)
+
+
+def stored_id(account_id: str) -> str:
+    """Return the id as it is stored: itself, with lone surrogates written out so that no two ids become one."""
+    return account_id if account_id.isascii() else account_id.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def account_columns(account: Account) -> tuple[object, ...]:
+    """Return name, plan, audit info and the whole account as JSON."""
+    plan = account.price_plan_id
+    return (
+        _text(account.name),
+        plan if _fits(plan) else None,
+        _text(account.audit_info),
+        _json(account.to_dict()),
+    )
+
+
+def item_row(outcome: UsageOutcome, run_id: int) -> ItemRow:
+    """Turn an outcome into what is written for it; a usage that no column can hold becomes a failure that says so."""
+    account_id = stored_id(outcome.account_id)
+    collected = utc_text(outcome.collected_at)
+    account = None if outcome.account is None else account_columns(outcome.account)
+    if outcome.usage is None:
+        assert outcome.error is not None
+        code, reason = _described(outcome.error)
+        state = state_of(outcome.error)
+        return ItemRow(account_id, state, outcome.attempts, collected, code, reason, None, account)
+    usage = outcome.usage
+    try:
+        period = utc_text(usage.from_date), utc_text(usage.to_date)
+        fits = _fits(usage.task_count) and _fits(usage.cycle_count) and _fits(usage.current_price_plan_id)
+    except OverflowError:
+        fits = False
+    if not fits:
+        reason = "a number or a time in the answer is beyond what a store can hold"
+        return ItemRow(account_id, "failed", outcome.attempts, collected, "OutOfRange", reason, None, account)
+    observation = (
+        account_id,
+        period[0],
+        collected,
+        run_id,
+        period[1],
+        usage.task_count,
+        usage.cycle_count,
+        usage.current_price_plan_id,
+        _text(usage.audit_info),
+        _json(usage.to_dict()),
+    )
+    return ItemRow(account_id, "ok", outcome.attempts, collected, None, None, observation, account)
+
+
+def state_of(error: CyclrError) -> Literal["missing", "forbidden", "failed"]:
+    """Return the state of an account that ended with an error; one that the API did not write makes nobody missing."""
+    if classify(error) is Concern.ACCOUNT:
+        if isinstance(error, NotFoundError):
+            return "missing"
+        if isinstance(error, ForbiddenError):
+            return "forbidden"
+    return "failed"
+
+
+def _described(error: CyclrError) -> tuple[str, str]:
+    name = type(error).__name__
+    code = f"{name}({error.status})" if isinstance(error, ResponseError) else name
+    return code, scrub(error.message)[:_REASON_LIMIT]

@@ -1,0 +1,460 @@
+"""Usage at a glance: what a run collected, compared with the period just before. Data first, plain lines second."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from cyclr_async.usage.store.findings import FINDINGS_KEPT
+from cyclr_async.usage.store.rows import Counts, RunInfo, short_utc_text
+from cyclr_async.wire.text import duration, escape_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cyclr_async.usage.months.periods import NotComparable
+    from cyclr_async.usage.store.findings import Finding
+    from cyclr_async.usage.store.reader import Comparable, UsageReader
+
+__all__ = [
+    "Comparison",
+    "FailureGroup",
+    "NotCompared",
+    "PlanTotal",
+    "Summary",
+    "bar",
+    "comparison_lines",
+    "finding_lines",
+    "render",
+    "summarize",
+]
+
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_EXAMPLES: Final = 5
+_FINDINGS_SHOWN: Final = 20
+_WHY: Final[dict[NotComparable, str]] = {
+    "no_earlier": "no earlier figures",
+    "overlapping": "the earlier figures are of a period that overlaps this one",
+    "not_adjacent": "the earlier figures are not of the period just before",
+    "other_length": "the period before is of another length, and a part of a month is not compared with a whole one",
+}
+
+
+@attrs.frozen
+class PlanTotal:
+    """Accounts and tasks of one price plan; ``price_plan_id`` is None where none is known."""
+
+    price_plan_id: int | None
+    accounts: int
+    task_count: int
+
+
+@attrs.frozen
+class FailureGroup:
+    """Accounts that failed in the same way, with up to five of their ids."""
+
+    state: str
+    error: str
+    reason: str
+    accounts: int
+    examples: tuple[str, ...]
+
+
+@attrs.frozen
+class NotCompared:
+    """Accounts whose earlier figures must not be compared with this run's, with up to five of their ids.
+
+    Attributes:
+        why: ``"overlapping"``, ``"not_adjacent"`` or ``"other_length"``.
+        accounts: how many.
+        examples: some of them.
+    """
+
+    why: NotComparable
+    accounts: int
+    examples: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return _WHY[self.why]
+
+
+@attrs.frozen
+class Comparison:
+    """This run's accounts against the period just before, account by account.
+
+    Compared are only periods that follow each other directly and are of the same length. Accounts with earlier
+    figures of other periods are in :attr:`Summary.not_compared`. Times are ISO-8601 texts in UTC; the accounts of a
+    run may be billed on different days, so the periods of each side are named by the first and the last of them.
+
+    Attributes:
+        accounts: how many accounts are compared.
+        new_accounts: how many have no earlier figures at all.
+        task_count: tasks of the compared accounts, now.
+        previous_task_count: tasks of the same accounts in the period before.
+        previous_from_min: when the earliest of the periods before began.
+        previous_from_max: when the latest of them began.
+        previous_provisional: how many of those figures were observed before their period was over.
+        previous_to_max: the latest end among them, as the API says it.
+        provisional: how many of this run's figures were observed before their period was over.
+        period_from_min: when the earliest of the compared periods of this run began.
+        period_from_max: when the latest of them began.
+        period_to_max: the latest end among them, as the API says it.
+    """
+
+    accounts: int
+    new_accounts: int
+    task_count: int
+    previous_task_count: int
+    previous_from_min: str
+    previous_from_max: str
+    previous_provisional: int
+    previous_to_max: str
+    provisional: int
+    period_from_min: str
+    period_from_max: str
+    period_to_max: str
+
+    @property
+    def periods(self) -> str:
+        """Both periods by their dates, such as ``2026-11-09 to 2026-12-08 against 2026-10-09 to 2026-11-08``."""
+        now = _named(self.period_from_min, self.period_from_max, self.period_to_max)
+        return f"{now} against {_named(self.previous_from_min, self.previous_from_max, self.previous_to_max)}"
+
+    @property
+    def change(self) -> int:
+        """More tasks than before, negative for fewer."""
+        return self.task_count - self.previous_task_count
+
+    @property
+    def ratio(self) -> float | None:
+        """The change as a part of the previous tasks, or None when there were none."""
+        return self.change / self.previous_task_count if self.previous_task_count else None
+
+
+@attrs.frozen
+class Summary:
+    """What a run collected. Times are ISO-8601 texts in UTC, None when nothing was collected.
+
+    ``cycle_count`` sums what the API reports per account as a maximum. ``top`` holds the accounts with most tasks,
+    most first; each carries its own previous figure. ``comparison`` is None when no account can be compared.
+    ``findings`` holds what somebody has to look at before the figures are billed, the first thousand of
+    ``finding_count``.
+    ``oldest_age`` is how many seconds before the summary was made the
+    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean.
+    """
+
+    run: RunInfo
+    counts: Counts
+    task_count: int
+    cycle_count: int
+    provisional: int
+    observed_min: str | None
+    observed_max: str | None
+    period_from_min: str | None
+    period_to_max: str | None
+    top: tuple[Comparable, ...]
+    plans: tuple[PlanTotal, ...]
+    comparison: Comparison | None
+    failures: tuple[FailureGroup, ...]
+    not_compared: tuple[NotCompared, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    finding_count: int = 0
+    oldest_age: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@attrs.define
+class _Tally:
+    tasks: int = 0
+    cycles: int = 0
+    provisional: int = 0
+    observed: list[str] = attrs.field(factory=list)
+    starts: list[str] = attrs.field(factory=list)
+    ends: list[str] = attrs.field(factory=list)
+    accounts: int = 0
+    compared: int = 0
+    compared_tasks: int = 0
+    compared_provisional: int = 0
+    compared_starts: list[str] = attrs.field(factory=list)
+    compared_ends: list[str] = attrs.field(factory=list)
+    previous_tasks: int = 0
+    previous_starts: list[str] = attrs.field(factory=list)
+    previous_ends: list[str] = attrs.field(factory=list)
+    previous_provisional: int = 0
+    new: int = 0
+    refused: dict[NotComparable, tuple[int, tuple[str, ...]]] = attrs.field(factory=dict)
+    plans: dict[int | None, list[int]] = attrs.field(factory=dict)
+
+    def add(self, row: Comparable) -> None:
+        self.accounts += 1
+        self.tasks += row.task_count
+        self.cycles += row.cycle_count
+        self.provisional += row.provisional
+        self.observed = _span(self.observed, row.observed_at)
+        self.starts = _span(self.starts, row.period_from)
+        self.ends = _span(self.ends, row.period_to)
+        plan = self.plans.setdefault(row.price_plan_id, [0, 0])
+        plan[0] += 1
+        plan[1] += row.task_count
+        self._compare(row)
+
+    def _compare(self, row: Comparable) -> None:
+        if row.not_compared == "no_earlier":
+            self.new += 1
+        elif row.not_compared is not None:
+            count, examples = self.refused.get(row.not_compared, (0, ()))
+            examples = examples if len(examples) == _EXAMPLES else (*examples, row.account_id)
+            self.refused[row.not_compared] = count + 1, examples
+        elif row.previous_task_count is not None and row.previous_period_from and row.previous_period_to:
+            self.compared += 1
+            self.compared_tasks += row.task_count
+            self.compared_provisional += row.provisional
+            self.compared_starts = _span(self.compared_starts, row.period_from)
+            self.compared_ends = _span(self.compared_ends, row.period_to)
+            self.previous_tasks += row.previous_task_count
+            self.previous_starts = _span(self.previous_starts, row.previous_period_from)
+            self.previous_ends = _span(self.previous_ends, row.previous_period_to)
+            self.previous_provisional += bool(row.previous_provisional)
+
+    def comparison(self) -> Comparison | None:
+        if not self.compared:
+            return None
+        return Comparison(
+            accounts=self.compared,
+            new_accounts=self.new,
+            task_count=self.compared_tasks,
+            previous_task_count=self.previous_tasks,
+            previous_from_min=short_utc_text(self.previous_starts[0]),
+            previous_from_max=short_utc_text(self.previous_starts[1]),
+            previous_provisional=self.previous_provisional,
+            previous_to_max=short_utc_text(self.previous_ends[1]),
+            provisional=self.compared_provisional,
+            period_from_min=short_utc_text(self.compared_starts[0]),
+            period_from_max=short_utc_text(self.compared_starts[1]),
+            period_to_max=short_utc_text(self.compared_ends[1]),
+        )
+
+    def not_compared(self) -> tuple[NotCompared, ...]:
+        return tuple(NotCompared(why, count, examples) for why, (count, examples) in sorted(self.refused.items()))
+
+
+def _named(first: str, last: str, end: str) -> str:
+    """Name the periods of many accounts by their dates."""
+    if first[:10] == last[:10]:
+        return f"{first[:10]} to {end[:10]}"
+    return f"periods that began {first[:10]} to {last[:10]}"
+
+
+def _span(span: list[str], value: str) -> list[str]:
+    return [min(span[0], value), max(span[1], value)] if span else [value, value]
+
+
+def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, now: datetime | None = None) -> Summary:
+    """Sum up a run, in one pass at flat memory.
+
+    Args:
+        reader: an open store.
+        run_id: the run, or None for the newest.
+        top: how many of the accounts with most tasks to keep, 0 or more.
+        now: the moment against which the age of the figures is told; the system's when None.
+
+    Returns:
+        the summary.
+
+    Raises:
+        StoreError: there is no such run, or the store is damaged.
+    """
+    run = reader.run(run_id)
+    tally = _Tally()
+
+    def counted() -> Iterator[Comparable]:
+        for row in reader.comparable(run.run_id):
+            tally.add(row)
+            yield row
+
+    # Equal counts are ordered by id, which is the order in which the rows come.
+    most = heapq.nlargest(max(2, top), counted(), key=lambda row: row.task_count)[:top]
+    plans = [PlanTotal(plan, *figures) for plan, figures in tally.plans.items()]
+    plans.sort(key=lambda plan: (-plan.task_count, plan.price_plan_id is None, plan.price_plan_id or 0))
+    return Summary(
+        run=run,
+        counts=run.counts,
+        task_count=tally.tasks,
+        cycle_count=tally.cycles,
+        provisional=tally.provisional,
+        observed_min=short_utc_text(tally.observed[0]) if tally.observed else None,
+        observed_max=short_utc_text(tally.observed[1]) if tally.observed else None,
+        period_from_min=short_utc_text(tally.starts[0]) if tally.starts else None,
+        period_to_max=short_utc_text(tally.ends[1]) if tally.ends else None,
+        top=tuple(most),
+        plans=tuple(plans),
+        comparison=tally.comparison(),
+        failures=_failures(reader, run.run_id),
+        not_compared=tally.not_compared(),
+        findings=tuple(itertools.islice(reader.findings(run.run_id), FINDINGS_KEPT)),
+        finding_count=reader.finding_counts().get(run.run_id, 0),
+        oldest_age=_age(tally.observed[0], now) if tally.observed else None,
+        warnings=_warnings(reader, run, tally),
+    )
+
+
+def _age(observed: str, now: datetime | None) -> float:
+    return ((now or datetime.now(UTC)) - datetime.fromisoformat(observed)).total_seconds()
+
+
+def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ...]:
+    """Say when a ``from_date`` lies before everything that is known: then the figures are not those of that day."""
+    day = run.scope.from_date
+    if day is None or not tally.accounts:
+        return ()
+    said = []
+    # The answer's period has the time of day of the bill, so its day is compared and not its moment.
+    if tally.starts[0][:10] > day.isoformat():
+        said.append(
+            f"no account has a period that begins on {day} or before, as asked: the first begins "
+            f"{short_utc_text(tally.starts[0])}"
+        )
+    if not tally.tasks and not tally.cycles:
+        known = reader.first_known(run.run_id)
+        early = (
+            ""
+            if known is None or known[:10] <= day.isoformat()
+            else (f": the partner's first account is not known to have existed before {known[:10]}")
+        )
+        said.append(f"every account answered 0 tasks and 0 cycles for the period from {day}{early}")
+    return tuple(said)
+
+
+def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
+    groups: dict[tuple[str, str], tuple[int, str, tuple[str, ...]]] = {}
+    for row in reader.failures(run_id):
+        kind = row.state, row.error or ""
+        count, reason, examples = groups.get(kind, (0, row.reason or "", ()))
+        if len(examples) < _EXAMPLES:
+            examples = (*examples, row.account_id)
+        groups[kind] = count + 1, reason, examples
+    found = [FailureGroup(state, error, reason, n, ids) for (state, error), (n, reason, ids) in groups.items()]
+    return tuple(sorted(found, key=lambda group: (-group.accounts, group.state, group.error)))
+
+
+def bar(value: float, maximum: float, width: int, *, ascii: bool = False) -> str:  # the word users know  # noqa: A002
+    """Return a bar for ``value`` on a scale to ``maximum``.
+
+    Args:
+        value: 0 or more.
+        maximum: what fills the whole width; 0 or less gives an empty bar.
+        width: in columns, 0 or more.
+        ascii: use ``#`` instead of block characters.
+
+    Returns:
+        at most ``width`` characters, without trailing blanks.
+    """
+    part = min(1.0, max(0.0, value / maximum)) if maximum > 0 else 0.0
+    if ascii:
+        return "#" * round(part * width)
+    full, eighths = divmod(round(part * width * 8), 8)
+    return ("█" * full + _EIGHTHS[eighths]).rstrip()
+
+
+def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[str]:  # noqa: A002
+    """Write a summary as plain lines, safe to print.
+
+    Args:
+        summary: what :func:`summarize` returned.
+        width: of the terminal, in columns; 40 or more.
+        ascii: use ASCII characters only for the bars.
+
+    Returns:
+        lines without line ends.
+    """
+    counts = summary.counts
+    lines = [
+        (
+            f"Run {summary.run.run_id} ({summary.run.status}): {summary.task_count:,} tasks, "
+            f"{counts.ok:,} of {counts.asked:,} accounts"
+        ),
+        *_times(summary),
+        *comparison_lines(summary),
+    ]
+    if summary.findings:
+        lines += ["", "Findings", *(f"  {line}" for line in finding_lines(summary))]
+    if summary.top:
+        lines += ["", "Top accounts", *_top(summary.top, width, ascii_only=ascii)]
+    if summary.plans:
+        lines += ["", "Price plans"]
+        for plan in summary.plans:
+            name = "unknown" if plan.price_plan_id is None else str(plan.price_plan_id)
+            lines.append(f"  {name:<12} {plan.accounts:>12,} accounts {plan.task_count:>16,} tasks")
+    if summary.failures:
+        lines += ["", "Not collected"]
+        for group in summary.failures:
+            examples = ", ".join(escape_terminal(example) for example in group.examples)
+            lines.append(
+                f"  {group.accounts:,} {group.state}: {escape_terminal(group.reason or group.error)} ({examples})"
+            )
+    if counts.pending:
+        lines += ["", f"{counts.pending:,} accounts are still pending: resume the run to collect them"]
+    return lines
+
+
+def _times(summary: Summary) -> list[str]:
+    if summary.observed_min is None:
+        return []
+    age = "" if summary.oldest_age is None else f"; the oldest figure is {duration(summary.oldest_age)} old"
+    lines = [
+        f"Periods from {summary.period_from_min} to {summary.period_to_max}",
+        f"Observed {summary.observed_min} to {summary.observed_max}{age}",
+        *(f"Note: {warning}" for warning in summary.warnings),
+    ]
+    if summary.provisional:
+        lines.append(f"{summary.provisional:,} provisional: observed before the period was over, and may still rise")
+    return lines
+
+
+def comparison_lines(summary: Summary) -> list[str]:
+    """Say how the run compares with the period before, and what is not compared and why; safe to print."""
+    lines = []
+    found = summary.comparison
+    if found is not None:
+        ratio = "" if found.ratio is None else f" ({found.ratio:+.1%})"
+        lines.append(
+            f"change {found.change:+,}{ratio} against the period before: {found.task_count:,} tasks against "
+            f"{found.previous_task_count:,} in {found.accounts:,} accounts, {found.new_accounts:,} accounts new"
+        )
+        lines.append(f"compared: {found.periods}")
+        if found.provisional or found.previous_provisional:
+            lines.append(
+                f"of these figures {found.provisional:,} and {found.previous_provisional:,} are provisional: "
+                "their periods were not over"
+            )
+    elif summary.counts.ok and not summary.not_compared:
+        lines.append("no earlier period in the store to compare with")
+    for group in summary.not_compared:
+        examples = ", ".join(escape_terminal(example) for example in group.examples)
+        lines.append(f"{group.accounts:,} accounts are not compared: {group.reason} ({examples})")
+    return lines
+
+
+def finding_lines(summary: Summary) -> list[str]:
+    """Say what has to be looked at before the figures are billed; safe to print."""
+    lines = [escape_terminal(finding.message) for finding in summary.findings[:_FINDINGS_SHOWN]]
+    if summary.finding_count > len(lines):
+        lines.append(f"and {summary.finding_count - len(lines):,} more findings; UsageReader.findings() has them all")
+    return lines
+
+
+def _top(rows: tuple[Comparable, ...], width: int, *, ascii_only: bool) -> list[str]:
+    names = [escape_terminal(row.account_name or row.account_id) for row in rows]
+    column = max(8, min(max(map(len, names)), width // 3))
+    lines = []
+    for name, row in zip(names, rows, strict=True):
+        shown = name if len(name) <= column else name[: column - 1] + ("~" if ascii_only else "…")
+        drawn = bar(row.task_count, rows[0].task_count, max(0, width - column - 18), ascii=ascii_only)
+        lines.append(f"  {shown:<{column}} {row.task_count:>13,} {drawn}".rstrip())
+    return lines

@@ -1,0 +1,109 @@
+"""The careful way from JSON to a model: field by field, with the path of whatever is wrong."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+
+from cyclr_async.errors import DecodeError
+from cyclr_async.secret import Secret
+from cyclr_async.wire.dates import parse_datetime
+from cyclr_async.wire.extra import EMPTY, Extra
+from cyclr_async.wire.fields import fields_of
+
+__all__ = ["Issue", "check_value", "error_for", "kind_of", "validate"]
+
+_INT64: Final = 1 << 63
+_EXPECTED: Final[dict[type, str]] = {str: "str", int: "int", bool: "bool", datetime: "datetime", Secret: "str"}
+
+
+@attrs.frozen
+class Issue:
+    """What is wrong and where; ``found`` names a kind of JSON value, never the value."""
+
+    path: str
+    expected: str
+    found: str
+
+
+def error_for(finding: Issue) -> DecodeError:
+    """Return the error for a finding; raise it outside of any except block, so that it chains no values."""
+    return DecodeError(
+        f"the answer does not match the API document: {finding.path} should be {finding.expected}, "
+        f"found {finding.found}",
+        path=finding.path,
+        expected=finding.expected,
+    )
+
+
+def kind_of(value: object) -> str:
+    """Return what a parsed JSON value is, in the terms of JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, list):
+        return "an array"
+    return "an object" if isinstance(value, dict) else f"a Python {type(value).__name__}"
+
+
+def check_value(value: Any, kind: type[Any], path: str = "$") -> Any:
+    """Return the value as ``kind``, or a :class:`Issue`; nothing is coerced."""
+    expected, found = _EXPECTED[kind], kind_of(value)
+    if kind is bool or kind is int:
+        if type(value) is not kind:
+            if isinstance(value, float):
+                found = "a number that is no integer"
+        elif kind is bool or -_INT64 <= value < _INT64:
+            return value
+        else:
+            found = "an integer beyond 64 bits"
+    elif isinstance(value, str):
+        if kind is str:
+            return str.__str__(value)
+        if kind is Secret:
+            return Secret(str.__str__(value))
+        try:
+            return parse_datetime(value)
+        except ValueError:
+            found = "a string of another form"
+    return Issue(path, expected, found)
+
+
+def validate(data: object, cls: type[Any], path: str = "$") -> Any:
+    """Make a model from a JSON object that is unusual or wrong.
+
+    Args:
+        data: the parsed JSON value.
+        cls: the model class.
+        path: the JSON path of ``data``.
+
+    Returns:
+        The model, or a :class:`Issue` for the first field in document order that is wrong.
+    """
+    if not isinstance(data, dict):
+        return Issue(path, "object", kind_of(data))
+    plan = fields_of(cls)
+    values: dict[str, Any] = {}
+    absent: set[str] = set()
+    for field in plan.fields:
+        where = f"{path}.{field.wire}"
+        value = data.get(field.wire)
+        if value is None:
+            if not field.optional:
+                found = "null" if field.wire in data else "nothing"
+                return Issue(where, f"{_EXPECTED[field.kind]} (required)", found)
+            if field.wire not in data:
+                absent.add(field.wire)
+        else:
+            value = check_value(value, field.kind, where)
+            if isinstance(value, Issue):
+                return attrs.evolve(value, expected=f"{value.expected} or null") if field.optional else value
+        values[field.name] = value
+    unknown = {name: value for name, value in data.items() if name not in plan.wire_names}
+    extra = Extra(unknown, absent=frozenset(absent)) if unknown or absent else EMPTY
+    return cls(**values, extra=extra)
