@@ -403,7 +403,13 @@ class AsyncPartnerSession:
             raise WrongEventLoopError(
                 "the session belongs to the process before fork(): make an AsyncPartnerSession in each process"
             )
-        if self._loop is not None and _running_loop() is not self._loop:
+        if self._loop is None:
+            return
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not self._loop:
             raise WrongEventLoopError(
                 "the session belongs to another event loop: make one AsyncPartnerSession per asyncio.run()"
             )
@@ -419,7 +425,11 @@ class AsyncPartnerSession:
         if os.getpid() != self._pid:
             self._pool.abandon()
             return
-        if self._loop is None or self._loop is not _any_loop():
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:  # under trio, for example
+            return
+        if self._loop is not here:
             return  # nothing was opened here
         if first:
             await self._pipeline.drain(self._timeouts.close)
@@ -463,16 +473,10 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     Raises:
         WrongEventLoopError: there is none of asyncio's.
     """
-    loop = _any_loop()
-    if loop is None:
-        raise WrongEventLoopError(
-            "no event loop of asyncio runs here: use asyncio.run(), or anyio with its asyncio backend, not trio"
-        )
-    return loop
-
-
-def _any_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        return None
+        pass
+    raise WrongEventLoopError(
+        "no event loop of asyncio runs here: use asyncio.run(), or anyio with its asyncio backend, not trio"
+    )

@@ -14,7 +14,7 @@ from tests.faults.server import FaultServer, Script, close, stall, write
 
 TIMES = Timeouts(connect=5, read=5, attempt=5, deadline=5, close=0.0)
 # Long waits between attempts, so that the cancellation comes within one.
-PATIENT = RetryPolicy(attempts=3, base=900.0, throttled_base=900.0, cap=900.0)
+PATIENT = RetryPolicy(attempts=3, base=900.0, throttled_base=900.0, cap=900.0, write_window=3600.0)
 NAMES = {"GET": "accounts.usage", "PUT": "accounts.update", "POST": "accounts.create", "TOKEN": "tokens.create"}
 
 

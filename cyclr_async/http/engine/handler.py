@@ -17,18 +17,20 @@ class HeadFirstHandler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the connection."""
-        # Good answers go as they come, because with a broken body they are none: one comparison, and the method is
-        # called by its name, since super() is several times as dear.
-        if data[8:10] == b" 2":
+        # Good answers go as they come, because with a broken body they are none. This is called for each of them: it
+        # is one comparison, and the method goes by its name, since super() is several times as dear.
+        if data[8:10] != b" 2" and data[:7] == b"HTTP/1.":
+            self._refused(data)
+        else:
             ResponseHandler.data_received(self, data)
-            return
+
+    def _refused(self, data: bytes) -> None:
         while data.startswith(b"HTTP/1.") and data[8:10] != b" 2" and self.exception() is None:
             end = data.find(b"\r\n\r\n") + 4
             if not 4 <= end < len(data):
                 break
             ResponseHandler.data_received(self, data[:end])
             data = data[end:]
-        # By its name: super() costs several times as much, and this is called for every answer.
         ResponseHandler.data_received(self, data)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
