@@ -352,7 +352,7 @@ async def test_a_drip_does_not_hold_a_bulk_run() -> None:
         began = time.monotonic()
 
         async def collect() -> None:
-            async with session.accounts.collect_usage() as run:
+            async with session.accounts.collect_usage(max_outage=0.5) as run:
                 async for _ in run:
                     pass
 
