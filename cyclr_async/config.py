@@ -16,9 +16,11 @@ from cyclr_async.hosts import canonical_host, is_loopback
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Limits", "Region", "RetryPolicy", "Timeouts", "api_url"]
+__all__ = ["Limits", "Region", "RetryPolicy", "Timeouts", "api_url", "v1_url_beside"]
 
 _PARTNER_PATH: Final = "/api/partner"
+_V1_PATH: Final = "/v1.0"
+_OAUTH_PATH: Final = "/oauth/token"
 
 
 class Region(Enum):
@@ -45,7 +47,12 @@ class Region(Enum):
     @property
     def token_url(self) -> URL:
         """Where access tokens are issued, such as ``https://api.cyclr.com/oauth/token``."""
-        return URL.build(scheme="https", host=self.api_host, path="/oauth/token")
+        return URL.build(scheme="https", host=self.api_host, path=_OAUTH_PATH)
+
+    @property
+    def v1_url(self) -> URL:
+        """The root of the v1.0 API, such as ``https://api.cyclr.com/v1.0``."""
+        return URL.build(scheme="https", host=self.api_host, path=_V1_PATH)
 
     @classmethod
     def parse(cls, text: str) -> Region:
@@ -61,6 +68,16 @@ class Region(Enum):
                 f"unknown region {shown(text)}: use one of {names}, or base_url= and token_url= together"
             )
         return region
+
+
+def v1_url_beside(token_url: URL | None) -> URL | None:
+    """Return the root of the v1.0 API of a private instance, whose API host also issues the tokens.
+
+    None when the path of the token endpoint is not the usual one: a gateway may stand there that has no API behind it.
+    """
+    if token_url is None or not token_url.raw_path.endswith(_OAUTH_PATH):
+        return None
+    return token_url.with_path(token_url.raw_path.removesuffix(_OAUTH_PATH) + _V1_PATH, encoded=True)
 
 
 def api_url(value: str | URL, *, name: str, http_hosts: frozenset[str] = frozenset()) -> URL:

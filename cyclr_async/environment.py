@@ -61,7 +61,7 @@ def session_arguments(given: Mapping[str, Secret], labels: Mapping[str, str], *,
     take("region", Region.parse)
     take("http_hosts", lambda text: plain_http_hosts(filter(None, (part.strip() for part in text.split(",")))))
     plain = settings.get("http_hosts", frozenset())
-    for name in ("base_url", "token_url"):
+    for name in ("base_url", "token_url", "v1_url"):
         take(name, lambda text: api_url(text, name="the URL", http_hosts=plain))
     take("timeout", lambda text: Timeouts(deadline=_positive(text)), "timeouts")
     limits: dict[str, Any] = {}

@@ -23,10 +23,10 @@ from cyclr_async.auth.providers import (
     partner_name,
     said_partner,
 )
-from cyclr_async.auth.token_endpoint import token_call, token_failure
+from cyclr_async.auth.token_endpoint import token_failure, token_request
 from cyclr_async.auth.token_manager import OnToken, TokenManager
 from cyclr_async.checks import callable_or_none, kind, proxy_url, several
-from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url
+from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url, v1_url_beside
 from cyclr_async.environment import blamed, settings_from
 from cyclr_async.errors import (
     ConfigurationError,
@@ -44,8 +44,8 @@ from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
 from cyclr_async.http.executor import Executor
 from cyclr_async.http.limiter import Limiter
-from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_call
-from cyclr_async.http.request import Call, Safety
+from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import check_timeout, domain_of, model
 from cyclr_async.http.retry import RetryBudget, RetryStrategy
 from cyclr_async.http.stats import Stats, stats_of
@@ -54,6 +54,7 @@ from cyclr_async.http.transport import Stream, Transport
 from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.settings import SETTINGS
+from cyclr_async.v1 import V1Api
 
 if TYPE_CHECKING:
     import ssl
@@ -86,6 +87,8 @@ class AsyncPartnerSession:
         base_url: the root of the partner API of a private instance; ends in ``/api/partner``. https, or http for a
             loopback host or one of ``http_hosts``.
         token_url: the token endpoint of a private instance; needed there unless ``auth`` is a fixed token.
+        v1_url: the root of the v1.0 API of a private instance. Without it ``https://{API host}/v1.0``, where the API
+            host is the region's, or that of a ``token_url`` which ends in ``/oauth/token``.
         http_hosts: exact names of hosts that are spoken to over plain http besides this machine, such as the name of
             a container with the simulator: ``("simulator",)``. Whoever is on the way reads the access token. Never
             Cyclr's own.
@@ -115,6 +118,7 @@ class AsyncPartnerSession:
         region: Region | str = Region.US,
         base_url: str | URL | None = None,
         token_url: str | URL | None = None,
+        v1_url: str | URL | None = None,
         http_hosts: Iterable[str] = (),
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
@@ -143,6 +147,10 @@ class AsyncPartnerSession:
         callable_or_none(on_event, "on_event")
         callable_or_none(on_token, "on_token")
         self._token_url = self._token_endpoint(provider, region, base_url, token_url)
+        self._v1_root = self._v1_place(region, base_url, v1_url)
+        self._v1: V1Api | None = None
+        # The access token goes to these and nowhere else.
+        origins = (self._root,) if self._v1_root is None else (self._root, self._v1_root)
         network = Network(
             ca_file=ca_file,
             client_certificate=client_certificate,
@@ -150,9 +158,9 @@ class AsyncPartnerSession:
             proxy=None if proxy is None else proxy_url(proxy),
             trace_configs=several(trace_configs, "trace_configs"),
         )
-        secure = "https" in {self._root.scheme, self._token_url.scheme if self._token_url else "http"}
+        secure = any(url is not None and url.scheme == "https" for url in (*origins, self._token_url))
         self._pool = Pool(
-            origin=self._root,
+            origins=origins,
             needs_tls=secure,
             network=network,
             timeouts=self._timeouts,
@@ -178,7 +186,7 @@ class AsyncPartnerSession:
             self._watch,
             timeouts=self._timeouts,
             strategy=RetryStrategy(policy, RetryBudget(policy.budget)),
-            origin=self._root,
+            origins=origins,
             next_id=lambda: f"{prefix}{next(numbers):06x}",
             on_event=on_event,
         )
@@ -191,10 +199,10 @@ class AsyncPartnerSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._closed = False
-        self.accounts = Accounts(self)
-        self.connectors = Connectors(self)
-        self.priceplans = PricePlans(self)
-        self.tokens = Tokens(self)
+        self.accounts = Accounts(self, self._root)
+        self.connectors = Connectors(self, self._root)
+        self.priceplans = PricePlans(self, self._root)
+        self.tokens = Tokens(self, self._root)
 
     def _url(self, value: str | URL, name: str) -> URL:
         return api_url(value, name=name, http_hosts=self.http_hosts)
@@ -217,16 +225,24 @@ class AsyncPartnerSession:
             )
         return known
 
+    def _v1_place(self, region: Region, base_url: str | URL | None, v1_url: str | URL | None) -> URL | None:
+        """Return the root of the v1.0 API, or None when nothing tells where it is."""
+        if v1_url is not None:
+            return self._url(v1_url, "v1_url")
+        # The region first: a token endpoint may be on a domain of the partner's own, where the v1.0 API is not.
+        found = region if base_url is None else next((r for r in Region if r.base_url == self._root), None)
+        return v1_url_beside(self._token_url) if found is None else found.v1_url
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
         """Make a session from ``CYCLR_*`` variables.
 
         Credentials: ``CYCLR_ACCESS_TOKEN``; or ``CYCLR_CLIENT_ID`` and ``CYCLR_CLIENT_SECRET``; or
         ``CYCLR_CLIENT_ID``, ``CYCLR_USERNAME`` and ``CYCLR_PASSWORD``; ``CYCLR_ACCOUNT_ID`` restricts the token to
-        one account. ``CYCLR_PARTNER`` names the partner. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL`` and
-        ``CYCLR_TOKEN_URL``. Numbers: ``CYCLR_TIMEOUT`` (seconds for a whole call), ``CYCLR_CONNECTIONS``,
-        ``CYCLR_REQUESTS_PER_SECOND``. Network: ``CYCLR_PROXY``, ``CYCLR_CA_FILE``, ``CYCLR_HTTP_HOSTS`` (names,
-        separated by commas).
+        one account. ``CYCLR_PARTNER`` names the partner. Place: ``CYCLR_REGION``, or ``CYCLR_BASE_URL``,
+        ``CYCLR_TOKEN_URL`` and ``CYCLR_V1_URL``. Numbers: ``CYCLR_TIMEOUT`` (seconds for a whole call),
+        ``CYCLR_CONNECTIONS``, ``CYCLR_REQUESTS_PER_SECOND``. Network: ``CYCLR_PROXY``, ``CYCLR_CA_FILE``,
+        ``CYCLR_HTTP_HOSTS`` (names, separated by commas).
 
         Args:
             environ: the variables; those of the process when None.
@@ -254,6 +270,22 @@ class AsyncPartnerSession:
         return self._root
 
     @property
+    def v1(self) -> V1Api:
+        """The v1.0 API, with the same connections, access token and limits.
+
+        Raises:
+            ConfigurationError: nothing tells where it is; give ``v1_url=``.
+        """
+        if self._v1 is None:
+            if self._v1_root is None:
+                raise ConfigurationError(
+                    "where the v1.0 API of this private instance is cannot be told from base_url and token_url: give "
+                    "v1_url='https://{its API host}/v1.0' (CYCLR_V1_URL, --v1-url)"
+                )
+            self._v1 = V1Api(self, self._v1_root)
+        return self._v1
+
+    @property
     def closed(self) -> bool:
         """True after :meth:`close`."""
         return self._closed
@@ -271,7 +303,7 @@ class AsyncPartnerSession:
         """
         url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
         return await self.send(
-            Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
+            Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
         )
 
     @property
@@ -295,7 +327,7 @@ class AsyncPartnerSession:
         named = self.partner
         if named is None:
             url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
-            call = Call(name="details", method="GET", url=url, safety=Safety.SAFE, decode=domain_of)
+            call = Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=domain_of)
             try:
                 named = await self.send(call, timeout)
             except (ForbiddenError, NotFoundError) as error:
@@ -336,7 +368,7 @@ class AsyncPartnerSession:
         json = None if json is None else json_body(json)
         if isinstance(json, str):
             raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
-        call = raw_call(self._root, method, path, query=query, body=json, repeatable=repeatable)
+        call = raw_request(self._root, method, path, query=query, body=json, repeatable=repeatable)
         return await self.send(call, timeout)
 
     def stats(self) -> Stats:
@@ -344,7 +376,7 @@ class AsyncPartnerSession:
         return stats_of(self._pipeline, self._pool, self._tokens)
 
     def send(
-        self, call: Call[T], timeout: float | None, strategy: RetryStrategy | None = None
+        self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None = None
     ) -> Coroutine[Any, Any, T]:
         """Carry out a call; resources and the bulk collection use it."""
         if timeout is not None:
@@ -354,12 +386,12 @@ class AsyncPartnerSession:
         self._check()
         return self._pipeline.run(call, timeout=timeout, strategy=strategy)
 
-    async def _send_first(self, call: Call[T], timeout: float | None, strategy: RetryStrategy | None) -> T:
+    async def _send_first(self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None) -> T:
         await self._ready(timeout)
         return await self._pipeline.run(call, timeout=timeout, strategy=strategy)
 
     @asynccontextmanager
-    async def stream(self, call: Call[object], timeout: float | None) -> AsyncIterator[Stream]:
+    async def stream(self, call: Request[object], timeout: float | None) -> AsyncIterator[Stream]:
         """Open an answer to be read piece by piece; resources use it."""
         timeout = check_timeout(timeout)
         await self._ready(timeout)
@@ -369,7 +401,7 @@ class AsyncPartnerSession:
     async def _exchange(self, form: Mapping[str, str], repeatable: bool) -> AccessToken:
         if self._token_url is None:
             raise ConfigurationError("token_url is missing: the token provider asked for the token endpoint")
-        call = token_call(self._token_url, form, repeatable=repeatable)
+        call = token_request(self._token_url, form, repeatable=repeatable)
         try:
             return await self._pipeline.run(call, timeout=_TOKEN_TIMEOUT)
         except CyclrError as error:

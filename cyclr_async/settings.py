@@ -42,6 +42,7 @@ SETTINGS: Final = {
         Setting("region", "--region", default="US"),
         Setting("base_url", "--base-url"),
         Setting("token_url", "--token-url"),
+        Setting("v1_url", "--v1-url"),
         Setting("http_hosts", "--http-host"),
         Setting("timeout", "--timeout", default="120"),
         Setting("connections", default="100"),

@@ -21,11 +21,11 @@ from cyclr_async.errors import (
     UnauthorizedError,
     UnexpectedRedirectError,
 )
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
 from cyclr_async.wire.strict_json import loads
 
-__all__ = ["token_call", "token_failure"]
+__all__ = ["token_failure", "token_request"]
 
 _PASSING: Final = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 """OAuth codes that are about the endpoint and not about who asks (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)."""
@@ -50,9 +50,9 @@ class _RefusalError(DecodeError):
     code = ""
 
 
-def token_call(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Call[AccessToken]:
+def token_request(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Request[AccessToken]:
     """Describe a token request: a form in the body, as the vendor documents, never in the query."""
-    return Call(
+    return Request(
         name="token",
         method="POST",
         url=url,

@@ -10,7 +10,7 @@ from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output
 from cyclr_async.cli.settings import resolve, simulated
 from cyclr_async.cli.terminal import echo
-from cyclr_async.http.request import Call
+from cyclr_async.http.request import Request
 from cyclr_async.session import AsyncPartnerSession
 from cyclr_async.wire.strict_json import loads
 
@@ -21,7 +21,7 @@ _SECRET_FIELDS: Final = frozenset({"ApiKey", "Password"})
 
 
 class _WouldSendError(Exception):
-    def __init__(self, call: Call[Any]) -> None:
+    def __init__(self, call: Request[Any]) -> None:
         super().__init__(call.name)
         self.call = call
 
@@ -29,7 +29,7 @@ class _WouldSendError(Exception):
 class _DryRun(AsyncPartnerSession):
     """A session that stops before the first byte."""
 
-    async def send(self, call: Call[Any], timeout: float | None, effort: object = None) -> NoReturn:  # noqa: ARG002
+    async def send(self, call: Request[Any], timeout: float | None, effort: object = None) -> NoReturn:  # noqa: ARG002
         raise _WouldSendError(call)
 
 

@@ -33,6 +33,7 @@ class Options:
     region: str | None = None
     base_url: str | None = None
     token_url: str | None = None
+    v1_url: str | None = None
     client_id: str | None = None
     partner: str | None = None
     client_secret_file: str | None = None
@@ -81,6 +82,7 @@ SHARED: Final = (
     _shared("--region", metavar="NAME", help="US, US2, UK, EU or APAC. [env: CYCLR_REGION]"),
     _shared("--base-url", metavar="URL", help="API root of a private instance. [env: CYCLR_BASE_URL]"),
     _shared("--token-url", metavar="URL", help="Token endpoint of a private instance. [env: CYCLR_TOKEN_URL]"),
+    _shared("--v1-url", metavar="URL", help="Root of the v1.0 API of a private instance. [env: CYCLR_V1_URL]"),
     _shared(
         "--http-host",
         multiple=True,

@@ -27,7 +27,7 @@ _NEEDED: Final = {
     "password": ("client_id", "username", "password"),
     "client": ("client_id", "client_secret"),
 }
-_PLACE: Final = {"region", "base_url", "token_url"}
+_PLACE: Final = {"region", "base_url", "token_url", "v1_url"}
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 
 
@@ -168,6 +168,7 @@ def _flags(options: Options) -> dict[str, Secret]:
         "region": options.region,
         "base_url": options.base_url,
         "token_url": options.token_url,
+        "v1_url": options.v1_url,
         "client_id": options.client_id,
         "partner": options.partner,
         "http_hosts": ",".join(options.http_host) if options.http_host else None,

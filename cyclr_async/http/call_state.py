@@ -16,7 +16,7 @@ from cyclr_async.errors import (
     TransportError,
 )
 from cyclr_async.http.engine.connector import Attempt
-from cyclr_async.http.request import Call, Safety
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.secret import HiddenStr
 
 __all__ = [
@@ -74,7 +74,7 @@ class CallState:
         return None if self.token is None else self.token.header
 
 
-def outcome_unknown(call: Call[Any], error: CyclrError, *, status: int | None = None) -> OutcomeUnknownError:
+def outcome_unknown(call: Request[Any], error: CyclrError, *, status: int | None = None) -> OutcomeUnknownError:
     """Return the error for a write that may have been carried out; ``status`` when the error has none of its own."""
     advice = call.advice or "look whether it was carried out before calling again"
     return OutcomeUnknownError(
@@ -87,7 +87,7 @@ def outcome_unknown(call: Call[Any], error: CyclrError, *, status: int | None = 
     )
 
 
-def attempt_timed_out(call: Call[Any], state: Attempt, timeouts: Timeouts) -> TransportError:
+def attempt_timed_out(call: Request[Any], state: Attempt, timeouts: Timeouts) -> TransportError:
     """Return the error for an attempt that took too long."""
     if not state.connected:
         return ConnectError(
@@ -101,7 +101,7 @@ def attempt_timed_out(call: Call[Any], state: Attempt, timeouts: Timeouts) -> Tr
     )
 
 
-def unconnected(call: Call[Any]) -> ConnectError:
+def unconnected(call: Request[Any]) -> ConnectError:
     """Return the error for a repeated write that got no connection while it might still be sent."""
     return ConnectError(
         f"{call.name}: no connection was made before the end of RetryPolicy.write_window, so it was not sent again",
@@ -117,7 +117,7 @@ def out_of_window(failure: CyclrError) -> CyclrError:
     return failure
 
 
-def no_turn(call: Call[Any], progress: CallState, rate: float, wait: float) -> DeadlineExceededError:
+def no_turn(call: Request[Any], progress: CallState, rate: float, wait: float) -> DeadlineExceededError:
     """Return the error for a call whose turn would come too late under the rate limit."""
     error = deadline_exceeded(call, progress)
     error.args = (
@@ -134,7 +134,7 @@ def _sent(state: Attempt) -> Sent:
     return "maybe" if state.connected else "never"
 
 
-def attempt_deadline_exceeded(call: Call[Any], progress: CallState, state: Attempt) -> CyclrError:
+def attempt_deadline_exceeded(call: Request[Any], progress: CallState, state: Attempt) -> CyclrError:
     """Return the error for an attempt that was cut off by the deadline of its call."""
     sent = _sent(state)
     error = deadline_exceeded(call, progress, sent=sent)
@@ -143,7 +143,7 @@ def attempt_deadline_exceeded(call: Call[Any], progress: CallState, state: Attem
     )
 
 
-def deadline_exceeded(call: Call[Any], progress: CallState, *, sent: Sent | None = None) -> DeadlineExceededError:
+def deadline_exceeded(call: Request[Any], progress: CallState, *, sent: Sent | None = None) -> DeadlineExceededError:
     """Return the error for a call whose deadline has passed."""
     last = progress.failure
     waiting = "" if last is None else f"; the last attempt failed: {last.message}"

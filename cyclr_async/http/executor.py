@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -33,7 +33,7 @@ from cyclr_async.http.clock import Clock
 from cyclr_async.http.engine.connector import Attempt
 from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
 from cyclr_async.http.limiter import AnswerTimes, Limiter
-from cyclr_async.http.request import Call, Safety
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.response_errors import failure_of, is_unsettled
 from cyclr_async.http.retry import RetryStrategy, Verdict, decide
 from cyclr_async.http.timeouts import TimerWheel
@@ -57,7 +57,7 @@ class Counters:
         self.active = self.attempts = self.calls = self.failures = self.retries = 0
 
 
-_Exchange = Callable[[Call[T], HiddenStr | None, str, Attempt], Awaitable[R]]
+_Exchange = Callable[[Request[T], HiddenStr | None, str, Attempt], Awaitable[R]]
 
 
 class Executor:
@@ -70,7 +70,7 @@ class Executor:
         watch: the time limits.
         timeouts: for attempts and calls.
         effort: how hard a call is tried unless told otherwise.
-        origin: scheme, host and port of the API; the token goes nowhere else.
+        origins: the URLs of the APIs; the token goes to their schemes, hosts and ports and nowhere else.
         next_id: makes request ids.
         on_event: told what happens.
     """
@@ -84,7 +84,7 @@ class Executor:
         *,
         timeouts: Timeouts,
         strategy: RetryStrategy,
-        origin: URL,
+        origins: Iterable[URL],
         next_id: Callable[[], str],
         on_event: EventHook | None,
     ) -> None:
@@ -95,7 +95,7 @@ class Executor:
         self._silence = max(timeouts.connect, timeouts.read)
         self._next_id = next_id
         self._on_event = on_event
-        self._place = (origin.scheme, origin.raw_authority)
+        self._origins = frozenset((url.scheme, url.raw_authority) for url in origins)
         self._answer_times = AnswerTimes()
         self.strategy = strategy
         self.limiter = limiter
@@ -104,7 +104,7 @@ class Executor:
         self._idle: asyncio.Event | None = None
 
     def run(
-        self, call: Call[T], *, timeout: float | None = None, strategy: RetryStrategy | None = None
+        self, call: Request[T], *, timeout: float | None = None, strategy: RetryStrategy | None = None
     ) -> Coroutine[Any, Any, T]:
         """Carry out a call.
 
@@ -120,7 +120,7 @@ class Executor:
         return self._loop(call, self._transport.exchange, timeout, strategy or self.strategy)
 
     @asynccontextmanager
-    async def stream(self, call: Call[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
+    async def stream(self, call: Request[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
         """Open an answer to be read piece by piece.
 
         ``timeout`` covers the way to its headers and the waiting for its pieces; ``Timeouts.deadline``, which stands in
@@ -150,7 +150,7 @@ class Executor:
 
     async def _loop(
         self,
-        call: Call[T],
+        call: Request[T],
         attempt: _Exchange[T, R],
         timeout: float | None,
         strategy: RetryStrategy,
@@ -207,7 +207,7 @@ class Executor:
 
     async def _attempt(
         self,
-        call: Call[T],
+        call: Request[T],
         attempt: _Exchange[T, R],
         progress: CallState,
     ) -> R | CyclrError:
@@ -241,7 +241,7 @@ class Executor:
             self._note(call, progress, begun, outcome)
         return outcome
 
-    def _begin(self, call: Call[T], progress: CallState, now: float) -> Attempt:
+    def _begin(self, call: Request[T], progress: CallState, now: float) -> Attempt:
         """Begin an attempt, with a slot or without: the token endpoint needs none."""
         deadline, send_by = progress.deadline, progress.send_by
         if now > send_by:
@@ -262,12 +262,12 @@ class Executor:
             connect_by=send_by if send_by < deadline else None,
         )
 
-    def _try_admit(self, call: Call[T], progress: CallState) -> bool:
+    def _try_admit(self, call: Request[T], progress: CallState) -> bool:
         """Take a slot and a token if both are at hand, which is the usual case."""
         if not call.authorized:
             return True
-        if (call.url.scheme, call.url.raw_authority) != self._place:
-            raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the API's")
+        if (call.url.scheme, call.url.raw_authority) not in self._origins:
+            raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the APIs'")
         if not self.limiter.try_acquire():
             return False
         progress.token = self.tokens.current()
@@ -275,7 +275,7 @@ class Executor:
             self.limiter.release()
         return progress.token is not None
 
-    async def _admit(self, call: Call[T], progress: CallState) -> None:
+    async def _admit(self, call: Request[T], progress: CallState) -> None:
         """Wait for a token and a slot; the slot is held on return."""
         if _logger.isEnabledFor(logging.DEBUG):
             _logger.debug(
@@ -300,7 +300,7 @@ class Executor:
                 return
             self.limiter.release()
 
-    def _expect_turn(self, call: Call[T], progress: CallState) -> None:
+    def _expect_turn(self, call: Request[T], progress: CallState) -> None:
         """Refuse a call that could not leave in time: in line it would only be in the way of others."""
         wait = self.limiter.turn_in()
         if wait <= 0:
@@ -315,13 +315,13 @@ class Executor:
         if now + wait > progress.send_by:
             raise self._too_late(call, progress)
 
-    def _too_late(self, call: Call[T], progress: CallState) -> CyclrError:
+    def _too_late(self, call: Request[T], progress: CallState) -> CyclrError:
         """Return the error for a call that may not be sent any more."""
         if progress.failure is not None and progress.send_by < progress.deadline:
             return out_of_window(progress.failure)
         return deadline_exceeded(call, progress)
 
-    async def _in_time(self, waiting: Awaitable[R], call: Call[T], progress: CallState) -> R:
+    async def _in_time(self, waiting: Awaitable[R], call: Request[T], progress: CallState) -> R:
         """Wait for something other than the server, until the request may no longer be sent."""
         scope = self._watch.limit(max(progress.send_by - self._clock.now(), 0.0))
         try:
@@ -351,7 +351,7 @@ class Executor:
         return False
 
     def _backoff_or_raise(
-        self, call: Call[T], error: CyclrError, progress: CallState, strategy: RetryStrategy
+        self, call: Request[T], error: CyclrError, progress: CallState, strategy: RetryStrategy
     ) -> float:
         """Return how long to wait before the next attempt, or raise what the call ends with."""
         if isinstance(error, DeadlineExceededError):
@@ -415,7 +415,7 @@ class Executor:
             )
         return decision.delay
 
-    def _timed_out(self, call: Call[T], progress: CallState, state: Attempt) -> CyclrError:
+    def _timed_out(self, call: Request[T], progress: CallState, state: Attempt) -> CyclrError:
         now = self._clock.now()
         if not state.connected and progress.send_by < progress.deadline and now >= progress.send_by:
             return unconnected(call)
@@ -423,7 +423,7 @@ class Executor:
             return attempt_timed_out(call, state, self._timeouts)
         return attempt_deadline_exceeded(call, progress, state)
 
-    def _tell(self, call: Call[T], progress: CallState, begun: float, outcome: object, state: Attempt) -> None:
+    def _tell(self, call: Request[T], progress: CallState, begun: float, outcome: object, state: Attempt) -> None:
         # The path is percent-encoded, so it is one line; a query may hold anything and is left out.
         _logger.debug(
             "%s attempt %d: %s %s, status %s, %s after %.3f s (request %s)",
@@ -437,7 +437,7 @@ class Executor:
             progress.request_id,
         )
 
-    def _note(self, call: Call[T], progress: CallState, begun: float, outcome: object) -> None:
+    def _note(self, call: Request[T], progress: CallState, begun: float, outcome: object) -> None:
         """Take note of an attempt that has ended."""
         error = outcome if isinstance(outcome, CyclrError) else None
         if self.limiter.rate is not None and (error is None or isinstance(error, ResponseError)):

@@ -12,12 +12,12 @@ from yarl import URL
 
 from cyclr_async.checks import shown
 from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.request import NO_HEADERS, Request, Response, Safety
 from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.strict_json import dumps, loads
 
-__all__ = ["Query", "RawResponse", "json_body", "raw_call"]
+__all__ = ["Query", "RawResponse", "json_body", "raw_request"]
 
 Query: TypeAlias = Mapping[str, str | float | Sequence[str | float]]
 """Query parameters; a list stands for a parameter that comes several times. An int is a float to a type checker."""
@@ -59,7 +59,7 @@ def json_body(value: object) -> HiddenBytes | str:
         return type(error).__name__
 
 
-def raw_call(
+def raw_request(
     root: URL,
     method: str,
     path: str,
@@ -67,7 +67,8 @@ def raw_call(
     query: Query | None,
     body: HiddenBytes | None,
     repeatable: bool | None,
-) -> Call[RawResponse]:
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> Request[RawResponse]:
     """Describe a request to an endpoint below the root.
 
     Raises:
@@ -87,12 +88,13 @@ def raw_call(
     if repeatable is None:
         repeatable = method in {"GET", "HEAD"}
     safety = Safety.SAFE if repeatable and method in {"GET", "HEAD"} else Safety.REPEATABLE
-    return Call(
+    return Request(
         name="request",
         method=method,
         url=url,
         safety=safety if repeatable else Safety.UNSAFE,
         body=body,
+        headers=headers,
         json=False,
         decode=_raw,
     )

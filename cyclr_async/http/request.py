@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 from yarl import URL
 
 from cyclr_async.secret import HiddenBytes, Secret
 
-__all__ = ["Call", "Reader", "Response", "Safety"]
+__all__ = ["NO_HEADERS", "Reader", "Request", "Response", "Safety"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+"""Shared by all requests without headers of their own, so that none can add to it."""
 
 
 class Safety(Enum):
@@ -55,8 +59,8 @@ class Reader(Protocol[T_co]):
         ...
 
 
-@attrs.define(kw_only=True, eq=False)  # treated as frozen; see Answer for why it is not
-class Call(Generic[T]):
+@attrs.define(kw_only=True, eq=False)  # treated as frozen; see Response for why it is not
+class Request(Generic[T]):
     """One request.
 
     Attributes:
@@ -68,6 +72,7 @@ class Call(Generic[T]):
         reader: makes a consumer for bodies that are read piece by piece instead; one per attempt.
         body: the request body.
         content_type: of the body.
+        headers: sent besides those that every request has, such as ``X-Cyclr-Account``; printable ASCII.
         json: False when the answer may be of any type.
         once: True when the request uses something up, as a refresh token: nothing that was sent is sent again, not even
             after an answer that says it was not carried out.
@@ -84,6 +89,7 @@ class Call(Generic[T]):
     reader: Callable[[], Reader[T]] | None = attrs.field(default=None, repr=False)
     body: HiddenBytes | None = attrs.field(default=None, repr=False)
     content_type: str = "application/json"
+    headers: Mapping[str, str] = attrs.field(default=NO_HEADERS, repr=False)
     json: bool = True
     once: bool = False
     authorized: bool = True

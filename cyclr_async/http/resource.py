@@ -13,7 +13,7 @@ from cyclr_async.checks import LONGEST, is_seconds, shown
 from cyclr_async.config import Limits
 from cyclr_async.errors import DecodeError, InvalidArgumentError, ResponseTooLargeError, TruncatedResponseError
 from cyclr_async.http.clock import Clock
-from cyclr_async.http.request import Call, Response
+from cyclr_async.http.request import NO_HEADERS, Request, Response
 from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.converter import decode
@@ -79,29 +79,32 @@ class Sender(Protocol):
         ...
 
     def send(
-        self, call: Call[T], timeout: float | None, strategy: RetryStrategy | None = None
+        self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None = None
     ) -> Coroutine[Any, Any, T]:
         """Carry out a call."""
         ...
 
-    def stream(self, call: Call[object], timeout: float | None) -> AbstractAsyncContextManager[StreamLike]:
+    def stream(self, call: Request[object], timeout: float | None) -> AbstractAsyncContextManager[StreamLike]:
         """Open an answer to be read piece by piece."""
         ...
 
 
 class Resource:
-    """A part of the API.
+    """A part of an API.
 
     Args:
         sender: carries the calls.
+        root: the root of the API, below which it makes its URLs.
+        headers: for every request it describes, such as ``X-Cyclr-Account``; printable ASCII.
     """
 
-    __slots__ = ("_path", "_root", "_sender")
+    __slots__ = ("_headers", "_path", "_root", "_sender")
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         self._sender = sender
-        self._root = sender.root
-        self._path = sender.root.raw_path.rstrip("/")
+        self._root = root
+        self._path = root.raw_path.rstrip("/")
+        self._headers = headers
 
     def _url(self, path: str) -> URL:
         """Return the URL of a path below the root; every segment of it is quoted already."""

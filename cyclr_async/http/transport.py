@@ -14,6 +14,7 @@ from cyclr_async.errors import (
     CyclrError,
     DecodeError,
     DesynchronizedError,
+    InvalidArgumentError,
     ProtocolError,
     ResponseTooLargeError,
     SessionClosedError,
@@ -26,7 +27,7 @@ from cyclr_async.http.engine.errors import FOREIGN, translate
 from cyclr_async.http.engine.interception import forget_frames, is_intercepted
 from cyclr_async.http.engine.pool import HEADERS, Pool
 from cyclr_async.http.pace import Pace
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.response_errors import error_from_response
 from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.secret import HiddenStr
@@ -66,7 +67,7 @@ class Transport:
         self._body_limit = body_limit
         self._id_prefix = id_prefix
 
-    async def exchange(self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt) -> T:
+    async def exchange(self, call: Request[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt) -> T:
         """Make one attempt and return the value of its answer.
 
         Args:
@@ -111,7 +112,7 @@ class Transport:
         raise failed
 
     async def open_stream(
-        self, call: Call[object], authorization: HiddenStr | None, request_id: str, attempt: Attempt
+        self, call: Request[object], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> Stream:
         """Make one attempt up to the headers of a successful answer."""
         try:
@@ -144,22 +145,24 @@ class Transport:
         raise failed
 
     def _send(
-        self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
+        self, call: Request[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> Coroutine[Any, Any, EngineResponse]:
+        if call.headers:
+            _check_headers(call)
         fast = self._pool.fast
         plain = call.method == "GET" and call.body is None and call.safety is not Safety.UNSAFE
         if fast is not None and plain and fast.takes(call.url):
-            return fast.get(call.url, request_id, authorization, attempt)
+            return fast.get(call.url, call.headers, request_id, authorization, attempt)
         return self._through_session(call, authorization, request_id, attempt)
 
     async def _through_session(
-        self, call: Call[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
+        self, call: Request[T], authorization: HiddenStr | None, request_id: str, attempt: Attempt
     ) -> EngineResponse:
         pool = self._pool
         session = pool.reads if call.safety is Safety.SAFE else pool.writes
         if session is None or pool.closed:
             raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
-        headers: dict[str, str] = {REQUEST_ID: request_id}
+        headers: dict[str, str] = {**call.headers, REQUEST_ID: request_id}
         if authorization is not None:
             headers["Authorization"] = authorization
         if call.body is not None:
@@ -192,7 +195,7 @@ class Transport:
         finally:
             current_attempt.reset(token)
 
-    def _check(self, call: Call[T], response: EngineResponse, request_id: str, attempt: Attempt) -> None:
+    def _check(self, call: Request[T], response: EngineResponse, request_id: str, attempt: Attempt) -> None:
         status = response.status
         if not 200 <= status <= 599:
             raise ProtocolError(f"{call.name}: the server answered with the status {status}", sent="yes", status=status)
@@ -205,7 +208,7 @@ class Transport:
         if status < 300 and call.reader is not None:
             self._check_type(call, response)
 
-    def _check_type(self, call: Call[T], response: EngineResponse) -> None:
+    def _check_type(self, call: Request[T], response: EngineResponse) -> None:
         if not call.json:
             return
         given = response.headers.get(hdrs.CONTENT_TYPE)
@@ -217,7 +220,7 @@ class Transport:
                 f"{call.name}: the answer is not JSON: its content type says otherwise", expected="application/json"
             )
 
-    async def _body(self, call: Call[T], response: EngineResponse, attempt: Attempt) -> bytes:
+    async def _body(self, call: Request[T], response: EngineResponse, attempt: Attempt) -> bytes:
         content = response.content
         if content.is_eof() and not PURE_PYTHON and hdrs.CONTENT_ENCODING not in response.headers:
             # A short answer has arrived whole, as a rule, and a parser in C has seen that nothing follows it.
@@ -230,7 +233,7 @@ class Transport:
             self._check_type(call, response)
         return body
 
-    async def _collected(self, call: Call[T], response: EngineResponse, attempt: Attempt) -> bytes:
+    async def _collected(self, call: Request[T], response: EngineResponse, attempt: Attempt) -> bytes:
         body = Body(response)
         pieces = bytearray()
         while piece := await body.piece():
@@ -240,7 +243,7 @@ class Transport:
                 raise self._too_large(call, response)
         return bytes(pieces)
 
-    def _too_large(self, call: Call[T], response: EngineResponse) -> CyclrError:
+    def _too_large(self, call: Request[T], response: EngineResponse) -> CyclrError:
         return ResponseTooLargeError(
             f"{call.name}: the answer is larger than Limits.response_bytes ({self._body_limit} bytes)",
             sent="yes",
@@ -248,7 +251,7 @@ class Transport:
         )
 
     async def _refusal(
-        self, call: Call[T], response: EngineResponse, authorization: HiddenStr | None, attempt: Attempt
+        self, call: Request[T], response: EngineResponse, authorization: HiddenStr | None, attempt: Attempt
     ) -> CyclrError:
         body = await self._error_body(response, attempt)
         hidden = [secret.reveal() for secret in call.secrets]
@@ -277,7 +280,7 @@ class Transport:
             pass
         return legible(bytes(raw), response.headers.get(hdrs.CONTENT_ENCODING, ""), _ERROR_BODY)
 
-    def _translated(self, error: BaseException, call: Call[T], attempt: Attempt, status: int | None) -> CyclrError:
+    def _translated(self, error: BaseException, call: Request[T], attempt: Attempt, status: int | None) -> CyclrError:
         if isinstance(error, CyclrError):
             return error  # ours that also are OSErrors, such as ConnectError
         if self._pool.closed:
@@ -294,7 +297,7 @@ class Transport:
             proxy=self._pool.proxy,
         )
 
-    def _unusable(self, error: RuntimeError | ValueError, call: Call[T], attempt: Attempt) -> CyclrError:
+    def _unusable(self, error: RuntimeError | ValueError, call: Request[T], attempt: Attempt) -> CyclrError:
         if isinstance(error, CyclrError):
             return error
         if isinstance(error, ValueError) and not isinstance(error, UnicodeError) and not attempt.connected:
@@ -363,6 +366,14 @@ class Stream:
     def close(self) -> None:
         """Drop the connection, unless the body was read to its end."""
         self._response.close()
+
+
+def _check_headers(call: Request[Any]) -> None:
+    """Refuse headers that a server could read as something else."""
+    for name, value in call.headers.items():
+        # A line end in a value would begin a header, or a request, of somebody else's making.
+        if not (value.isascii() and value.isprintable()):
+            raise InvalidArgumentError(f"{call.name}: the header {name} must be printable ASCII")
 
 
 def _plain(headers: dict[str, str]) -> dict[str, str]:

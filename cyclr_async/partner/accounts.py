@@ -17,7 +17,7 @@ from cyclr_async.errors import (
     InvalidArgumentError,
     OutcomeUnknownError,
 )
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import ListReader, Resource, body_of, id_of, rest_of, text
 from cyclr_async.http.resource import model as model_of
 from cyclr_async.http.retry import RetryStrategy
@@ -70,7 +70,7 @@ class Accounts(Resource):
         Source: *List Accounts*, ``GET accounts``.
         """
         _function(on_bad_record, "on_bad_record")
-        call: Call[builtins.list[Account]] = Call(
+        call: Request[builtins.list[Account]] = Request(
             name="accounts.list",
             method="GET",
             url=self._url("accounts"),
@@ -104,7 +104,7 @@ class Accounts(Resource):
         Source: *List Accounts*, ``GET accounts``.
         """
         _function(on_bad_record, "on_bad_record")
-        call: Call[object] = Call(
+        call: Request[object] = Request(
             name="accounts.list",
             method="GET",
             url=self._url("accounts"),
@@ -167,7 +167,7 @@ class Accounts(Resource):
             audit_info = f"{audit_info} {marker}" if isinstance(audit_info, str) and audit_info else marker
         text(name, "name")
         fields = _fields(name, description, timezone, price_plan_id, next_bill_date, audit_info)
-        call = Call(
+        call = Request(
             name="accounts.create",
             method="POST",
             url=self._url("createaccount"),
@@ -186,7 +186,7 @@ class Accounts(Resource):
 
     async def _reconciled(self, marker: str, unknown: OutcomeUnknownError) -> str:
         unknown.marker = marker
-        lookup: Call[str | None] = Call(
+        lookup: Request[str | None] = Request(
             name="accounts.list",
             method="GET",
             url=self._url("accounts"),
@@ -242,7 +242,7 @@ class Accounts(Resource):
         fields = _fields(name, description, timezone, price_plan_id, next_bill_date, audit_info)
         if all(value is UNSET for value in fields.values()):
             raise InvalidArgumentError("nothing to update: name at least one field")
-        call = Call(
+        call = Request(
             name="accounts.update",
             method="PUT",
             url=url,
@@ -391,12 +391,12 @@ class Accounts(Resource):
                 "is no usage yet"
             )
 
-    def _usage_call(self, account_id: str, from_date: date | None) -> Call[AccountUsage]:
+    def _usage_call(self, account_id: str, from_date: date | None) -> Request[AccountUsage]:
         url = self._url(f"accounts/{segment(account_id)}/billing")
         day = _day(from_date)
         if day is not None:
             url = url.with_query(f"fromDate={day}")
-        return Call(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
+        return Request(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
 
 
 class _MarkerSearch:

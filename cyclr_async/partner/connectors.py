@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cyclr_async.errors import DecodeError, InvalidArgumentError
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import Resource, body_of, text
 from cyclr_async.secret import HiddenStr, Secret
 from cyclr_async.wire.segments import segment
@@ -83,7 +83,7 @@ class Connectors(Resource):
         if username is not None and password is not None:
             fields["Username"] = text(username, "username")
             fields["Password"] = HiddenStr(password.reveal())
-        call: Call[None] = Call(
+        call: Request[None] = Request(
             name="connectors.install",
             method="POST",
             url=self._url("installconnector"),

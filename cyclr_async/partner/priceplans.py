@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import ListReader, Resource
 from cyclr_async.partner import PricePlan
 from cyclr_async.wire.converter import decode
@@ -27,7 +27,7 @@ class PricePlans(Resource):
 
         Source: *Get Price Plans*, ``GET priceplans``.
         """
-        call: Call[list[PricePlan]] = Call(
+        call: Request[list[PricePlan]] = Request(
             name="priceplans.list",
             method="GET",
             url=self._url("priceplans"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import Resource, body_of, model, text
 from cyclr_async.partner import SignInToken
 from cyclr_async.wire.segments import segment
@@ -40,7 +40,7 @@ class Tokens(Resource):
         """
         segment(account_id)
         body = body_of({"AccountId": account_id, "Username": text(username, "username")})
-        call = Call(
+        call = Request(
             name="tokens.create",
             method="POST",
             url=self._url("createaccountsignintoken"),

@@ -224,7 +224,7 @@ async def test_a_session_of_the_caller_and_a_proxy_are_used() -> None:
 async def _path(origin: str) -> AsyncIterator[DirectReads]:
     connector = GuardedConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield DirectReads(session, connector, URL(origin), {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
+        yield DirectReads(session, connector, [URL(origin)], {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nX-Evil: 1", "/a\tb", "/ä", "/a\x7f"])
@@ -232,7 +232,7 @@ async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
     async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
         attempt = Attempt(TimerWheel(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
         with pytest.raises(InvalidArgumentError):
-            await fast.get(URL(server.origin).with_path(path, encoded=True), "id", None, attempt)
+            await fast.get(URL(server.origin).with_path(path, encoded=True), {}, "id", None, attempt)
         assert not attempt.connected
         assert server.connections == 0
 

@@ -8,8 +8,8 @@ import pytest
 from yarl import URL
 
 from cyclr_async.errors import DecodeError, InvalidArgumentError
-from cyclr_async.http.raw_request import RawResponse, raw_call
-from cyclr_async.http.request import Call, Response, Safety
+from cyclr_async.http.raw_request import RawResponse, raw_request
+from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.secret import HiddenBytes
 
 ROOT = URL("https://host.example/api/partner")
@@ -22,8 +22,8 @@ def described(
     query: Any = None,
     body: HiddenBytes | None = None,
     repeatable: bool | None = None,
-) -> Call[RawResponse]:
-    return raw_call(ROOT, method, path, query=query, body=body, repeatable=repeatable)
+) -> Request[RawResponse]:
+    return raw_request(ROOT, method, path, query=query, body=body, repeatable=repeatable)
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,8 @@ def collect(
         store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
     words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
     place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
-    place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--partner": options.partner}
-    place |= {"--client-id": options.client_id}
+    place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--v1-url": options.v1_url}
+    place |= {"--partner": options.partner, "--client-id": options.client_id}
     given = {**place, "--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
     given["--max-age"] = None if max_age is None else f"{max_age.total_seconds():.0f}"
     for name, value in given.items():

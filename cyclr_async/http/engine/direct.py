@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiohttp
@@ -100,26 +100,23 @@ class _Destination(ClientRequest):
 
 
 class DirectReads:
-    """Sends GET requests to one origin.
+    """Sends GET requests to a few origins.
 
     Args:
         session: the session that owns the pool; nothing is sent through it.
         connector: its pool.
-        origin: scheme, host and port of every request.
+        origins: URLs whose schemes, hosts and ports are asked.
         headers: sent with every request.
         timeout: for connecting.
     """
 
     __slots__ = (
-        "_authority",
         "_connect",
         "_connector",
-        "_fixed",
         "_method",
         "_off",
-        "_request",
-        "_scheme",
         "_send",
+        "_targets",
         "_timeout",
         "_wrapper",
     )
@@ -128,15 +125,12 @@ class DirectReads:
         self,
         session: aiohttp.ClientSession,
         connector: GuardedConnector,
-        origin: URL,
+        origins: Iterable[URL],
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,
     ) -> None:
         self._connector = connector
         self._timeout = timeout
-        self._scheme = origin.scheme
-        self._authority = origin.raw_authority
-        self._request = _Destination("GET", origin, loop=asyncio.get_running_loop(), session=session)
         # aiohttp's own functions, once they were seen to be its own.
         self._method: object = None
         self._wrapper: object = None
@@ -144,14 +138,20 @@ class DirectReads:
         self._send: object = None
         self._off: str | None = None
         """Why nothing is sent this way, as far as it was said in the log already."""
-        fixed = {"Host": origin.host_port_subcomponent, **headers}
-        if connector.force_close:
-            fixed["Connection"] = "close"
-        self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+        last = {"Connection": "close"} if connector.force_close else {}
+        loop = asyncio.get_running_loop()
+        self._targets = {
+            (origin.scheme, origin.raw_authority): (
+                _Destination("GET", origin, loop=loop, session=session),
+                _lines({"Host": origin.host_port_subcomponent or "", **headers, **last}),
+            )
+            for origin in origins
+        }
+        """Where the pool connects to and the header lines that are always the same, by scheme and authority."""
 
     def takes(self, url: URL) -> bool:
-        """Whether a read of the URL may go this way: it is one of this origin, and nobody stands in for aiohttp."""
-        if url.raw_authority != self._authority or url.scheme != self._scheme:
+        """Whether a read of the URL may go this way: its origin is known, and nobody stands in for aiohttp."""
+        if (url.scheme, url.raw_authority) not in self._targets:
             return False
         if (
             ClientSession._request is self._method  # noqa: SLF001 - what recorders and mocks replace
@@ -180,11 +180,14 @@ class DirectReads:
         self._method = None
         _warn(error)
 
-    async def get(self, url: URL, request_id: str, authorization: HiddenStr | None, attempt: Attempt) -> EngineResponse:
+    async def get(
+        self, url: URL, headers: Mapping[str, str], request_id: str, authorization: HiddenStr | None, attempt: Attempt
+    ) -> EngineResponse:
         """Send one request and return the answer once its headers are there; its body may still be on its way.
 
         Args:
-            url: an URL of the origin, percent-encoded.
+            url: an URL of one of the origins, percent-encoded.
+            headers: of this request only, checked.
             request_id: the value of ``X-Request-Id``.
             authorization: the value of the ``Authorization`` header, or None.
             attempt: told when a connection is handed over.
@@ -197,10 +200,13 @@ class DirectReads:
         target = url.raw_path_qs
         if not (target.isascii() and target.isprintable()) or " " in target:
             raise InvalidArgumentError("the URL is not percent-encoded, so it cannot stand in a request line")
+        request, fixed = self._targets[url.scheme, url.raw_authority]
+        if headers:
+            fixed += _lines(headers)
         connection = None
         written = received = False
         try:
-            connection = await self._connector.acquire(self._request, self._timeout, attempt)
+            connection = await self._connector.acquire(request, self._timeout, attempt)
             protocol = connection.protocol
             transport = connection.transport
             if protocol is None or transport is None or transport.is_closing():
@@ -208,7 +214,7 @@ class DirectReads:
             # As ClientSession has it: a body without a length ends with the connection. For the rest, see body.py.
             protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER)
             written = True
-            transport.write(self._head(target, request_id, authorization))
+            transport.write(_head(target, fixed, request_id, authorization))
             message, content = await protocol.read()
             while 100 <= message.code < 200 and message.code != 101:  # the server only says that it goes on
                 message, content = await protocol.read()
@@ -232,13 +238,13 @@ class DirectReads:
         cls,
         session: aiohttp.ClientSession,
         connector: GuardedConnector,
-        origin: URL,
+        origins: Iterable[URL],
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,
     ) -> DirectReads | None:
         """Make one and try it out; None, and a line in the log, where aiohttp is not built as expected."""
         try:
-            fast = cls(session, connector, origin, headers, timeout)
+            fast = cls(session, connector, origins, headers, timeout)
             fast.self_test()
         except Exception as error:  # noqa: BLE001 - whatever it is, aiohttp is another one, and there is another way
             _warn(error)
@@ -252,7 +258,9 @@ class DirectReads:
         Raises:
             Exception: of any kind: this aiohttp is not built as expected.
         """
-        inspect.signature(TCPConnector.connect).bind(self._connector, self._request, [], self._timeout)
+        inspect.signature(TCPConnector.connect).bind(
+            self._connector, next(iter(self._targets.values()))[0], [], self._timeout
+        )
         for name in ("protocol", "transport", "release", "close"):
             getattr(aiohttp.connector.Connection, name)
         protocol = self._connector.make_protocol()
@@ -277,14 +285,19 @@ class DirectReads:
         fresh.data_received(b"\r\n")
         _expect(fresh.should_close)
 
-    def _head(self, target: str, request_id: str, authorization: HiddenStr | None) -> HiddenBytes:
-        # No local variable holds the token in clear: this and the frames above may be in a traceback with locals.
-        return HiddenBytes(
-            (
-                f"GET {target} HTTP/1.1\r\n{self._fixed}{REQUEST_ID}: {request_id}\r\n"
-                + ("\r\n" if authorization is None else f"Authorization: {authorization}\r\n\r\n")
-            ).encode("ascii")
-        )
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+
+def _head(target: str, fixed: str, request_id: str, authorization: HiddenStr | None) -> HiddenBytes:
+    # No local variable holds the token in clear: this and the frames above may be in a traceback with locals.
+    return HiddenBytes(
+        (
+            f"GET {target} HTTP/1.1\r\n{fixed}{REQUEST_ID}: {request_id}\r\n"
+            + ("\r\n" if authorization is None else f"Authorization: {authorization}\r\n\r\n")
+        ).encode("ascii")
+    )
 
 
 _UNFIT: Final = "unfit"

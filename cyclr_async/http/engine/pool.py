@@ -124,7 +124,7 @@ class Pool:
     On a new connection the question does not arise.
 
     Args:
-        origin: scheme, host and port of the API.
+        origins: URLs of the APIs; plain reads of their hosts need no layers of a session.
         needs_tls: False when every URL is plain http on a loopback host: then no TLS context is built.
         network: proxy, certificates, trace configurations.
         timeouts: for connecting and reading.
@@ -138,14 +138,14 @@ class Pool:
     def __init__(
         self,
         *,
-        origin: URL,
+        origins: tuple[URL, ...],
         needs_tls: bool,
         network: Network,
         timeouts: Timeouts,
         limits: Limits,
         borrowed: aiohttp.ClientSession | None,
     ) -> None:
-        self._origin = origin
+        self._origins = origins
         self._needs_tls = needs_tls
         self._network = network
         self._limits = limits
@@ -230,7 +230,7 @@ class Pool:
         self.writes = self._session(GuardedConnector(limit=0, force_close=True, **secure))
         # Asked of the session, because instrumentation adds trace configurations behind everybody's back.
         if self._limits.direct_reads and self.proxy is None and not self.reads.trace_configs:
-            self.fast = DirectReads.made(self.reads, connector, self._origin, HEADERS, self.timeout)
+            self.fast = DirectReads.made(self.reads, connector, self._origins, HEADERS, self.timeout)
 
     def _session(self, connector: GuardedConnector) -> aiohttp.ClientSession:
         self._connectors.append(connector)

@@ -1,0 +1,106 @@
+"""The v1.0 API of a session, and the same restricted to one account."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from cyclr_async.checks import shown
+from cyclr_async.errors import InvalidArgumentError
+from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
+from cyclr_async.http.resource import Resource
+
+__all__ = ["ACCOUNT_HEADER", "AccountScope", "V1Api"]
+
+ACCOUNT_HEADER: Final = "X-Cyclr-Account"
+"""Names the account that an account-level call is about; partner-level calls ignore it."""
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
+"""Visible ASCII, and blanks within: a server strips blanks around a value, so they would name another account. As long
+as an id in a URL may be."""
+
+
+class _Part(Resource):
+    """Whatever sends requests below the root of the v1.0 API."""
+
+    __slots__ = ()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        json: Any = None,
+        repeatable: bool | None = None,
+        timeout: float | None = None,
+    ) -> RawResponse:
+        """Send a request to an endpoint that has no method here, with the same tokens, limits and retries.
+
+        Args:
+            method: the HTTP method.
+            path: below the root of the v1.0 API, such as ``"accounts"``; each segment is checked and quoted.
+            query: query parameters: texts and numbers, or lists of these for what comes several times.
+            json: the body, sent as JSON unless None.
+            repeatable: whether the operation may be repeated when its outcome is unknown; by default GET and HEAD
+                may, and nothing else.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Returns:
+            Status, headers, body; ``.json()`` decodes, and ``answer["Name"]`` looks into the decoded JSON.
+
+        Raises:
+            InvalidArgumentError: an argument cannot be valid; nothing was sent.
+            CyclrError: see :mod:`cyclr_async.errors`.
+        """
+        # Rebound at once: the body may hold a secret, and this frame could end up in a traceback with locals.
+        json = None if json is None else json_body(json)
+        if isinstance(json, str):
+            raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
+        call = raw_request(
+            self._root, method, path, query=query, body=json, repeatable=repeatable, headers=self._headers
+        )
+        return await self._sender.send(call, timeout)
+
+
+class V1Api(_Part):
+    """The v1.0 API."""
+
+    __slots__ = ()
+
+    def account(self, account_id: str) -> AccountScope:
+        """Return the API as one account sees it. No call is made: whether the account exists shows with the first one.
+
+        Args:
+            account_id: the API id of the account.
+
+        Raises:
+            InvalidArgumentError: the id cannot stand in a header: it is no text, empty or longer than 128 characters,
+                not printable ASCII, or has blanks around it.
+        """
+        return AccountScope(self._sender, self._root, {ACCOUNT_HEADER: _account_id(account_id)})
+
+    def __repr__(self) -> str:
+        return f"<V1Api {self._root}>"
+
+
+class AccountScope(_Part):
+    """The v1.0 API restricted to one account: every request carries ``X-Cyclr-Account``."""
+
+    __slots__ = ()
+
+    @property
+    def account_id(self) -> str:
+        """The account."""
+        return self._headers[ACCOUNT_HEADER]
+
+    def __repr__(self) -> str:
+        return f"<AccountScope {self.account_id} {self._root}>"
+
+
+def _account_id(value: object) -> str:
+    if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+        raise InvalidArgumentError(
+            "account_id cannot be sent as a header: it must be 1 to 128 characters of printable ASCII without blanks "
+            f"around them; got {shown(value)}"
+        )
+    return value
