@@ -32,6 +32,7 @@ MEMORY: Final = {
     "cyclr": ("**cyclr_async** `list[Account]`", ()),
     "cyclr_speed": ("**cyclr_async[speed]** `list[Account]`", ("orjson",)),
     "cattrs": ("`json.loads` + cattrs untuned", ()),
+    "cattrs_strict": ("`json.loads` + cattrs' compiled hooks, as strict as ours", ()),
     "pydantic": ("pydantic `validate_json`", ("pydantic",)),
     "msgspec": ("msgspec `Struct`", ("msgspec",)),
 }
@@ -69,6 +70,8 @@ def _decoder(way: str) -> Callable[[bytes], Any]:
         converter = cattrs.Converter()
         converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
         return lambda body: converter.structure(json.loads(body), list[_Account])
+    if way == "cattrs_strict":
+        return _strict_cattrs()
     fields: dict[str, Any] = {field.name: field.type for field in attrs.fields(_Account)}
     if way == "pydantic":
         pydantic: Any = importlib.import_module("pydantic")
@@ -82,6 +85,44 @@ def _decoder(way: str) -> Callable[[bytes], Any]:
         decode: Callable[[bytes], Any] = msgspec.json.Decoder(types.GenericAlias(list, (struct,))).decode
         return decode
     return _own_decoder()
+
+
+def _strict_cattrs() -> Callable[[bytes], Any]:
+    """What cattrs compiles for our model, with our rules: no coercion, wire names, unknown fields kept."""
+    import cattrs  # noqa: PLC0415  the other ways must not pay for it
+    from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415
+
+    from cyclr_async.partner import Account  # noqa: PLC0415
+    from cyclr_async.wire.dates import parse_datetime  # noqa: PLC0415
+    from cyclr_async.wire.extra import Extra  # noqa: PLC0415
+    from cyclr_async.wire.fields import fields_of  # noqa: PLC0415
+
+    def exactly(kind: type) -> Callable[[Any, Any], Any]:
+        def check(value: Any, _: Any) -> Any:
+            if type(value) is not kind:
+                raise TypeError(f"not a {kind.__name__}")
+            return value
+
+        return check
+
+    converter = cattrs.Converter(detailed_validation=False)
+    for kind in (str, int):
+        converter.register_structure_hook(kind, exactly(kind))
+    converter.register_structure_hook(datetime, lambda text, _: parse_datetime(text))
+    plan = fields_of(Account)
+    names: dict[str, Any] = {field.name: override(rename=field.wire) for field in plan.fields}
+    made = make_dict_structure_fn(
+        Account, converter, _cattrs_detailed_validation=False, extra=override(omit=True), **names
+    )
+
+    def structure(data: dict[str, Any]) -> Account:
+        account = made(data, Account)
+        if len(data) != len(plan.fields):
+            surplus = {name: value for name, value in data.items() if name not in plan.wire_names}
+            object.__setattr__(account, "extra", Extra(surplus))
+        return account
+
+    return lambda body: [structure(row) for row in json.loads(body)]
 
 
 def _own_decoder() -> Callable[[bytes], Any]:

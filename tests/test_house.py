@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -175,38 +175,53 @@ def foreign(targets: Iterator[str]) -> set[str]:
     return {target.split(".")[0] for target in targets} - {"cyclr_async"} - set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_every_import_goes_through_a_door(path: Path) -> None:
+def wrong_doors(path: Path) -> set[str]:
     name = name_of(path)
     room = room_of(name)
     used = modules_of(imports_of(path, lazily=False)) - {name}
     # A package may gather what is in its own room.
     wrong = {module for module in used if not allowed(module, ROOMS[room]) and not module.startswith(f"{name}.")}
-    assert wrong - ({""} if room == "" else set()) == set()
+    return wrong - ({""} if room == "" else set())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_function_imports_no_more_than_is_agreed(path: Path) -> None:
+def wrong_lazy_doors(path: Path) -> set[str]:
     name = name_of(path)
     room = room_of(name)
     doors = ROOMS[room] | LAZY.get(room, frozenset()) | LAZY.get(name.split(".")[0], frozenset())
     used = modules_of(imports_of(path, lazily=True)) - {name}
-    assert {module for module in used if not allowed(module, doors)} == set()
+    return {module for module in used if not allowed(module, doors)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_dependencies_stay_where_they_belong(path: Path) -> None:
-    name = name_of(path)
-    top = name.split(".")[0]
-    everything = DEPENDENCIES | EXTRAS.get(top, set())
-    for lazily in (False, True):
-        assert foreign(imports_of(path, lazily=lazily)) - everything == set()
+def wrong_dependencies(path: Path) -> set[str]:
+    everything = DEPENDENCIES | EXTRAS.get(name_of(path).split(".")[0], set())
+    return set().union(*(foreign(imports_of(path, lazily=lazily)) - everything for lazily in (False, True)))
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if room_of(name_of(path)) in PURE], ids=name_of)
-def test_pure_rooms_touch_nothing(path: Path) -> None:
-    for lazily in (False, True):
-        assert {target.split(".")[0] for target in imports_of(path, lazily=lazily)} & IMPURE == set()
+def impurities(path: Path) -> set[str]:
+    targets = [target for lazily in (False, True) for target in imports_of(path, lazily=lazily)]
+    return {target.split(".")[0] for target in targets} & IMPURE
+
+
+def found_in(check: Callable[[Path], object], paths: list[Path] = MODULES) -> dict[str, object]:
+    """What a check finds, by module: one test for all modules, which names each that is wrong."""
+    assert paths
+    return {name_of(path): found for path in paths if (found := check(path))}
+
+
+def test_every_import_goes_through_a_door() -> None:
+    assert found_in(wrong_doors) == {}
+
+
+def test_a_function_imports_no_more_than_is_agreed() -> None:
+    assert found_in(wrong_lazy_doors) == {}
+
+
+def test_dependencies_stay_where_they_belong() -> None:
+    assert found_in(wrong_dependencies) == {}
+
+
+def test_pure_rooms_touch_nothing() -> None:
+    assert found_in(impurities, [path for path in MODULES if room_of(name_of(path)) in PURE]) == {}
 
 
 def test_the_simulator_knows_nothing_of_the_client() -> None:
@@ -240,15 +255,15 @@ def test_the_rule_sees_a_wrong_import() -> None:
     assert not allowed("session", ROOMS["simulator"])
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_module_is_long(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+def test_no_module_is_long() -> None:
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_every_module_says_what_it_is_and_what_it_offers(path: Path) -> None:
+def undocumented(path: Path) -> list[str]:
+    """What is wrong with the docstring of a module, its ``__all__`` and the docstrings of what that lists."""
     tree = tree_of(path)
-    assert ast.get_docstring(tree)
+    wrong = [] if ast.get_docstring(tree) else ["it has no docstring"]
     definitions = [
         node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     ]
@@ -260,13 +275,21 @@ def test_every_module_says_what_it_is_and_what_it_offers(path: Path) -> None:
         and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
     ]
     if not listed:
-        assert public == set(), "public names need an __all__"
-        return
+        return wrong + (["public names need an __all__"] if public else [])
     (value,) = listed
     names = ast.literal_eval(value)
-    assert names == list(dict.fromkeys(names)), "a name comes twice"
+    if names != list(dict.fromkeys(names)):
+        wrong.append("a name comes twice in __all__")
     documented = {node.name for node in definitions if ast.get_docstring(node)}
-    assert {node.name for node in definitions if node.name in names} - documented == set()
+    bare = {node.name for node in definitions if node.name in names} - documented
+    return wrong + [f"{name} has no docstring" for name in sorted(bare)]
+
+
+def test_every_module_says_what_it_is_and_what_it_offers(tmp_path: Path) -> None:
+    assert found_in(undocumented) == {}
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text('__all__ = ["f", "f"]\ndef f(): ...\n', encoding="utf-8")
+    assert undocumented(wrong) == ["it has no docstring", "a name comes twice in __all__", "f has no docstring"]
 
 
 def test_no_broad_except_passes_in_silence() -> None:

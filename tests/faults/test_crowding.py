@@ -14,6 +14,7 @@ from tests.faults.matrix import after
 from tests.faults.server import FaultServer, Link, close, write
 from tests.faults.test_storms import PATIENT, QUICK, forever
 from tests.support.canary import BEARER
+from tests.support.sizes import few_of
 
 HANDLER = float(os.environ.get("CYCLR_QUEUE_HANDLER", "0.01"))
 """Seconds per answer; 0.2 by hand, for 40 seconds in all."""
@@ -53,8 +54,7 @@ async def test_a_pause_holds_the_whole_session() -> None:
         assert min(request.at for request in server.requests[1:]) - throttled[0] >= 2.0
 
 
-@pytest.mark.stress
-@pytest.mark.parametrize("status", [500, 503])
+@few_of("status", [503, 500], few=1)
 async def test_one_call_of_everybody_in_an_outage(status: int) -> None:
     async with FaultServer(after(write(json_http({}, status)), close()), keep=False) as server:
         async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT, retry=QUICK) as session:

@@ -35,6 +35,7 @@ from tests.faults.server import (
 )
 from tests.faults.tokens import RotatingTokens
 from tests.support.canary import BEARER, PASSWORD
+from tests.support.sizes import few_of, sized
 
 PATIENT = Timeouts(connect=20, read=20, attempt=20, deadline=60, close=0.0)
 MUTATIONS = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
@@ -53,8 +54,7 @@ def forever(seconds: float) -> Script:
     return run
 
 
-@pytest.mark.stress
-@pytest.mark.parametrize("seed", range(int(os.environ.get("CYCLR_STORM_SEEDS", "50"))))
+@few_of("seed", range(int(os.environ.get("CYCLR_STORM_SEEDS", "50"))), few=2)
 async def test_cancel_storm(seed: int) -> None:
     dice = random.Random(seed)
     async with FaultServer(forever(0.02), keep=False) as server:
@@ -104,9 +104,9 @@ async def test_the_callers_own_timeout_is_a_plain_timeout() -> None:
             assert session.stats().active == 0
 
 
-@pytest.mark.stress
+@sized("calls", 1000, 10_000)
 @pytest.mark.timeout(300)
-async def test_ten_thousand_401s_cost_one_refresh() -> None:
+async def test_many_401s_cost_one_refresh(calls: int) -> None:
     tokens = RotatingTokens(latency=0.05)
     dice = random.Random(401)
     async with FaultServer(tokens.serve, keep=False) as server:
@@ -116,11 +116,11 @@ async def test_ten_thousand_401s_cost_one_refresh() -> None:
         ) as session:
             await session.accounts.usage(ACCOUNT)
             tokens.revoke()
-            tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT)) for _ in range(10_000)]
+            tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT)) for _ in range(calls)]
             while not tokens.grants["refresh_token"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
             # The first tasks are those that wait for the refresh, so the leader is among the cancelled.
-            for task in tasks[:20] + dice.sample(tasks[20:], 3000):
+            for task in tasks[:20] + dice.sample(tasks[20:], calls * 3 // 10):
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         wrong = [o for o in outcomes if isinstance(o, BaseException) and not isinstance(o, asyncio.CancelledError)]
@@ -128,10 +128,9 @@ async def test_ten_thousand_401s_cost_one_refresh() -> None:
         assert (tokens.grants, tokens.refused) == ({"password": 1, "refresh_token": 1}, 0)
 
 
-@pytest.mark.stress
+@sized("total", 1000, MUTATIONS)
 @pytest.mark.timeout(300 + MUTATIONS // 50)
-async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> None:
-    total = MUTATIONS
+async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package(total: int) -> None:
     dice = random.Random(total)
 
     def mutate(data: bytes) -> bytes:
@@ -165,10 +164,9 @@ async def test_mutated_answers_end_in_a_value_or_an_error_of_the_package() -> No
         assert server.request_count == total
 
 
-@pytest.mark.stress
+@sized("total", 1000, int(os.environ.get("CYCLR_POSTS", "10000")))
 @pytest.mark.timeout(300)
-async def test_ten_thousand_writes_are_executed_at_most_once() -> None:
-    total = int(os.environ.get("CYCLR_POSTS", "10000"))
+async def test_writes_are_executed_at_most_once(total: int) -> None:
     dice = random.Random(2)
     times = Timeouts(connect=20, read=1, attempt=20, deadline=120, close=0.0)
     endings: list[Script] = [close(), rst(), stall()]
@@ -193,9 +191,9 @@ async def test_ten_thousand_writes_are_executed_at_most_once() -> None:
         assert server.executed == done + sum(o.request_id in server.committed for o in unknown)
 
 
-@pytest.mark.stress
+@sized("total", 1000, 10_000)
 @pytest.mark.timeout(300)
-async def test_no_write_fails_on_a_server_that_closes_idle_connections() -> None:
+async def test_no_write_fails_on_a_server_that_closes_idle_connections(total: int) -> None:
     dice = random.Random(3)
 
     async def fickle(link: Link) -> None:
@@ -207,5 +205,5 @@ async def test_no_write_fails_on_a_server_that_closes_idle_connections() -> None
 
     async with FaultServer(fickle, keep=False) as server:
         async with AsyncPartnerSession(BEARER, base_url=server.base_url, timeouts=PATIENT) as session:
-            await asyncio.gather(*(session.accounts.create(name="A") for _ in range(10_000)))
-        assert server.request_count == 10_000
+            await asyncio.gather(*(session.accounts.create(name="A") for _ in range(total)))
+        assert server.request_count == total

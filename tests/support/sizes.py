@@ -1,0 +1,21 @@
+"""Load tests have two sizes: a small one that every run takes, and the full one behind the marker ``stress``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+__all__ = ["few_of", "sized"]
+
+
+def sized(name: str, small: int, full: int) -> pytest.MarkDecorator:
+    """Run the test with ``small``, and with ``full`` under the marker ``stress``."""
+    return pytest.mark.parametrize(name, [small, pytest.param(full, marks=pytest.mark.stress)])
+
+
+def few_of(name: str, values: Iterable[object], *, few: int) -> pytest.MarkDecorator:
+    """Run the test with the first ``few`` values, and with the others under the marker ``stress``."""
+    listed = list(values)
+    rest = [pytest.param(value, marks=pytest.mark.stress) for value in listed[few:]]
+    return pytest.mark.parametrize(name, [*listed[:few], *rest])
