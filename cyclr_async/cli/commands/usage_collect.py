@@ -290,39 +290,10 @@ def _port_of(store: Path) -> int:
 
 
 def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
-    """Return an outcome as a row of the export, with the same names and forms."""
-    from cyclr_async.usage.months.periods import Period  # noqa: PLC0415
-    from cyclr_async.usage.store.rows import item_row, short_utc_text, stored_id, utc_text  # noqa: PLC0415
+    """Return an outcome as a row of the export."""
+    from cyclr_async.usage.store.rows import row_of_outcome  # noqa: PLC0415 - help must start fast
 
-    item = item_row(outcome, run_id)
-    usage, account = (outcome.usage if item.state == "ok" else None), outcome.account
-    observed = short_utc_text(item.updated_at)
-    row: dict[str, Any] = {
-        "run_id": run_id,
-        "account_id": stored_id(outcome.account_id),
-        "account_name": None if account is None else account.name,
-        "state": item.state,
-        "price_plan_id": None if account is None else account.price_plan_id,
-        "audit_info": None if account is None else account.audit_info,
-        "attempts": outcome.attempts,
-        "error": item.error,
-        "reason": item.reason,
-    }
-    if usage is not None:
-        start, end = utc_text(usage.from_date), utc_text(usage.to_date)
-        row |= {
-            "period_from": short_utc_text(start),
-            "period_to": short_utc_text(end),
-            "task_count": usage.task_count,
-            "cycle_count": usage.cycle_count,
-            "observed_at": observed,
-            "provisional": Period.of(start, end).provisional(outcome.collected_at),
-        }
-        if usage.current_price_plan_id is not None:
-            row["price_plan_id"] = usage.current_price_plan_id
-        if usage.audit_info is not None:
-            row["audit_info"] = usage.audit_info
-    return row
+    return attrs.asdict(row_of_outcome(outcome, run_id), recurse=False)
 
 
 def _report(options: Options, job: Job, store: Path, state: _Progress, form: str, *, kept: bool) -> Exit:
