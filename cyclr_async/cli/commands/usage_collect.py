@@ -28,6 +28,7 @@ from cyclr_async.cli.summary import print_summary, read_summary, summary_lines
 from cyclr_async.cli.terminal import echo, forget, print_error, warn
 from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
 from cyclr_async.usage.export.atomic_file import check_target, replacing
+from cyclr_async.usage.export.registry import EXPORTERS
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
@@ -170,9 +171,7 @@ def _form(options: Options) -> str:
             check_target(options.out)  # now, and not after an hour
         except OSError as error:
             raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
-    if options.out is not None and options.output is None and Path(options.out).suffix.lower() == ".parquet":
-        return "parquet"
-    return chosen_format(options)
+    return chosen_format(options, exports=True)
 
 
 async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
@@ -334,9 +333,9 @@ def write_file(
 
     assert options.out is not None
     target = Path(options.out)
-    if form in {"csv", "jsonl", "parquet"} and options.fields is None:
+    if form in EXPORTERS and options.fields is None:
         with UsageReader(store) as reader:
-            written = export_usage(reader, target, format=form, run_id=run_id)  # type: ignore[arg-type]
+            written = export_usage(reader, target, format=form, run_id=run_id)
         echo(options, f"{written.rows:,} rows in {target}")
         return
     if form == "table" and draw is not None:
