@@ -20,7 +20,7 @@ from cyclr_async.errors import (
     TransportError,
 )
 from cyclr_async.http.events import Event, TokenEvent
-from tests.http.fakes import FakeClock, ScriptedEndpoint, settle
+from tests.support.clock import FakeClock, ScriptedEndpoint, settle
 from tests.support.sizes import few_of
 
 LIFETIME = 1000.0

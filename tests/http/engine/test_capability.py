@@ -13,9 +13,9 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from cyclr_async import Limits, ProtocolError, RetryPolicy, TransportError
-from tests.faults.answers import account_id, good, task_count
 from tests.faults.matrix import POLICY, partner
-from tests.faults.server import FaultServer, answer, script
+from tests.support.answers import account_id, good, task_count
+from tests.support.server import FaultServer, answer, script
 
 PLENTY = script(*[answer(good)] * 50)
 
