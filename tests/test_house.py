@@ -22,7 +22,7 @@ LONGEST = 600  # lines; a longer module is hardly about one thing
 BASE = frozenset({"errors", "secret", "hosts", "settings", "_version"})
 WIRE = BASE | {"wire"}
 # The parts of http that describe and decide, without aiohttp and without a network.
-GROUND = {"http.request", "http.classify", "http.clock", "http.events", "http.retry"}
+GROUND = {"http.request", "http.classify", "http.clock", "http.events", "http.retry", "http.wait_queue"}
 AUTH = WIRE | GROUND | {"auth", "config"}
 RESOURCES = WIRE | GROUND | {"http.resource", "auth", "checks", "config"}
 
@@ -44,6 +44,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.classify": BASE,
     "http.retry": BASE | {"config", "http.request"},
     "http.limiter": BASE | {"http.clock"},
+    "http.wait_queue": frozenset(),
     "http.resource": RESOURCES,
     "http.engine": WIRE | GROUND | {"http.engine", "http.timeouts", "checks", "config"},
     "partner": RESOURCES | {"partner"},
@@ -70,6 +71,7 @@ PURE = (
     "http.classify",
     "http.retry",
     "http.limiter",
+    "http.wait_queue",
     "http.request",
     "errors",
     "checks",

@@ -19,19 +19,25 @@ from cyclr_async.cli.options import FORMATS, Options
 from cyclr_async.cli.tables import Column, blocks, lay_out, show
 from cyclr_async.cli.terminal import console, data_stream, encodable, speaks_utf8, width_of
 from cyclr_async.usage.export.atomic_file import replacing
+from cyclr_async.usage.export.registry import format_of_suffix
 from cyclr_async.wire.text import escape_terminal, json_term, scrub
 
 __all__ = ["Output", "chosen_format", "json_text", "plain"]
 
-_SUFFIXES: Final = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "table"}
+_SUFFIXES: Final = {".json": "json", ".txt": "table"}
+"""Of what is no format of an export; those of the others are in the registry of exporters."""
 _TEXTS: Final = frozenset(
     ("name", "description", "account_name", "error", "reason", "base_url", "value", "source", "setting", "cycle_noun")
 )
 """Columns that a table may fold; every other holds ids, figures, times or states, which stay in one piece."""
 
 
-def chosen_format(options: Options) -> str:
+def chosen_format(options: Options, *, exports: bool = False) -> str:
     """Return the format: ``-o``, else the suffix of ``--out``, else table on a terminal and jsonl in a pipe.
+
+    Args:
+        options: the shared options.
+        exports: whether a format will do in which only an export of usage can be written.
 
     Raises:
         click.UsageError: the suffix names no format.
@@ -40,8 +46,9 @@ def chosen_format(options: Options) -> str:
         return options.output
     if options.out is None:
         return "table" if sys.stdout.isatty() else "jsonl"
-    found = _SUFFIXES.get(Path(options.out).suffix.lower())
-    if found is None:
+    path = Path(options.out)
+    found = _SUFFIXES.get(path.suffix.lower()) or format_of_suffix(path)
+    if found is None or not (exports or found in FORMATS):
         raise click.UsageError(f"the suffix of {options.out!r} names no format: add -o {'|'.join(FORMATS)}")
     return found
 
@@ -103,7 +110,7 @@ class _Json:
 
 class _Csv:
     def __init__(self, stream: TextIO, columns: Sequence[str]) -> None:
-        from cyclr_async.usage.export.export import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
+        from cyclr_async.usage.export.csv_format import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
 
         self._safe = formula_safe
         self._terminal = stream.isatty()

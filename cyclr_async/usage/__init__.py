@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cyclr_async.usage.collect.outcome import UsageOutcome
-    from cyclr_async.usage.export.export import COLUMNS, ExportResult, export_usage, write_csv, write_jsonl
+    from cyclr_async.usage.export.csv_format import write_csv
+    from cyclr_async.usage.export.export import ExportResult, export_usage
+    from cyclr_async.usage.export.jsonl_format import write_jsonl
     from cyclr_async.usage.store.findings import Finding
     from cyclr_async.usage.store.reader import UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
-    from cyclr_async.usage.store.rows import Counts, PendingAccount, RunInfo, RunScope, UsageRow
+    from cyclr_async.usage.store.rows import COLUMNS, Counts, PendingAccount, RunInfo, RunScope, UsageRow
     from cyclr_async.usage.store.store import UsageStore
     from cyclr_async.usage.summary import Summary, bar, render, summarize
     from cyclr_async.wire.text import escape_terminal
@@ -65,8 +67,8 @@ _HOME = {
     "repair_store": "store.repair",
     "summarize": "summary",
     "escape_terminal": ".wire.text",
-    "write_csv": "export.export",
-    "write_jsonl": "export.export",
+    "write_csv": "export.csv_format",
+    "write_jsonl": "export.jsonl_format",
 }
 
 

@@ -253,23 +253,23 @@ async def test_every_export_goes_this_way(tmp_path: Path, scope: RunScope, form:
     async with await UsageStore.open(path, scope) as store:
         await store.record(good("a"))
     expected = tmp_path / "expected"
-    export_usage(path, expected, format=form)  # type: ignore[arg-type]
+    export_usage(path, expected, format=form)
     link = tmp_path / "link"
     link.symlink_to("real")
-    assert export_usage(path, link, format=form).path == link  # type: ignore[arg-type]
+    assert export_usage(path, link, format=form).path == link
     assert link.is_symlink()
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     seen: list[bytes] = []
     reader = threading.Thread(target=lambda: seen.append(fifo.read_bytes()))
     reader.start()
-    export_usage(path, fifo, format=form)  # type: ignore[arg-type]
+    export_usage(path, fifo, format=form)
     reader.join(10)
     assert seen == [(tmp_path / "real").read_bytes()] == [expected.read_bytes()]
     if form == "csv":
         assert len(list(csv.reader(seen[0].decode().splitlines()))) == 2
     with pytest.raises(StoreError, match="No space"):
-        export_usage(path, "/dev/full", format=form)  # type: ignore[arg-type]
+        export_usage(path, "/dev/full", format=form)
     with pytest.raises(InvalidArgumentError, match="folder"):
-        export_usage(path, tmp_path, format=form)  # type: ignore[arg-type]
+        export_usage(path, tmp_path, format=form)
     assert names(tmp_path) == ["expected", "fifo", "link", "real", "usage.db"]

@@ -16,7 +16,7 @@ import pytest
 
 from cyclr_async.errors import InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import COLUMNS, RunScope, UsageReader, UsageRow, UsageStore, export_usage, write_csv
-from cyclr_async.usage.export.export import formula_safe
+from cyclr_async.usage.export.csv_format import formula_safe
 from tests.usage.usage_make import account, bad, good
 
 OCTOBER_1 = 1_790_812_800  # 2026-10-01, in seconds since 1970

@@ -28,6 +28,7 @@ from cyclr_async.cli.summary import print_summary, read_summary, summary_lines
 from cyclr_async.cli.terminal import echo, forget, print_error, warn
 from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
 from cyclr_async.usage.export.atomic_file import check_target, replacing
+from cyclr_async.usage.export.registry import EXPORTERS
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
@@ -170,9 +171,7 @@ def _form(options: Options) -> str:
             check_target(options.out)  # now, and not after an hour
         except OSError as error:
             raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
-    if options.out is not None and options.output is None and Path(options.out).suffix.lower() == ".parquet":
-        return "parquet"
-    return chosen_format(options)
+    return chosen_format(options, exports=True)
 
 
 async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
@@ -290,39 +289,10 @@ def _port_of(store: Path) -> int:
 
 
 def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
-    """Return an outcome as a row of the export, with the same names and forms."""
-    from cyclr_async.usage.months.periods import Period  # noqa: PLC0415
-    from cyclr_async.usage.store.rows import item_row, short_utc_text, stored_id, utc_text  # noqa: PLC0415
+    """Return an outcome as a row of the export."""
+    from cyclr_async.usage.store.rows import row_of_outcome  # noqa: PLC0415 - help must start fast
 
-    item = item_row(outcome, run_id)
-    usage, account = (outcome.usage if item.state == "ok" else None), outcome.account
-    observed = short_utc_text(item.updated_at)
-    row: dict[str, Any] = {
-        "run_id": run_id,
-        "account_id": stored_id(outcome.account_id),
-        "account_name": None if account is None else account.name,
-        "state": item.state,
-        "price_plan_id": None if account is None else account.price_plan_id,
-        "audit_info": None if account is None else account.audit_info,
-        "attempts": outcome.attempts,
-        "error": item.error,
-        "reason": item.reason,
-    }
-    if usage is not None:
-        start, end = utc_text(usage.from_date), utc_text(usage.to_date)
-        row |= {
-            "period_from": short_utc_text(start),
-            "period_to": short_utc_text(end),
-            "task_count": usage.task_count,
-            "cycle_count": usage.cycle_count,
-            "observed_at": observed,
-            "provisional": Period.of(start, end).provisional(outcome.collected_at),
-        }
-        if usage.current_price_plan_id is not None:
-            row["price_plan_id"] = usage.current_price_plan_id
-        if usage.audit_info is not None:
-            row["audit_info"] = usage.audit_info
-    return row
+    return attrs.asdict(row_of_outcome(outcome, run_id), recurse=False)
 
 
 def _report(options: Options, job: Job, store: Path, state: _Progress, form: str, *, kept: bool) -> Exit:
@@ -363,9 +333,9 @@ def write_file(
 
     assert options.out is not None
     target = Path(options.out)
-    if form in {"csv", "jsonl", "parquet"} and options.fields is None:
+    if form in EXPORTERS and options.fields is None:
         with UsageReader(store) as reader:
-            written = export_usage(reader, target, format=form, run_id=run_id)  # type: ignore[arg-type]
+            written = export_usage(reader, target, format=form, run_id=run_id)
         echo(options, f"{written.rows:,} rows in {target}")
         return
     if form == "table" and draw is not None:

@@ -17,6 +17,7 @@ from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.terminal import data_stream, echo
 from cyclr_async.usage import COLUMNS, Finding, UsageReader, export_usage, repair_store, write_csv
+from cyclr_async.usage.export.registry import EXPORTERS
 from cyclr_async.usage.store.findings import FINDINGS_KEPT
 from cyclr_async.usage.store.runs import MAX_AGE
 from cyclr_async.wire.text import duration, escape_terminal
@@ -68,18 +69,17 @@ def export_store(
     options: Options, store: Path, run_id: int | None, *, all_observations: bool, raw: bool, excel: bool, text: bool
 ) -> None:
     """Write the rows of a store to ``--out`` or standard output."""
-    parquet = options.output is None and options.out is not None and Path(options.out).suffix.lower() == ".parquet"
-    form = "parquet" if parquet else chosen_format(options)
+    form = chosen_format(options, exports=True)
     if form != "csv" and (raw or excel or text):
         raise click.UsageError("--raw, --excel and --text are options of CSV")
     if raw and text:
         raise click.UsageError("--raw leaves texts as they are, and --text does not: choose one")
     with UsageReader(store) as reader:
-        if options.out is not None and form in {"csv", "jsonl", "parquet"} and options.fields is None:
+        if options.out is not None and form in EXPORTERS and options.fields is None:
             written = export_usage(
                 reader,
                 options.out,
-                format=form,  # type: ignore[arg-type]
+                format=form,
                 run_id=run_id,
                 all_observations=all_observations,
                 raw=raw,

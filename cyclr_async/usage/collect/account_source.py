@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from cyclr_async.errors import BulkInterruptedError, CyclrError, DecodeError
 from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_wrong_address
 from cyclr_async.http.clock import Clock
+from cyclr_async.http.wait_queue import WaitQueue
 from cyclr_async.partner import Account
 from cyclr_async.usage.collect.work_items import WorkItem, refusal_of, work_item_of
 from cyclr_async.usage.store.rows import stored_id
@@ -111,8 +112,8 @@ class AccountSource:
         self._incoming: deque[str | Account] = deque()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
-        self._consumers: deque[asyncio.Future[None]] = deque()
-        self._room: asyncio.Future[None] | None = None
+        self._consumers = WaitQueue()
+        self._filler = WaitQueue()
         self._ended = False
         self._problems = 0
         self._problem: DecodeError | None = None
@@ -132,8 +133,8 @@ class AccountSource:
         if not self._ready:
             return None
         item = self._ready.popleft()
-        if self._room is not None and len(self._ready) <= self._ahead // 2:
-            _wake(self._room)
+        if self._is_low:
+            self._filler.wake_one()
         return item
 
     async def next(self) -> WorkItem | None:
@@ -144,9 +145,7 @@ class AccountSource:
                 return item
             if self._ended:
                 return None
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._consumers.append(waiter)
-            await waiter
+            await self._consumers.wait()
 
     def give_back(self, items: list[WorkItem]) -> None:
         """Take back items that were not asked for; they are the next."""
@@ -191,7 +190,7 @@ class AccountSource:
                 await self._read_store(store, settled=True)
         finally:
             self._ended = True
-            self._wake_some(len(self._consumers))
+            self._consumers.wake_all()
 
     async def _is_suspiciously_empty(self, store: UsageStore) -> bool:
         """Whether the list was read to its end and names nobody, while the store knows accounts of this partner.
@@ -386,15 +385,16 @@ class AccountSource:
             chosen = [p for p in due if bool(p.attempts) is settled]
             self._asked_before = self._asked_before or len(chosen) < len(due)
             self._hand_out([WorkItem(p.account_id, p.account) for p in chosen])
-            if len(self._ready) > self._ahead // 2:
-                await self._until_low()
+            await self._until_low()
+
+    @property
+    def _is_low(self) -> bool:
+        """Whether more is to be read: at half, so that the next batch is there before the last item is taken."""
+        return len(self._ready) <= self._ahead // 2
 
     async def _until_low(self) -> None:
-        self._room = asyncio.get_running_loop().create_future()
-        try:
-            await self._room
-        finally:
-            self._room = None
+        while not self._is_low:
+            await self._filler.wait()
 
     def _hand_out(self, items: list[WorkItem]) -> None:
         if self._store is not None:
@@ -403,11 +403,5 @@ class AccountSource:
         self._wake_some(len(items))
 
     def _wake_some(self, count: int) -> None:
-        while self._consumers and count > 0:
-            _wake(self._consumers.popleft())
+        while count > 0 and self._consumers.wake_one():
             count -= 1
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

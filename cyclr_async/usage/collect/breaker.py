@@ -7,13 +7,13 @@ outage. Otherwise it was the accounts that failed, and not the service. What cou
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from cyclr_async.errors import BulkInterruptedError, CyclrError
 from cyclr_async.http.classify import asked_to_wait
 from cyclr_async.http.clock import Clock
+from cyclr_async.http.wait_queue import WaitQueue
 
 __all__ = ["Breaker"]
 
@@ -52,7 +52,7 @@ class Breaker:
         "_probing",
         "_since",
         "_wait",
-        "_wakers",
+        "_waiting",
         "opened_at",
         "outage",
     )
@@ -66,7 +66,7 @@ class Breaker:
         self._since = 0.0
         self._held_until = float("-inf")
         self._last_fault: CyclrError | None = None
-        self._wakers: list[asyncio.Future[None]] = []
+        self._waiting = WaitQueue()
         self.opened_at: float | None = None
         self.outage = False
         """True when a check has confirmed that the service is out."""
@@ -91,9 +91,7 @@ class Breaker:
                     self._leave_probe()
                     raise
                 return True
-            waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._wakers.append(waker)
-            await waker
+            await self._waiting.wait()
         return False
 
     async def _before_probe(self) -> None:
@@ -173,7 +171,4 @@ class Breaker:
 
     def _leave_probe(self) -> None:
         self._probing = False
-        wakers, self._wakers = self._wakers, []
-        for waker in wakers:
-            if not waker.done():
-                waker.set_result(None)
+        self._waiting.wake_all()  # all: when it has closed, everybody may go on

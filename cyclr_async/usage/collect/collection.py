@@ -21,6 +21,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
+from cyclr_async.http.wait_queue import WaitQueue
 from cyclr_async.usage.collect.account_source import AccountSource, Lister, Source
 from cyclr_async.usage.collect.breaker import Breaker
 from cyclr_async.usage.collect.failure_guard import Refusal
@@ -75,12 +76,13 @@ class Collection:
         self._source = source
         self._clock = clock
         self._concurrency = concurrency
+        self._idle_workers = WaitQueue()
         self._asker = AccountFetcher(
             fetch,
             clock,
             AdaptiveLimit(_START, concurrency),
             Breaker(clock, max_outage, self._outage),
-            self._release_idle,
+            self._idle_workers.wake_all,
         )
         self._plan = plan
         self._on_progress = on_progress
@@ -93,7 +95,6 @@ class Collection:
         self._feed = AccountSource((), None, clock, ahead=2, registered=0)
         self._deferred: deque[WorkItem] = deque()
         self._results = OutcomeQueue(2 * concurrency)
-        self._idle_workers: deque[asyncio.Future[None]] = deque()
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
@@ -292,12 +293,12 @@ class Collection:
             while index >= self._asker.adaptive.limit:
                 if items.exhausted:
                     return
-                await self._until_needed()
+                await self._idle_workers.wait()
             if not self._undisputed.is_set():
                 await self._undisputed.wait()
             item = items.poll() or await items.next()
             if item is None:
-                self._release_idle()
+                self._idle_workers.wake_all()
                 return
             if not self._undisputed.is_set():
                 items.give_back([item])
@@ -385,15 +386,6 @@ class Collection:
         self._count(item, outcome)
         self._results.add(outcome)
 
-    async def _until_needed(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._idle_workers.append(waiter)
-        await waiter
-
-    def _release_idle(self) -> None:
-        while self._idle_workers:
-            _wake(self._idle_workers.popleft())
-
     def _outage(self, begins: bool) -> None:
         if begins:
             _logger.warning("the service is out: the collection pauses and asks now and then whether it is back")
@@ -439,11 +431,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def check_ids(account_ids: object) -> None:

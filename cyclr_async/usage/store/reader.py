@@ -13,7 +13,7 @@ from cyclr_async.usage.months.periods import NotComparable, Period, counted_once
 from cyclr_async.usage.store.findings import FINDING_COLUMNS, Finding, finding_of
 from cyclr_async.usage.store.integrity import check_history, check_run, check_runs
 from cyclr_async.usage.store.paths import store_path
-from cyclr_async.usage.store.rows import RunInfo, UsageRow, short_utc_text
+from cyclr_async.usage.store.rows import RunInfo, UsageRow, usage_row
 from cyclr_async.usage.store.runs import read_runs
 from cyclr_async.usage.store.schema import connect_readonly, store_errors
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparable", "PeriodTotal", "UsageReader"]
 
+# Both in the order of usage_row(), which makes the row: what a row says of these columns is decided there and not here.
 _ROWS: Final = """
-    SELECT i.run_id, i.account_id, i.account_name, i.state, o.period_from, o.period_to, o.task_count, o.cycle_count,
-        coalesce(o.price_plan_id, i.account_plan_id), coalesce(o.audit_info, i.account_audit_info), o.observed_at,
-        o.observed_at < period_end(o.period_from, o.period_to), i.attempts, i.error, i.reason
+    SELECT i.run_id, i.account_id, i.state, i.attempts, i.error, i.reason,
+        i.account_name, i.account_plan_id, i.account_audit_info,
+        o.period_from, o.period_to, o.observed_at, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info
     FROM item AS i LEFT JOIN observation AS o
         ON o.account_id = i.account_id AND o.period_from = i.period_from AND o.observed_at = i.observed_at
         AND o.run_id = i.run_id
@@ -36,9 +37,9 @@ _ROWS: Final = """
     ORDER BY i.account_id
 """
 _OBSERVATIONS: Final = """
-    SELECT o.run_id, o.account_id, i.account_name, 'ok', o.period_from, o.period_to, o.task_count, o.cycle_count,
-        coalesce(o.price_plan_id, i.account_plan_id), coalesce(o.audit_info, i.account_audit_info), o.observed_at,
-        o.observed_at < period_end(o.period_from, o.period_to), i.attempts, NULL, NULL
+    SELECT o.run_id, o.account_id, 'ok', i.attempts, NULL, NULL,
+        i.account_name, i.account_plan_id, i.account_audit_info,
+        o.period_from, o.period_to, o.observed_at, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info
     FROM observation AS o JOIN item AS i ON i.run_id = o.run_id AND i.account_id = o.account_id
     {where}
     ORDER BY o.account_id, o.period_from, o.observed_at, o.run_id
@@ -315,23 +316,7 @@ class UsageReader:
         return self._connection
 
     def _rows(self, query: str, values: tuple[object, ...]) -> Iterator[UsageRow]:
-        for row in self._stream(query, values):
-            run_id, account_id, name, state, start, end, tasks, cycles, plan, audit, seen, provisional, *rest = row
-            yield UsageRow(
-                run_id,
-                account_id,
-                name,
-                state,
-                None if start is None else short_utc_text(start),
-                None if end is None else short_utc_text(end),
-                tasks,
-                cycles,
-                plan,
-                audit,
-                None if seen is None else short_utc_text(seen),
-                None if provisional is None else bool(provisional),
-                *rest,
-            )
+        return itertools.starmap(usage_row, self._stream(query, values))
 
     def _stream(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         with store_errors(self.path, "reading it"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
 from cyclr_async.errors import CyclrError, ForbiddenError, InvalidArgumentError, NotFoundError, ResponseError
 from cyclr_async.http.classify import Concern, classify
+from cyclr_async.usage.months.periods import period_end_text
 from cyclr_async.wire.text import scrub
 
 if TYPE_CHECKING:
@@ -25,15 +26,21 @@ __all__ = [
     "LAZY_IDS",
     "Counts",
     "FinalStatus",
+    "ItemRow",
     "PendingAccount",
     "RunInfo",
     "RunScope",
     "State",
     "UsageRow",
+    "account_columns",
     "ids_digest",
+    "item_row",
     "moment",
+    "row_of_outcome",
     "short_utc_text",
     "state_of",
+    "stored_id",
+    "usage_row",
     "utc_text",
 ]
 
@@ -271,6 +278,86 @@ def item_row(outcome: UsageOutcome, run_id: int) -> ItemRow:
         _json(usage.to_dict()),
     )
     return ItemRow(account_id, "ok", outcome.attempts, collected, None, None, observation, account)
+
+
+def usage_row(  # noqa: PLR0917 - one for each column that is read, in the order of the query
+    run_id: int,
+    account_id: str,
+    state: str,
+    attempts: int,
+    error: str | None,
+    reason: str | None,
+    account_name: str | None,
+    account_plan_id: int | None,
+    account_audit_info: str | None,
+    period_from: str | None = None,
+    period_to: str | None = None,
+    observed_at: str | None = None,
+    task_count: int | None = None,
+    cycle_count: int | None = None,
+    price_plan_id: int | None = None,
+    audit_info: str | None = None,
+) -> UsageRow:
+    """Make the row of an account from what the tables hold of it: the one place where a row is made.
+
+    A row that is streamed while a run goes on, and a row that is read from the store later, are the same.
+
+    Args:
+        run_id: the run.
+        account_id: as it is stored.
+        state: of the account in the run.
+        attempts: HTTP attempts.
+        error: what it failed with.
+        reason: the same in words.
+        account_name: from the account list.
+        account_plan_id: from the account list.
+        account_audit_info: from the account list.
+        period_from: of the observation, as are all that follow; None without one.
+        period_to: of full width, as all times here: they are compared as texts.
+        observed_at: when the answer came.
+        task_count: tasks of the period.
+        cycle_count: the maximum of cycles.
+        price_plan_id: if the usage names one; it is newer than that of the list.
+        audit_info: the same.
+    """
+    end = period_end_text(period_from, period_to)
+    return UsageRow(
+        run_id=run_id,
+        account_id=account_id,
+        account_name=account_name,
+        state=state,
+        period_from=_short(period_from),
+        period_to=_short(period_to),
+        task_count=task_count,
+        cycle_count=cycle_count,
+        price_plan_id=account_plan_id if price_plan_id is None else price_plan_id,
+        audit_info=account_audit_info if audit_info is None else audit_info,
+        observed_at=_short(observed_at),
+        provisional=None if observed_at is None or end is None else observed_at < end,
+        attempts=attempts,
+        error=error,
+        reason=reason,
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else short_utc_text(text)
+
+
+def row_of_outcome(outcome: UsageOutcome, run_id: int) -> UsageRow:
+    """Return the row that an export of the store will have for an outcome, before it is read back.
+
+    ``attempts`` are those of this collection; the store adds those of an earlier part of the run.
+    """
+    item = item_row(outcome, run_id)
+    # The last column of both is the whole document as JSON, which is no part of a row.
+    name, plan, audit, _ = (None,) * 4 if item.account is None else item.account
+    observation: tuple[Any, ...] = ()
+    if item.observation is not None:
+        _, start, seen, _, end, tasks, cycles, own_plan, own_audit, _ = item.observation
+        observation = start, end, seen, tasks, cycles, own_plan, own_audit
+    listed: tuple[Any, ...] = name, plan, audit
+    return usage_row(run_id, item.account_id, item.state, item.attempts, item.error, item.reason, *listed, *observation)
 
 
 def state_of(error: CyclrError) -> Literal["missing", "forbidden", "failed"]:

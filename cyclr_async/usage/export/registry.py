@@ -1,0 +1,103 @@
+"""The formats of an export: one row each, and one module each that writes it.
+
+A module of a format has ``write(rows, stream, **options) -> int``: it writes :class:`UsageRow` objects to a binary
+stream, leaves that open, and returns how many there were. It is imported when the format is first used, so that what
+it needs costs nobody else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
+
+from cyclr_async.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from cyclr_async.usage.store.rows import UsageRow
+
+    Writer: TypeAlias = Callable[..., int]
+
+__all__ = ["EXPORTERS", "Exporter", "exporter_for", "format_of_suffix"]
+
+
+class Exporter(NamedTuple):
+    """A format, as the registry knows it.
+
+    Attributes:
+        name: what users call it.
+        suffixes: of its files, in lower case; the first is the usual one.
+        module: in this package, where ``write`` is.
+        options: the keywords that ``write`` takes, all of them bool and False unless given.
+        needs_utf8_name: whether it can only be written to a file whose name is UTF-8.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    module: str
+    options: tuple[str, ...] = ()
+    needs_utf8_name: bool = False
+
+    def write(self, rows: Iterable[UsageRow], stream: BinaryIO, options: Iterable[str] = ()) -> int:
+        """Write rows to a binary stream and return how many there were.
+
+        Args:
+            rows: what :meth:`UsageReader.rows` yields.
+            stream: where to; it is left open.
+            options: the names of those that are on.
+        """
+        write: Writer = importlib.import_module(f"{__package__}.{self.module}").write
+        return write(rows, stream, **dict.fromkeys(options, True))
+
+    def refuse_options(self, given: Iterable[str]) -> None:
+        """Refuse options of another format.
+
+        Raises:
+            InvalidArgumentError: one is not an option of this format.
+        """
+        foreign = [option for option in given if option not in self.options]
+        if foreign:
+            owner = next((e for e in EXPORTERS.values() if foreign[0] in e.options), None)
+            if owner is None:
+                raise InvalidArgumentError(f"no format has the option {foreign[0]!r}")
+            *others, last = owner.options
+            names = f"{', '.join(others)} and {last} are options" if others else f"{last} is an option"
+            raise InvalidArgumentError(f"{names} of {owner.name.upper()}")
+
+
+EXPORTERS: Final = {
+    exporter.name: exporter
+    for exporter in (
+        Exporter("csv", (".csv",), "csv_format", ("raw", "excel", "text")),
+        Exporter("jsonl", (".jsonl", ".ndjson"), "jsonl_format"),
+        # DuckDB takes the name of the file as a text of SQL.
+        Exporter("parquet", (".parquet",), "parquet_format", needs_utf8_name=True),
+    )
+}
+"""Every format by its name, in the order in which messages name them."""
+
+
+def format_of_suffix(path: PurePath) -> str | None:
+    """Return the name of the format that the suffix of a file stands for, None when it stands for none."""
+    suffix = path.suffix.lower()
+    return next((exporter.name for exporter in EXPORTERS.values() if suffix in exporter.suffixes), None)
+
+
+def exporter_for(path: PurePath, asked: str | None) -> Exporter:
+    """Return the format that was asked for, or else that of the file.
+
+    Raises:
+        InvalidArgumentError: there is no such format, or the suffix names none.
+    """
+    found = EXPORTERS.get(format_of_suffix(path) or "") if asked is None else EXPORTERS.get(asked)
+    if found is not None:
+        return found
+    if asked is not None:
+        raise InvalidArgumentError(f"unknown format {asked!r}: {_listed(list(EXPORTERS))}")
+    usual = _listed([exporter.suffixes[0] for exporter in EXPORTERS.values()])
+    raise InvalidArgumentError(f"the suffix of {path.name!r} names no format: {usual}")
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
