@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from cyclr_async import AsyncPartnerSession, CyclrError, Limits, RetryPolicy
-from tests.faults.answers import account_id, good, task_count
-from tests.faults.records import RecordLink
-from tests.faults.server import (
+from tests.faults.soak import serving
+from tests.support.answers import account_id, good, task_count
+from tests.support.server import (
     FaultServer,
     Link,
     Request,
@@ -26,8 +26,8 @@ from tests.faults.server import (
     script,
     write,
 )
-from tests.faults.soak import serving
-from tests.faults.tls import TlsWorld
+from tests.support.tls import TlsWorld
+from tests.support.tls_records import RecordLink
 
 __all__ = ["CASES", "measure"]
 

@@ -82,6 +82,24 @@ async def main():
 
 asyncio.run(main())
 """,
+    "exporter": """
+import asyncio
+from cyclr_async.simulator import Simulator
+from cyclr_async.usage import COLUMNS, export_usage
+
+async def main():
+    async with Simulator(accounts=3) as cyclr, cyclr.session() as session:
+        async with session.accounts.collect_usage(store="usage.sqlite") as run:
+            async for outcome in run:
+                assert outcome.ok
+
+asyncio.run(main())
+result = export_usage("usage.sqlite", "usage.tsv")
+assert (result.format, result.rows) == ("tsv", 3), result
+header, *rows = [line.split("\\t") for line in open("usage.tsv", encoding="utf-8").read().splitlines()]
+assert header == list(COLUMNS), header
+assert [len(row) for row in rows] == [len(COLUMNS)] * 3
+""",
     "command": """
 import contextlib, io, json
 from cyclr_async.cli import main

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.tls import TlsWorld
 from tests.support.canary import CanaryPlugin
 from tests.support.leaks import no_leaks
+from tests.support.tls import TlsWorld
 
 
 @pytest.fixture(autouse=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from cyclr_async import AsyncPartnerSession, CyclrError, RetryPolicy, Timeouts
-from tests.faults.answers import ACCOUNT
-from tests.faults.server import Script, read_request, script
+from tests.support.answers import ACCOUNT, good
 from tests.support.canary import BEARER, assert_no_canary
+from tests.support.server import Link, Script, read_request, script
 
-__all__ = ["OPERATIONS", "POLICY", "TIMES", "WRITES", "after", "failure", "partner"]
+__all__ = ["OPERATIONS", "PATIENT", "POLICY", "QUICK", "TIMES", "WRITES", "after", "failure", "forever", "partner"]
 
 TIMES = Timeouts(connect=2.0, read=0.25, attempt=0.6, deadline=3.0, close=0.0)
 POLICY = RetryPolicy(attempts=2, base=0.01, throttled_base=0.01, cap=0.02)
+PATIENT = Timeouts(connect=20, read=20, attempt=20, deadline=60, close=0.0)
+QUICK = RetryPolicy(attempts=4, base=0.01, throttled_base=0.01, cap=0.05)
 
 Operation = Callable[[AsyncPartnerSession], Awaitable[object]]
 
@@ -49,3 +52,15 @@ async def failure(operation: str, base_url: str, *, within: float = 2.5, **optio
 
 def after(*steps: Script) -> Script:
     return script(read_request(), *steps)
+
+
+def forever(seconds: float) -> Script:
+    """Answer every request on the connection after so many seconds."""
+
+    async def run(link: Link) -> None:
+        while (request := await link.read_request()) is not None:
+            if seconds:
+                await asyncio.sleep(seconds)
+            await link.write(good(request))
+
+    return run

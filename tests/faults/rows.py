@@ -18,9 +18,9 @@ from cyclr_async import (
 )
 from cyclr_async.errors import Sent
 from cyclr_async.http.engine.body import PURE_PYTHON
-from tests.faults.answers import document, good, http, json_http
 from tests.faults.matrix import after
-from tests.faults.server import Request, Script, close, delay, drip, rst, stall, write
+from tests.support.answers import document, good, http, json_http
+from tests.support.server import Request, Script, close, delay, drip, rst, stall, write
 
 __all__ = ["HARMLESS", "LASTING", "Row"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cyclr_async import AsyncPartnerSession, CyclrError, Limits, OutcomeUnknownError, RetryPolicy, Timeouts
-from tests.faults.answers import account_id
 from tests.faults.soakserver import created_id, usage_of
+from tests.support.answers import account_id
 from tests.support.leaks import open_sockets
 
 __all__ = ["Report", "resident", "run", "serving"]

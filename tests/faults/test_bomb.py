@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cyclr_async import AsyncPartnerSession, ResponseTooLargeError, RetryPolicy
-from tests.faults.answers import ACCOUNT, http
 from tests.faults.matrix import after
-from tests.faults.server import FaultServer, close, write
+from tests.support.answers import ACCOUNT, http
 from tests.support.canary import BEARER, assert_no_canary
+from tests.support.server import FaultServer, close, write
 
 _CLIENT = """
 import asyncio, sys

@@ -8,9 +8,9 @@ import logging
 import pytest
 
 from cyclr_async import RetryPolicy, Timeouts
-from tests.faults.answers import http, json_http
 from tests.faults.matrix import OPERATIONS, after, partner
-from tests.faults.server import FaultServer, Script, close, stall, write
+from tests.support.answers import http, json_http
+from tests.support.server import FaultServer, Script, close, stall, write
 
 TIMES = Timeouts(connect=5, read=5, attempt=5, deadline=5, close=0.0)
 # Long waits between attempts, so that the cancellation comes within one.

@@ -10,11 +10,11 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from cyclr_async import ConnectError, DnsError, OutcomeUnknownError, Timeouts, TlsError, TransportError
-from tests.faults.answers import good, http
 from tests.faults.matrix import OPERATIONS, TIMES, WRITES, failure, partner
-from tests.faults.ports import ClosedPort, FullBacklog
-from tests.faults.server import FaultServer, Script, answer, close, read_bytes, rst, script, stall, write
-from tests.faults.tls import TlsWorld
+from tests.support.answers import good, http
+from tests.support.ports import ClosedPort, FullBacklog
+from tests.support.server import FaultServer, Script, answer, close, read_bytes, rst, script, stall, write
+from tests.support.tls import TlsWorld
 
 IMPATIENT = Timeouts(connect=0.3, read=1, attempt=1, deadline=3, close=0.0)
 pytestmark = pytest.mark.parametrize("operation", OPERATIONS)

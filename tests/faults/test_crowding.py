@@ -9,11 +9,10 @@ import time
 import pytest
 
 from cyclr_async import AsyncPartnerSession, CyclrError, Limits, RetryPolicy, ServerError, Timeouts
-from tests.faults.answers import ACCOUNT, good, json_http
-from tests.faults.matrix import after
-from tests.faults.server import FaultServer, Link, close, write
-from tests.faults.test_storms import PATIENT, QUICK, forever
+from tests.faults.matrix import PATIENT, QUICK, after, forever
+from tests.support.answers import ACCOUNT, good, json_http
 from tests.support.canary import BEARER
+from tests.support.server import FaultServer, Link, close, write
 from tests.support.sizes import few_of
 
 HANDLER = float(os.environ.get("CYCLR_QUEUE_HANDLER", "0.01"))

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from cyclr_async import CyclrError, Limits, OutcomeUnknownError, RetryPolicy, Timeouts
-from tests.faults.answers import ACCOUNT, good
 from tests.faults.matrix import OPERATIONS, after, partner
-from tests.faults.server import FaultServer, Request, Script, answer, close, commit, delay, rst, script, stall, write
+from tests.support.answers import ACCOUNT, good
+from tests.support.server import FaultServer, Request, Script, answer, close, commit, delay, rst, script, stall, write
 
 
 @pytest.mark.parametrize("ending", [close(), rst(), stall()], ids=["fin", "rst", "stall"])

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from cyclr_async import AsyncPartnerSession, CyclrError, Limits, RetryPolicy, Timeouts
-from tests.faults.answers import ACCOUNT, good, json_http
-from tests.faults.server import FaultServer, close, delay, drip, read_request, rst, script, stall, write
+from tests.support.answers import ACCOUNT, good, json_http
 from tests.support.canary import BEARER
+from tests.support.server import FaultServer, close, delay, drip, read_request, rst, script, stall, write
 
 SLACK = 0.05
 

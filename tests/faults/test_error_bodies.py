@@ -24,9 +24,9 @@ from cyclr_async import (
     ServerError,
     Timeouts,
 )
-from tests.faults.answers import ACCOUNT, good, http, json_http
-from tests.faults.server import FaultServer, Link, Script, close, delay, rst, script, stall, write
+from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import CLIENT_SECRET, assert_no_canary
+from tests.support.server import FaultServer, Link, Script, close, delay, rst, script, stall, write
 
 # The limits of an attempt are long: what ends the waiting for an error's body is shorter than they are.
 TIMES = Timeouts(connect=5, read=20, attempt=20, deadline=20, close=0.0)

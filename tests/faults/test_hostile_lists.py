@@ -26,9 +26,9 @@ from cyclr_async import (
     Timeouts,
 )
 from cyclr_async.http.clock import SystemClock
-from tests.faults.answers import good, http, json_http
 from tests.faults.matrix import after, partner
-from tests.faults.server import FaultServer, Link, close, drip, each_request, script, write
+from tests.support.answers import good, http, json_http
+from tests.support.server import FaultServer, Link, close, drip, each_request, script, write
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 PATIENT = Timeouts(connect=20, read=20, attempt=30, deadline=60, close=0.0)

@@ -7,10 +7,10 @@ import gzip
 import pytest
 
 from cyclr_async import OutcomeUnknownError
-from tests.faults.answers import ACCOUNT, http
 from tests.faults.matrix import after, partner
-from tests.faults.server import FaultServer, write
+from tests.support.answers import ACCOUNT, http
 from tests.support.canary import assert_no_canary
+from tests.support.server import FaultServer, write
 
 HTML = {"Content-Type": "text/html"}
 

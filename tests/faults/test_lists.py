@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 
 from cyclr_async import CyclrError, Limits, RetryPolicy, SessionClosedError, Timeouts, TruncatedResponseError
-from tests.faults.answers import account_id, http
 from tests.faults.matrix import after, partner
-from tests.faults.server import FaultServer, Link, stall, write
-from tests.faults.tls import TlsWorld
+from tests.support.answers import account_id, http
+from tests.support.server import FaultServer, Link, stall, write
+from tests.support.tls import TlsWorld
 
 _DICE = random.Random(5)
 ROWS = [

@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 
 from cyclr_async import AsyncPartnerSession, Limits, RetryPolicy, Timeouts
-from tests.faults.answers import account_id, http
-from tests.faults.server import FaultServer, Link
-from tests.faults.tls import TlsWorld
+from tests.support.answers import account_id, http
 from tests.support.canary import BEARER
+from tests.support.server import FaultServer, Link
+from tests.support.tls import TlsWorld
 
 COUNT = 4_400
 """As many as fill the buffers of a client that pauses its parser, and leave the end for what comes with the close."""

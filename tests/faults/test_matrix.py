@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cyclr_async import CyclrError, DeadlineExceededError, Limits, OutcomeUnknownError, ResponseTooLargeError, Timeouts
-from tests.faults.answers import good, http
 from tests.faults.matrix import OPERATIONS, POLICY, WRITES, after, failure, partner
 from tests.faults.rows import HARMLESS, LASTING, Row
-from tests.faults.server import FaultServer, answer, close, stall, write
+from tests.support.answers import good, http
+from tests.support.server import FaultServer, answer, close, stall, write
 
 
 def _end(error: CyclrError) -> tuple[type[CyclrError], str, int, int | None]:

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 
 from cyclr_async import ConnectError
-from tests.faults.answers import http, json_http
 from tests.faults.matrix import OPERATIONS, POLICY, after, failure
-from tests.faults.ports import ClosedPort
-from tests.faults.server import FaultServer, close, write
+from tests.support.answers import http, json_http
 from tests.support.canary import PASSWORD, assert_no_canary
+from tests.support.ports import ClosedPort
+from tests.support.server import FaultServer, close, write
 
 pytestmark = pytest.mark.parametrize("operation", OPERATIONS)
 BEYOND = "https://api.example.com/api/partner"

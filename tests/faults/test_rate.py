@@ -8,10 +8,9 @@ import time
 import pytest
 
 from cyclr_async import AsyncPartnerSession, DeadlineExceededError, Limits
-from tests.faults.answers import account_id
-from tests.faults.matrix import partner
-from tests.faults.server import FaultServer
-from tests.faults.test_storms import forever
+from tests.faults.matrix import forever, partner
+from tests.support.answers import account_id
+from tests.support.server import FaultServer
 
 RATE = 40
 BUDGET = 0.4

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from cyclr_async import AsyncPartnerSession, PasswordGrant, RetryPolicy, Timeouts
-from tests.faults.answers import ACCOUNT, good, http, json_http
-from tests.faults.server import FaultServer, Link
+from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import BEARER, PASSWORD
+from tests.support.server import FaultServer, Link
 
 REFRESH = "canary-refresh"
 TIMES = Timeouts(connect=2, read=2, attempt=2, deadline=5, close=0.0)

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from tests.faults.answers import good
-from tests.faults.ports import ClosedPort, FullBacklog
-from tests.faults.server import (
+from tests.support.answers import good
+from tests.support.ports import ClosedPort, FullBacklog
+from tests.support.server import (
     FaultServer,
     Script,
     answer,
@@ -26,7 +26,7 @@ from tests.faults.server import (
     stall,
     write,
 )
-from tests.faults.tls import TlsWorld
+from tests.support.tls import TlsWorld
 
 GET = b"GET /api/partner/accounts/07/billing HTTP/1.1\r\nHost: x\r\nX-Request-Id: a1\r\n\r\n"
 POST = b"POST /api/partner/createaccount HTTP/1.1\r\nX-Request-Id: b2\r\nContent-Length: 4\r\n\r\n{ } "

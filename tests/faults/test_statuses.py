@@ -18,10 +18,10 @@ from cyclr_async import (
     UnexpectedRedirectError,
     UnprocessableError,
 )
-from tests.faults.answers import good, http, json_http
 from tests.faults.matrix import OPERATIONS, POLICY, TIMES, WRITES, after, failure, partner
-from tests.faults.server import FaultServer, Link, answer, close, write
+from tests.support.answers import good, http, json_http
 from tests.support.canary import BEARER, CLIENT_SECRET, assert_no_canary
+from tests.support.server import FaultServer, Link, answer, close, write
 
 pytestmark = pytest.mark.parametrize("operation", OPERATIONS)
 

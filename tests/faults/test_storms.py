@@ -18,8 +18,11 @@ from cyclr_async import (
     RetryPolicy,
     Timeouts,
 )
-from tests.faults.answers import ACCOUNT, account_id, good, task_count
-from tests.faults.server import (
+from tests.faults.matrix import PATIENT, forever
+from tests.support.answers import ACCOUNT, account_id, good, task_count
+from tests.support.canary import BEARER, PASSWORD
+from tests.support.rotating_tokens import RotatingTokens
+from tests.support.server import (
     FaultServer,
     Link,
     Script,
@@ -33,25 +36,9 @@ from tests.faults.server import (
     stall,
     write,
 )
-from tests.faults.tokens import RotatingTokens
-from tests.support.canary import BEARER, PASSWORD
 from tests.support.sizes import few_of, sized
 
-PATIENT = Timeouts(connect=20, read=20, attempt=20, deadline=60, close=0.0)
 MUTATIONS = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
-QUICK = RetryPolicy(attempts=4, base=0.01, throttled_base=0.01, cap=0.05)
-
-
-def forever(seconds: float) -> Script:
-    """Answer every request on the connection after so many seconds."""
-
-    async def run(link: Link) -> None:
-        while (request := await link.read_request()) is not None:
-            if seconds:
-                await asyncio.sleep(seconds)
-            await link.write(good(request))
-
-    return run
 
 
 @few_of("seed", range(int(os.environ.get("CYCLR_STORM_SEEDS", "50"))), few=2)

@@ -9,11 +9,11 @@ import pytest
 
 from cyclr_async import CyclrError, Limits, RetryPolicy
 from cyclr_async.errors import DesynchronizedError
-from tests.faults.answers import account_id, good, http, json_http, task_count
 from tests.faults.matrix import OPERATIONS, failure, partner
-from tests.faults.records import RecordLink
-from tests.faults.server import FaultServer, Link, Request, Script, answer, close, delay, rst, script, stall, write
-from tests.faults.tls import TlsWorld
+from tests.support.answers import account_id, good, http, json_http, task_count
+from tests.support.server import FaultServer, Link, Request, Script, answer, close, delay, rst, script, stall, write
+from tests.support.tls import TlsWorld
+from tests.support.tls_records import RecordLink
 
 
 async def _attribute(unasked: Script, *, reuse: bool) -> int:

@@ -24,9 +24,9 @@ from cyclr_async import (
     RetryPolicy,
     TruncatedResponseError,
 )
-from tests.faults.answers import ACCOUNT, document, http
 from tests.faults.matrix import partner
-from tests.faults.server import FaultServer, Link
+from tests.support.answers import ACCOUNT, document, http
+from tests.support.server import FaultServer, Link
 
 ONCE = RetryPolicy(attempts=1)
 

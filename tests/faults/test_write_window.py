@@ -20,11 +20,11 @@ from cyclr_async import (
     UnauthorizedError,
 )
 from cyclr_async.auth.providers import Exchange
-from tests.faults.answers import ACCOUNT, good, http, json_http
 from tests.faults.matrix import partner
-from tests.faults.server import FaultServer, Link
-from tests.faults.tls import TlsWorld
+from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import BEARER
+from tests.support.server import FaultServer, Link
+from tests.support.tls import TlsWorld
 
 WINDOW = 0.3
 TIMES = Timeouts(connect=5, read=5, attempt=5, deadline=10, close=0.0)

@@ -11,7 +11,7 @@ from cyclr_async.auth.providers import AccessToken, ClientCredentials
 from cyclr_async.auth.token_manager import TokenManager
 from cyclr_async.errors import ConnectError
 from cyclr_async.http.events import AttemptEvent, Event, TokenEvent, notify
-from tests.http.fakes import FakeClock, ScriptedEndpoint
+from tests.support.clock import FakeClock, ScriptedEndpoint
 
 EVENT = TokenEvent(action="refreshed")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from cyclr_async.http.limiter import AdaptiveLimit, AnswerTimes, Limiter, RateReservation
-from tests.http.fakes import FakeClock, settle
+from tests.support.clock import FakeClock, settle
 
 Prepare = Callable[[Limiter], None]
 

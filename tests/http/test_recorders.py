@@ -22,10 +22,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from cyclr_async import AsyncPartnerSession, ConnectError, CyclrError, Limits, OutcomeUnknownError
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
-from tests.faults.answers import ACCOUNT, account_id, document, good, task_count
 from tests.faults.matrix import partner
-from tests.faults.server import FaultServer, answer, script
+from tests.support.answers import ACCOUNT, account_id, document, good, task_count
 from tests.support.canary import BEARER, MARK, sightings
+from tests.support.server import FaultServer, answer, script
 
 PLENTY = script(*[answer(good)] * 50)
 KEY = f"{MARK}connector-key"

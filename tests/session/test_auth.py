@@ -22,9 +22,9 @@ from cyclr_async import (
     UnauthorizedError,
 )
 from cyclr_async.auth.providers import Exchange
-from tests.resources.examples import DETAILS
-from tests.resources.recorder import Heard, Recorder, reply
 from tests.support.canary import assert_no_canary
+from tests.support.examples import DETAILS
+from tests.support.recorder import Heard, Recorder, reply
 
 ONCE = RetryPolicy(attempts=1)
 FORM = "application/x-www-form-urlencoded"

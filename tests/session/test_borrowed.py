@@ -19,10 +19,10 @@ from cyclr_async import (
     TransportError,
     WrongEventLoopError,
 )
-from tests.faults.answers import ACCOUNT, account_id, good, gzipped, task_count
 from tests.faults.matrix import OPERATIONS, POLICY, partner
-from tests.faults.server import FaultServer, Request, answer, close, commit, read_request, script
-from tests.resources.recorder import reply
+from tests.support.answers import ACCOUNT, account_id, good, gzipped, task_count
+from tests.support.recorder import reply
+from tests.support.server import FaultServer, Request, answer, close, commit, read_request, script
 
 PLENTY = script(*[answer(good)] * 50)
 Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]

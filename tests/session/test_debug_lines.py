@@ -9,9 +9,9 @@ import re
 import pytest
 
 from cyclr_async import AsyncPartnerSession, ClientCredentials, CyclrError, Limits, RetryPolicy, Timeouts
-from tests.faults.answers import ACCOUNT, good, http, json_http
-from tests.faults.server import FaultServer, Link, Script
+from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import BEARER, CLIENT_SECRET, MARK, PASSWORD
+from tests.support.server import FaultServer, Link, Script
 
 TIMES = Timeouts(connect=5, read=5, attempt=5, deadline=5, close=0.0)
 POLICY = RetryPolicy(attempts=4, base=0.001, throttled_base=0.001, cap=0.001)

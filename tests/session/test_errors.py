@@ -40,8 +40,8 @@ from cyclr_async import (
     UnprocessableError,
     errors,
 )
-from tests.resources.examples import ACCOUNT_ID
-from tests.resources.recorder import Recorder, reply
+from tests.support.examples import ACCOUNT_ID
+from tests.support.recorder import Recorder, reply
 
 ONCE = RetryPolicy(attempts=1)
 ALL = sorted(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.answers import good
-from tests.faults.server import FaultServer, Link
-from tests.faults.tls import TlsWorld
+from tests.support.answers import good
+from tests.support.server import FaultServer, Link
+from tests.support.tls import TlsWorld
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
 

@@ -9,9 +9,9 @@ import pytest
 
 from cyclr_async import AsyncPartnerSession, ConfigurationError, Region
 from cyclr_async.environment import settings_from
-from tests.resources.examples import DETAILS
-from tests.resources.recorder import Heard, Recorder, reply
 from tests.support.canary import BEARER, CLIENT_SECRET, MARK, PASSWORD
+from tests.support.examples import DETAILS
+from tests.support.recorder import Heard, Recorder, reply
 
 CLIENT = {"CYCLR_CLIENT_ID": "id", "CYCLR_CLIENT_SECRET": "s"}
 

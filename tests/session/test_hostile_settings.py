@@ -30,9 +30,9 @@ from cyclr_async import (
     Timeouts,
     WrongEventLoopError,
 )
-from tests.resources.examples import ACCOUNT_ID
-from tests.resources.recorder import Recorder, reply
 from tests.support.canary import BEARER, PASSWORD, assert_no_canary
+from tests.support.examples import ACCOUNT_ID
+from tests.support.recorder import Recorder, reply
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)

@@ -23,8 +23,8 @@ from cyclr_async import (
     Timeouts,
     WrongEventLoopError,
 )
-from tests.resources.examples import ACCOUNT_ID, DETAILS, USAGE
-from tests.resources.recorder import Heard, Recorder, reply
+from tests.support.examples import ACCOUNT_ID, DETAILS, USAGE
+from tests.support.recorder import Heard, Recorder, reply
 
 TOKEN = reply(json.dumps({"access_token": "t-1", "token_type": "bearer", "expires_in": 1209599}))
 

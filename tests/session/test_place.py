@@ -13,8 +13,8 @@ import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from cyclr_async import AsyncPartnerSession, ClientCredentials, ConfigurationError, Region, StaticToken
-from tests.resources.examples import ACCOUNT_ID, DETAILS, SIGN_IN_TOKEN
-from tests.resources.recorder import Heard, Recorder, reply
+from tests.support.examples import ACCOUNT_ID, DETAILS, SIGN_IN_TOKEN
+from tests.support.recorder import Heard, Recorder, reply
 
 HOSTS = {
     Region.US: ("my.cyclr.com", "api.cyclr.com"),

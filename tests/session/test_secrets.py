@@ -28,9 +28,9 @@ from cyclr_async import (
     SignInToken,
     StaticToken,
 )
-from tests.resources.examples import ACCOUNT_ID, DETAILS, SIGN_IN_TOKEN
-from tests.resources.recorder import Heard, Recorder, reply
 from tests.support.canary import BEARER, CLIENT_SECRET, MARK, PASSWORD, sightings
+from tests.support.examples import ACCOUNT_ID, DETAILS, SIGN_IN_TOKEN
+from tests.support.recorder import Heard, Recorder, reply
 
 API_KEY = f"{MARK}api-key-8820"
 REFRESH = f"{MARK}refresh-0d7a"

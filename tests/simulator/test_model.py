@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from cyclr_async.simulator import Simulator
+from tests.support.sizes import examples
 
 TEXT = st.text(max_size=12)
 NAME = st.text(min_size=1, max_size=12).filter(lambda name: bool(name.strip()))
@@ -175,5 +176,5 @@ class Partner(RuleBasedStateMachine):
 
 TestPartner = Partner.TestCase
 TestPartner.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(20, 60), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

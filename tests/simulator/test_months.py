@@ -16,6 +16,7 @@ from cyclr_async.simulator import Simulator
 from cyclr_async.simulator.domain.billing import Schedule, Span, Work, tasks_until, usage_between
 from cyclr_async.simulator.domain.clock import add_months
 from cyclr_async.usage.months.periods import Period, why_not_comparable
+from tests.support.sizes import examples
 
 DAY = timedelta(days=1)
 PER_DAY = 97
@@ -122,7 +123,7 @@ MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=st.
 
 
 @given(MOMENTS, st.lists(st.tuples(st.integers(1, 100), st.integers(0, 3_000_000)), max_size=8))
-@settings(max_examples=150)
+@settings(max_examples=examples(60, 150))
 def test_every_moment_is_in_one_period_however_bills_move(created: datetime, changes: list[tuple[int, int]]) -> None:
     created = created.replace(microsecond=0)
     schedule = Schedule(created, created, add_months(created, 1))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import pytest
 
-__all__ = ["few_of", "sized"]
+__all__ = ["examples", "few_of", "sized"]
 
 
 def sized(name: str, small: int, full: int) -> pytest.MarkDecorator:
@@ -19,3 +20,8 @@ def few_of(name: str, values: Iterable[object], *, few: int) -> pytest.MarkDecor
     listed = list(values)
     rest = [pytest.param(value, marks=pytest.mark.stress) for value in listed[few:]]
     return pytest.mark.parametrize(name, [*listed[:few], *rest])
+
+
+def examples(small: int, full: int) -> int:
+    """How many examples hypothesis tries: ``small``, or ``full`` with ``CYCLR_TEST_SIZE=full`` in the environment."""
+    return full if os.environ.get("CYCLR_TEST_SIZE") == "full" else small

@@ -21,8 +21,8 @@ from cyclr_async import (
 )
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.v1 import V1Api
-from tests.resources.examples import DETAILS
-from tests.resources.recorder import Heard, Recorder, reply
+from tests.support.examples import DETAILS
+from tests.support.recorder import Heard, Recorder, reply
 
 ONCE = RetryPolicy(attempts=1)
 GRANT = json.dumps({"access_token": "t-1", "token_type": "bearer", "expires_in": 99})

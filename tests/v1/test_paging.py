@@ -9,7 +9,7 @@ import pytest
 
 from cyclr_async import AsyncPartnerSession, DesynchronizedError
 from cyclr_async.v1.paging import Page, page_query, pages, total_pages
-from tests.resources.recorder import Heard, Recorder, reply
+from tests.support.recorder import Heard, Recorder, reply
 
 
 def paged(*contents: str, total: str | None) -> Recorder:

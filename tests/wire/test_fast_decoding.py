@@ -15,7 +15,7 @@ from cyclr_async import partner
 from cyclr_async.partner import Account, AccountUsage, Model, PartnerDetails, PricePlan, SignInToken
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.extra import EMPTY, as_extra
-from tests.resources.examples import ACCOUNTS, DETAILS, PRICE_PLANS, SIGN_IN_TOKEN, USAGE
+from tests.support.examples import ACCOUNTS, DETAILS, PRICE_PLANS, SIGN_IN_TOKEN, USAGE
 
 EXAMPLES: dict[type[Any], list[Any]] = {
     Account: json.loads(ACCOUNTS),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from cyclr_async.errors import DecodeError
 from cyclr_async.partner import Account
 from cyclr_async.wire.stream import ArraySplitter, ListDecoder
+from tests.support.sizes import examples
 
 
 def split(body: bytes, sizes: list[int]) -> list[Any]:
@@ -39,7 +40,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(80, 400))
 @given(
     st.lists(st.dictionaries(HOSTILE_TEXT, VALUES, max_size=4), max_size=12) | st.lists(VALUES, max_size=6),
     st.lists(st.integers(1, 40), min_size=1, max_size=5),
@@ -119,7 +120,7 @@ def test_refused(body: bytes, size: int) -> None:
     assert "canary" not in str(caught.value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100, 300))
 @given(st.text(alphabet='[]{}",:1a\\ \n', max_size=30), st.lists(st.integers(1, 10), min_size=1, max_size=3))
 def test_any_text_gets_the_verdict_of_the_whole(text: str, sizes: list[int]) -> None:
     body = b"[" + text.encode()

@@ -14,6 +14,7 @@ import pytest
 from cyclr_async import AsyncPartnerSession, Timeouts
 from cyclr_async.errors import BulkInterruptedError, StoreError
 from tests.support.leaks import no_leaks
+from tests.support.sizes import sized
 from tests.support.usage_server import PartnerServer, account_ids, all_of, stored
 
 
@@ -145,9 +146,10 @@ async def _stored_in_the_end(path: Path) -> set[str]:
     return stored(path)
 
 
-async def test_cancelled_from_outside_at_50_moments(tmp_path: Path) -> None:
+@sized("moments", 12, 50)
+async def test_cancelled_from_outside_at_many_moments(moments: int, tmp_path: Path) -> None:
     found = []
-    for seed in range(50):
+    for seed in range(moments):
         store = tmp_path / f"{seed}.db" if seed % 2 else None
         found.append(await _cancelled(seed, store=store))
     gc.collect()

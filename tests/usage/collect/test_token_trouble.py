@@ -32,8 +32,8 @@ from cyclr_async import (
 from cyclr_async.auth.providers import AccessToken, Exchange
 from cyclr_async.errors import BulkInterruptedError, NotFoundError, ResponseError
 from cyclr_async.http.classify import Concern, classify
-from tests.faults.ports import ClosedPort
 from tests.support.canary import assert_no_canary
+from tests.support.ports import ClosedPort
 from tests.support.usage_server import DROP, PartnerServer, ThenClosed, account_ids, all_of, http, raw, states, stored
 from tests.support.virtual import VirtualClock
 

@@ -24,6 +24,7 @@ from cyclr_async.usage import (
     summarize,
 )
 from cyclr_async.usage.store.schema import _VERSION_1, APPLICATION_ID
+from tests.support.sizes import few_of
 from tests.support.usage_make import At, account, bad, good
 from tests.support.usage_server import PartnerServer, account_ids
 
@@ -350,7 +351,7 @@ def assert_saved(result: RepairResult, path: Path, before: dict[str, UsageRow]) 
     assert run.lost + run.due + run.rebuilt > 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@few_of("seed", range(3), few=1)
 async def test_repair_saves_nothing_wrong(tmp_path: Path, seed: int) -> None:
     base, path = tmp_path / "base.db", tmp_path / "usage.db"
     await fill(base, accounts=120)

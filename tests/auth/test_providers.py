@@ -32,7 +32,7 @@ from cyclr_async.errors import (
     UnexpectedRedirectError,
 )
 from cyclr_async.secret import Secret
-from tests.http.fakes import ScriptedEndpoint
+from tests.support.clock import ScriptedEndpoint
 
 PASSWORD = ({"grant_type": "password", "client_id": "c", "username": "u", "password": "p"}, True)
 

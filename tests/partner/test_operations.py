@@ -19,8 +19,8 @@ from cyclr_async import (
     Secret,
     SignInToken,
 )
-from tests.resources.examples import ACCOUNT_ID, ACCOUNTS, DETAILS, ID, PRICE_PLANS, SIGN_IN_TOKEN, USAGE
-from tests.resources.recorder import Heard, Recorder, reply
+from tests.support.examples import ACCOUNT_ID, ACCOUNTS, DETAILS, ID, PRICE_PLANS, SIGN_IN_TOKEN, USAGE
+from tests.support.recorder import Heard, Recorder, reply
 
 Operation = Callable[[AsyncPartnerSession], Awaitable[object]]
 

@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 from urllib.parse import parse_qs
 
-from tests.faults.answers import good, json_http
-from tests.faults.server import Link, Request
+from tests.support.answers import good, json_http
+from tests.support.server import Link, Request
 
 __all__ = ["RotatingTokens"]
 

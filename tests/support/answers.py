@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.faults.server import Request
+    from tests.support.server import Request
 
 __all__ = ["ACCOUNT", "account_id", "document", "good", "http", "json_http", "task_count"]
 

@@ -20,7 +20,8 @@ from cyclr_async.errors import (
     TransportError,
 )
 from cyclr_async.http.events import Event, TokenEvent
-from tests.http.fakes import FakeClock, ScriptedEndpoint, settle
+from tests.support.clock import FakeClock, ScriptedEndpoint, settle
+from tests.support.sizes import few_of
 
 LIFETIME = 1000.0
 MARGIN = 60.0  # 5 % of the lifetime would be less than the least margin
@@ -87,7 +88,7 @@ async def test_the_first_caller_fetches_and_the_others_use_it() -> None:
     assert keeping.actions == ["refreshed"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@few_of("seed", range(3), few=1)
 async def test_ten_thousand_waiters_of_whom_many_are_cancelled_cause_one_fetch(seed: int) -> None:
     dice = random.Random(seed)
     gate = asyncio.Event()

@@ -12,8 +12,8 @@ import pytest
 
 from cyclr_async import AsyncPartnerSession, ConfigurationError, InvalidArgumentError
 from cyclr_async.partner import Connectors
-from tests.resources.examples import ACCOUNT_ID
-from tests.resources.recorder import Recorder, reply
+from tests.support.examples import ACCOUNT_ID
+from tests.support.recorder import Recorder, reply
 
 BAD_IDS: list[Any] = [
     "",

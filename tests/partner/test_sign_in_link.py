@@ -9,8 +9,8 @@ import pytest
 from yarl import URL
 
 from cyclr_async import AsyncPartnerSession, ConfigurationError, SignInToken
-from tests.resources.examples import ACCOUNT_ID, SIGN_IN_TOKEN
-from tests.resources.recorder import Recorder, reply
+from tests.support.examples import ACCOUNT_ID, SIGN_IN_TOKEN
+from tests.support.recorder import Recorder, reply
 
 BASE64 = "aB+/9zcanary0123456789012345678901234567890="
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from tests.faults.server import Link, Request
+from tests.support.server import Link, Request
 
 __all__ = ["RecordLink"]
 

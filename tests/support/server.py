@@ -51,6 +51,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     connection: int
+    head: bytes = b""
     at: float = field(default_factory=time.monotonic)
 
     @property
@@ -94,7 +95,7 @@ class Link:
                 headers[name.lower()] = value.strip()
         length = int(headers.get("content-length", "0"))
         body = await self.reader.readexactly(length) if length else b""
-        self.request = Request(method, target, headers, body, self.number)
+        self.request = Request(method, target, headers, body, self.number, head)
         self.handled += 1
         self.server.record(self.request)
         return self.request

@@ -14,7 +14,7 @@ import pytest
 
 from cyclr_async.http.engine.connector import Attempt, GuardedConnector, SecondSend, current_attempt
 from cyclr_async.http.timeouts import TimerWheel
-from tests.faults.server import FaultServer, Link, Script
+from tests.support.server import FaultServer, Link, Script
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 

@@ -17,12 +17,12 @@ from cyclr_async import CyclrError, InvalidArgumentError, Limits, ProtocolError,
 from cyclr_async.http.engine.connector import Attempt, GuardedConnector
 from cyclr_async.http.engine.direct import DirectReads
 from cyclr_async.http.timeouts import TimerWheel
-from tests.faults.answers import ACCOUNT, account_id, good, json_http, task_count
 from tests.faults.matrix import after, partner
 from tests.faults.rows import HARMLESS, LASTING
-from tests.faults.server import FaultServer, Link, Request, Script, answer, script, stall, write
-from tests.resources.recorder import Recorder, reply
+from tests.support.answers import ACCOUNT, account_id, good, json_http, task_count
 from tests.support.canary import BEARER, sightings
+from tests.support.recorder import Recorder, reply
+from tests.support.server import FaultServer, Link, Request, Script, answer, script, stall, write
 
 _USAGE = '{"TaskCount":1,"CycleCount":1,"FromDate":"2016-12-09T16:23:08","ToDate":"2017-01-08T16:23:08"}'
 
