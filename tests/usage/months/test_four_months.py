@@ -13,7 +13,7 @@ from cyclr_async import AsyncPartnerSession
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import UsageReader, summarize
 from cyclr_async.usage.collect.collection import Collection
-from tests.usage.usage_server import all_of
+from tests.support.usage_server import all_of
 
 Row = tuple[str, int | None, str | None, str | None, bool | None]
 """State, tasks, the period's first and last day as the API says it, and whether it was still open."""
@@ -76,7 +76,7 @@ class Cron:
         """How many accounts are compared, their tasks, and those of the period before."""
         with UsageReader(self.path) as reader:
             found = summarize(reader, now=self.sim.clock.now()).comparison
-        return found and (found.accounts, found.task_count, found.previous_task_count)
+        return None if found is None else (found.accounts, found.task_count, found.previous_task_count)
 
     def totals(self) -> dict[str, tuple[int, int, int]]:
         """Accounts, tasks and accounts that are still provisional of every month the store knows."""
