@@ -28,7 +28,7 @@ async def server() -> AsyncIterator[FaultServer]:
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     # Above DEBUG: in one process with tests/faults, whose watch for secrets sets that level, calls are logged as well.
-    found = [record for record in caplog.records if record.name == "cyclr_async.http"]
+    found = [one for one in caplog.records if one.name == "cyclr_async.http" and one.levelno >= logging.WARNING]
     return [record.getMessage() for record in found if record.levelno > logging.DEBUG]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from cyclr_async.simulator import Simulator
@@ -25,31 +25,43 @@ def place() -> Iterator[tuple[Simulator, str]]:
         yield sim, sim._world.tokens.exchange(form)["access_token"]
 
 
-def check(case: schemathesis.Case[Any], place: tuple[Simulator, str]) -> None:
+def keep_to_it(path: str, method: str, place: tuple[Simulator, str], examples: int) -> None:
+    """Send what the description allows and what it forbids; see tests/simulator/test_openapi.py for the way."""
     sim, token = place
     headers = {"Authorization": f"Bearer {token}", "X-Cyclr-Account": ACME}
-    # 400 also answers what no schema can tell: an id in use, a connector that does not exist.
-    excluded: list[Any] = [positive_data_acceptance]
-    if set(case.query or {}) - {parameter.name for parameter in case.operation.query}:
-        excluded.append(negative_data_rejection)  # a parameter that is not known is ignored, which no schema can tell
-    case.call_and_validate(base_url=sim.url, headers=headers, excluded_checks=excluded)
+    operation = SCHEMA[path][method.upper()]
+    cases = operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
+
+    @given(case=cases)
+    @settings(
+        max_examples=examples, deadline=None, phases=[Phase.generate], derandomize=True, suppress_health_check=QUIET
+    )
+    def keeps_to_it(case: schemathesis.Case[Any]) -> None:
+        # 400 also answers what no schema can tell: an id in use, a connector that does not exist.
+        excluded: list[Any] = [positive_data_acceptance]
+        if set(case.query or {}) - {parameter.name for parameter in case.operation.query}:
+            # A parameter that is not known is ignored, which no schema can tell.
+            excluded.append(negative_data_rejection)
+        case.call_and_validate(base_url=sim.url, headers=headers, excluded_checks=excluded)
+
+    keeps_to_it()
 
 
-QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
-
-
+QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+ALL = [(path, method) for path, item in document()["paths"].items() for method in item]
 # Each operation takes a tenth of a second however few its examples are; the others come with the long run.
-@SCHEMA.include(path_regex=r"^/v1\.0/(accounts|templates|steps)").parametrize()
-@settings(max_examples=2, deadline=None, phases=[Phase.generate], derandomize=True, suppress_health_check=QUIET)
-def test_description(case: schemathesis.Case[Any], place: tuple[Simulator, str]) -> None:
-    check(case, place)
+SOME = [(path, method) for path, method in ALL if path in {"/v1.0/accounts", "/v1.0/accounts/{id}", "/v1.0/templates"}]
+
+
+@pytest.mark.parametrize(("path", "method"), SOME)
+def test_description(path: str, method: str, place: tuple[Simulator, str]) -> None:
+    keep_to_it(path, method, place, 4)
 
 
 @pytest.mark.stress
-@SCHEMA.parametrize()
-@settings(max_examples=40, deadline=None, phases=[Phase.generate], derandomize=True, suppress_health_check=QUIET)
-def test_description_at_length(case: schemathesis.Case[Any], place: tuple[Simulator, str]) -> None:
-    check(case, place)
+@pytest.mark.parametrize(("path", "method"), ALL)
+def test_description_at_length(path: str, method: str, place: tuple[Simulator, str]) -> None:
+    keep_to_it(path, method, place, 40)
 
 
 def test_all_is_described_and_nothing_else() -> None:
