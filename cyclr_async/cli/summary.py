@@ -35,7 +35,7 @@ def read_summary(store: Path, run_id: int | None, *, top: int = 10, now: datetim
 def summary_lines(summary: Summary) -> list[str]:
     """Return the few lines that go to standard error when the rows went elsewhere."""
     counts = summary.counts
-    from cyclr_async.usage.summary import comparison_lines, finding_lines  # noqa: PLC0415 - help must start fast
+    from cyclr_async.usage.summary_text import comparison_lines, finding_lines  # noqa: PLC0415 - help must start fast
 
     lines = [f"{counts.ok:,} of {counts.asked:,} accounts collected: {summary.task_count:,} tasks"]
     lines += comparison_lines(summary)
@@ -79,7 +79,7 @@ def draw_summary(out: Console, summary: Summary, *, unicode: bool, plans: Mappin
 def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: int) -> list[RenderableType]:
     from rich.text import Text  # noqa: PLC0415 - help must start without rich
 
-    from cyclr_async.usage.summary import comparison_lines, finding_lines  # noqa: PLC0415
+    from cyclr_async.usage.summary_text import comparison_lines, finding_lines  # noqa: PLC0415
 
     counts = summary.counts
     whole = "bold green" if counts.ok == counts.asked else "bold yellow"
@@ -119,7 +119,7 @@ def _plan(plan: int | None, plans: Mapping[str, str]) -> str:
 
 
 def _top(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: int) -> RenderableType:
-    from cyclr_async.usage.summary import bar  # noqa: PLC0415
+    from cyclr_async.usage.summary_text import bar  # noqa: PLC0415
 
     columns = (
         Column("account", folds=True),
@@ -144,7 +144,7 @@ def _top(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: in
 
 
 def _plans(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: int) -> RenderableType:
-    from cyclr_async.usage.summary import bar  # noqa: PLC0415
+    from cyclr_async.usage.summary_text import bar  # noqa: PLC0415
 
     columns = (
         Column("plan", folds=True),

@@ -1,4 +1,4 @@
-"""Saving what is sound of a damaged store: every row is judged by itself, and nothing doubtful is copied."""
+"""Repairing a damaged store: what is sound of it goes into a new file that takes its place."""
 
 from __future__ import annotations
 
@@ -8,32 +8,22 @@ import secrets
 import shutil
 import sqlite3
 import sys
-from collections import deque
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from cyclr_async.errors import StoreError
 from cyclr_async.usage.store.integrity import (
-    BETWEEN,
-    IS_SEALED,
-    ITEM_SUMMED,
-    OBSERVATION_SUMMED,
-    RUN_SEALED,
     check_history,
     check_run,
     check_runs,
     check_structure,
-    checksum,
-    payload_agrees,
-    sealed_text,
 )
 from cyclr_async.usage.store.locking import StoreLock
 from cyclr_async.usage.store.paths import shown, store_path
-from cyclr_async.usage.store.rows import utc_text
 from cyclr_async.usage.store.runs import read_runs
+from cyclr_async.usage.store.salvage import TABLES, UNREADABLE, RepairedRun, Salvage
 from cyclr_async.usage.store.schema import (
     be_careful,
     connect,
@@ -45,43 +35,15 @@ from cyclr_async.usage.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["RepairResult", "RepairedRun", "repair_store"]
 
 _log = logging.getLogger("cyclr_async.usage.store")
 
-# How often a damaged stretch of a table is entered once more, between the sound rows on its two sides: enough for some
-# hundred damaged pages, and an end where most of the file is noise.
-_ATTEMPTS: Final = 2000
-_KEY_BYTES: Final = 24  # of a key, by which the middle of a stretch is found
 _PAGE: Final = 4096  # bytes, as every store has been made
 _FIRST_PAGES: Final = 16  # at least; all tables begin among them
-_TABLES: Final = ("run", "item", "observation")
-# What SQLite raises on a damaged page; a ValueError where its message quotes bytes that are no text.
-_UNREADABLE: Final = (sqlite3.Error, ValueError)
-_AFTER_ALL: Final = b"\xff" * _KEY_BYTES  # no text begins so
-_STATES: Final = frozenset({"pending", "ok", "missing", "forbidden", "failed"})
-
-
-@attrs.frozen
-class RepairedRun:
-    """What became of one run.
-
-    Attributes:
-        run_id: its number.
-        accounts: how many accounts it still has.
-        lost: how many it had and has no more; None when that is not known either.
-        due: how many of its accounts had a usage that was lost, and are to be asked for again.
-        rebuilt: how many accounts lost all but their usage: their names come back with the account list.
-    """
-
-    run_id: int
-    accounts: int
-    lost: int | None
-    due: int
-    rebuilt: int = 0
 
 
 @attrs.frozen
@@ -179,7 +141,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _salvage(path: Path, fresh: Path) -> tuple[tuple[RepairedRun, ...], int, int | None]:
     with _opened(path) as old, closing(connect(fresh)) as new:
-        repair = _Repair(old, new)
+        repair = Salvage(old, new)
         repair.copy()
         if not repair.runs:
             raise StoreError(f"nothing of the store {shown(path)} can be read: begin with a new one")
@@ -194,7 +156,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a damaged file for reading; where its table of contents is damaged, a copy with a new one."""
     with closing(_connect(path)) as old:
         right = False
-        with suppress(*_UNREADABLE):
+        with suppress(*UNREADABLE):
             if is_newer(old):
                 raise StoreError(f"the store {shown(path)} was made by a later release: repair it with that")
             right = shape_is_right(old)
@@ -243,7 +205,7 @@ def _give_new_head(copy: Path) -> None:
 def _make_bare(model: sqlite3.Connection, made: sqlite3.Connection) -> None:
     """Make the tables of a store with nothing but their columns and keys, so that they are told in one page."""
     made.execute("PRAGMA writable_schema = ON")
-    for table in _TABLES:
+    for table in TABLES:
         columns = model.execute("SELECT name, pk FROM pragma_table_xinfo(?)", (table,)).fetchall()
         keys = [name for name, _ in sorted((found for found in columns if found[1]), key=lambda found: int(found[1]))]
         names = [f"{name} INTEGER" if name == "run_id" else name for name, _ in columns]
@@ -286,257 +248,3 @@ def _exchange(path: Path, fresh: Path) -> Path:
         finally:
             os.close(descriptor)
     return kept
-
-
-class _Repair:
-    """One pass from the old file to the new one."""
-
-    def __init__(self, old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-        self._old = old
-        self._new = new
-        self._attempts = _ATTEMPTS
-        self._from_before = old.execute("PRAGMA user_version").fetchone() == (1,)  # without checksums
-        self._due: dict[int, int] = {}
-        self._rebuilt: dict[int, int] = {}
-        self._expected: dict[int, tuple[int, int | None]] = {}  # accounts and observations of the sound runs
-        self.runs: set[int] = set()
-
-    def copy(self) -> None:
-        """Copy everything that is sound, in one transaction."""
-        self._new.execute("BEGIN IMMEDIATE")
-        self._copy_runs()
-        self._copy_observations()
-        self._make_missing_runs()
-        for run_id in sorted(self.runs):
-            self._copy_items(run_id)
-        self._copy_others()
-        for run_id in self.runs:
-            self._settle(run_id)
-        self._new.execute("COMMIT")
-
-    def result(self) -> tuple[tuple[RepairedRun, ...], int, int | None]:
-        """Return what was saved and lost."""
-        runs = []
-        for run_id in sorted(self.runs, reverse=True):
-            (accounts,) = self._one("SELECT count(*) FROM item WHERE run_id = ?", run_id)
-            expected = self._expected.get(run_id)
-            lost = None if expected is None else max(0, expected[0] - accounts)
-            runs.append(RepairedRun(run_id, accounts, lost, self._due[run_id], self._rebuilt[run_id]))
-        (saved,) = self._one("SELECT count(*) FROM observation")
-        made = [observations for _, observations in self._expected.values()]
-        known = len(made) == len(self.runs) and None not in made
-        return tuple(runs), saved, max(0, sum(made) - saved) if known else None  # type: ignore[arg-type]
-
-    def _one(self, query: str, *values: object) -> Any:
-        return self._new.execute(query, values).fetchone()
-
-    def _columns(self, table: str) -> list[str]:
-        """Return the columns that both files have."""
-        query = "SELECT name FROM pragma_table_xinfo(?)"
-        there = {name for (name,) in self._old.execute(query, (table,))}
-        return [name for (name,) in self._new.execute(query, (table,)) if name in there]
-
-    def _copy_runs(self) -> None:
-        columns = self._columns("run")
-        sealed = "seal" in columns
-        for row in self._readable("run", columns, "run_id"):
-            found = dict(zip(columns, row, strict=True))
-            seal = found.pop("seal", None)
-            sound = not sealed or self._is_sealed(found["run_id"])
-            values = found if sound else _trusted(found, seal)
-            if values is None or not self._insert("run", values):
-                continue
-            self.runs.add(values["run_id"])
-            if sound:
-                self._expected[values["run_id"]] = values["asked"], values.get("observations")
-
-    def _is_sealed(self, run_id: object) -> bool:
-        with suppress(*_UNREADABLE):
-            return bool(self._old.execute(IS_SEALED, (run_id,)).fetchone() == (1,))
-        return False
-
-    def _copy_observations(self) -> None:
-        columns = self._columns("observation")
-        for row in self._stretches("observation", columns, "", ()):
-            values = dict(zip(columns, row, strict=True))
-            summed = [values[name] for name in OBSERVATION_SUMMED]
-            found, at = values.get("checksum"), values["observed_at"]
-            if found is not None:
-                sound = found == checksum(*summed) and at == values["observed_copy"]
-            else:
-                sound = _has_its_payload(values)
-            if sound:
-                self._insert("observation", values | {"checksum": checksum(*summed), "observed_copy": at})
-
-    def _make_missing_runs(self) -> None:
-        """Keep the observations of a run that could not be read, for the history: only its partner must be known."""
-        known = self._one("SELECT base_url, partner FROM run ORDER BY run_id DESC LIMIT 1")
-        query = "SELECT run_id, min(observed_at), max(observed_at) FROM observation GROUP BY run_id"
-        for run_id, first, last in self._new.execute(query).fetchall():
-            if run_id in self.runs:
-                continue
-            if known is None or not isinstance(run_id, int):
-                self._new.execute("DELETE FROM observation WHERE run_id = ?", (run_id,))
-                continue
-            base_url, partner = known
-            values = {"run_id": run_id, "base_url": base_url, "partner": partner, "status": "abandoned"}
-            if self._insert("run", values | {"created_at": first, "updated_at": last, "finished_at": last}):
-                self.runs.add(run_id)
-
-    def _copy_items(self, run_id: int) -> None:
-        columns = self._columns("item")
-        usages = "SELECT 1 FROM observation WHERE (account_id, period_from, observed_at, run_id) = (?, ?, ?, ?)"
-        due = 0
-        for row in self._stretches("item", columns, "run_id = ? AND", (run_id,)):
-            values = dict(zip(columns, row, strict=True))
-            summed = [values[name] for name in ITEM_SUMMED]
-            found = values.get("checksum")
-            if found != checksum(*summed) and (found is not None or not self._from_before):
-                continue
-            usage = values["account_id"], values["period_from"], values["observed_at"], run_id
-            has_usage = self._one(usages, *usage) is not None
-            if values["state"] not in _STATES or (values["state"] == "ok") != has_usage:
-                values |= {"state": "pending", "period_from": None, "observed_at": None}
-            values |= {"run_id": run_id, "due": int(values["state"] != "ok"), "checksum": checksum(*summed)}
-            if (
-                self._insert("item", values)
-                and values["state"] == "pending"
-                and row[columns.index("state")] != "pending"
-            ):
-                due += 1
-        self._due[run_id] = due
-        self._make_missing_items(run_id)
-
-    def _make_missing_items(self, run_id: int) -> None:
-        """Put accounts back whose row is lost and whose usage is not."""
-        query = """
-            SELECT account_id, period_from, max(observed_at) FROM observation AS o
-            WHERE run_id = ? AND NOT EXISTS (
-                SELECT 1 FROM item WHERE item.run_id = o.run_id AND item.account_id = o.account_id)
-            GROUP BY account_id
-        """
-        found = self._new.execute(query, (run_id,)).fetchall()
-        self._rebuilt[run_id] = len(found)
-        for account_id, period_from, observed_at in found:
-            values = {"run_id": run_id, "account_id": account_id, "state": "ok", "due": 0, "updated_at": observed_at}
-            values |= {"period_from": period_from, "observed_at": observed_at}
-            self._insert("item", values | {"checksum": checksum(account_id, 0, *[None] * (len(ITEM_SUMMED) - 2))})
-
-    def _copy_others(self) -> None:
-        """Copy what other tables there are, row by row as far as they can be read."""
-        tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-        for (table,) in self._new.execute(tables).fetchall():
-            columns = self._columns(table)
-            if table not in _TABLES and columns:
-                for row in self._readable(table, columns, "rowid"):
-                    self._insert(table, dict(zip(columns, row, strict=True)))
-
-    def _settle(self, run_id: int) -> None:
-        """Count a run anew; one that lost something is unfinished."""
-        states = dict(self._new.execute("SELECT state, count(*) FROM item WHERE run_id = ? GROUP BY state", (run_id,)))
-        (observations,) = self._one("SELECT count(*) FROM observation WHERE run_id = ?", run_id)
-        counts = [sum(states.values()), *(states.get(name, 0) for name in ("ok", "missing", "forbidden", "failed"))]
-        self._new.execute(
-            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, observations = ? "
-            "WHERE run_id = ?",
-            (*counts, observations, run_id),
-        )
-        if "oldest_at" in self._columns("run"):
-            oldest = (
-                "UPDATE run SET oldest_at = (SELECT min(observed_at) FROM item WHERE run_id = ?1) WHERE run_id = ?1"
-            )
-            self._new.execute(oldest, (run_id,))
-        expected = self._expected.get(run_id)
-        if expected is None or counts[0] < expected[0] or self._due[run_id] or self._rebuilt[run_id]:
-            self._new.execute(
-                "UPDATE run SET listing_complete = 0, status = iif(status = 'abandoned', status, 'partial') "
-                "WHERE run_id = ?",
-                (run_id,),
-            )
-
-    def _insert(self, table: str, values: dict[str, Any]) -> bool:
-        """Insert a row unless it is there already, or holds what the table does not take."""
-        names = ", ".join(values)
-        marks = ", ".join("?" * len(values))
-        try:
-            cursor = self._new.execute(
-                f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own tables
-                tuple(values.values()),
-            )
-        except (sqlite3.Error, OverflowError, ValueError):
-            return False
-        return cursor.rowcount == 1
-
-    def _readable(self, table: str, columns: Sequence[str], key: str) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows before the first damaged page and after the last; some of them twice."""
-        for direction in ("ASC", "DESC"):
-            try:
-                yield from self._old.execute(
-                    f"SELECT {', '.join(columns)} FROM {table} ORDER BY {key} {direction}"  # noqa: S608 - our own names
-                )
-            except _UNREADABLE as error:
-                _log.debug("reading %s stopped: %s", table, error)
-            else:
-                return
-
-    def _stretches(
-        self, table: str, columns: Sequence[str], where: str, values: tuple[object, ...]
-    ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a table with text keys, from both sides of every damaged stretch; some of them twice."""
-        stretches = deque([(b"", _AFTER_ALL)])
-        query = (
-            f"SELECT CAST(account_id AS BLOB), {', '.join(columns)} FROM {table} WHERE {where} "  # noqa: S608
-            "account_id >= CAST(? AS TEXT) AND account_id <= CAST(? AS TEXT) ORDER BY account_id "
-        )
-        while stretches:
-            low, high = stretches.popleft()
-            for direction in ("ASC", "DESC"):
-                try:
-                    for key, *row in self._old.execute(query + direction, (*values, low, high)):
-                        yield tuple(row)
-                        low, high = (key, high) if direction == "ASC" else (low, key)
-                except _UNREADABLE as error:
-                    _log.debug("reading %s stopped: %s", table, error)
-                else:
-                    break
-            else:
-                middle = _between(low, high)
-                self._attempts -= 1
-                if middle is not None and self._attempts > 0:
-                    # The widest first: in a stretch that is one damaged page there is nothing to find.
-                    stretches += [(low, middle), (middle, high)]
-
-
-def _trusted(values: dict[str, Any], seal: object) -> dict[str, Any] | None:
-    """Return what the two copies of a run agree on, or None without its number and its partner."""
-    copy = str(seal).split(BETWEEN)
-    if len(copy) != len(RUN_SEALED):
-        return None
-    second = dict(zip(RUN_SEALED, copy, strict=True))
-    sure = {name: values[name] for name in RUN_SEALED if sealed_text(values[name]) == second[name]}
-    if not {"run_id", "base_url", "partner"} <= sure.keys():
-        return None
-    now = utc_text(datetime.now(UTC))
-    # Without its day or its age it must not be continued.
-    status = "partial" if {"from_date", "created_at"} <= sure.keys() else "abandoned"
-    kept = {name: sure.get(name) for name in ("run_id", "base_url", "partner", "from_date", "finished_at")}
-    return kept | {
-        "status": status,
-        "created_at": sure.get("created_at", now),
-        "updated_at": sure.get("updated_at", now),
-    }
-
-
-def _has_its_payload(values: dict[str, Any]) -> bool:
-    names = ("period_from", "period_to", "task_count", "cycle_count", "price_plan_id", "audit_info", "payload")
-    try:
-        return payload_agrees(*(values[name] for name in names))
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return False
-
-
-def _between(low: bytes, high: bytes) -> bytes | None:
-    """Return a key in the middle of two, or None when there is none."""
-    first, last = (int.from_bytes(key[:_KEY_BYTES].ljust(_KEY_BYTES, b"\0"), "big") for key in (low, high))
-    middle = (first + last) // 2
-    return None if middle in {first, last} else middle.to_bytes(_KEY_BYTES, "big")

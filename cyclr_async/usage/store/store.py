@@ -18,9 +18,10 @@ from cyclr_async.usage.store.integrity import check_history, check_run, check_ru
 from cyclr_async.usage.store.locking import StoreLock
 from cyclr_async.usage.store.paths import shown, store_path
 from cyclr_async.usage.store.rows import ALL_IDS, Counts, FinalStatus, PendingAccount, RunScope, moment
+from cyclr_async.usage.store.run_writer import Registered, RunWriter
 from cyclr_async.usage.store.runs import MAX_AGE, Opening, as_max_age, choose_run, rekey
 from cyclr_async.usage.store.schema import connect, store_errors
-from cyclr_async.usage.store.writer import Registered, RunWriter, WriterThread
+from cyclr_async.usage.store.writer import WriterThread
 
 if TYPE_CHECKING:
     import os

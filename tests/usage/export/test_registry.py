@@ -17,7 +17,7 @@ from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.usage import RunScope, UsageRow, UsageStore, export_usage
 from cyclr_async.usage.export import registry
 from cyclr_async.usage.export.registry import EXPORTERS, Exporter, exporter_for, format_of_suffix
-from tests.usage.usage_make import good
+from tests.support.usage_make import good
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS.values(), ids=EXPORTERS)

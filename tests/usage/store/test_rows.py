@@ -12,7 +12,7 @@ from cyclr_async.errors import CyclrError, ForbiddenError, NotFoundError, Server
 from cyclr_async.partner import Account, AccountUsage
 from cyclr_async.usage import COLUMNS, RunScope, UsageOutcome, UsageReader, UsageStore
 from cyclr_async.usage.store.rows import row_of_outcome
-from tests.usage.usage_make import OCTOBER, SEEN, account, bad, good
+from tests.support.usage_make import OCTOBER, SEEN, account, bad, good
 
 HUGE = 2**70
 LONE = "caf\udce9"

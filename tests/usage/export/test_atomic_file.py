@@ -20,7 +20,7 @@ from cyclr_async.usage import export_usage
 from cyclr_async.usage.export.atomic_file import check_target, replacing, spooling
 from cyclr_async.usage.store.rows import RunScope
 from cyclr_async.usage.store.store import UsageStore
-from tests.usage.usage_make import good
+from tests.support.usage_make import good
 
 ROOT = os.geteuid() == 0
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,8 +19,8 @@ from cyclr_async.errors import (
 )
 from cyclr_async.usage.collect.outcome import UsageOutcome
 from cyclr_async.usage.collect.progress import Progress
-from tests.usage.usage_server import DROP, PartnerServer, account_ids, all_of, http, stored, usage_of
-from tests.usage.virtual import VirtualClock
+from tests.support.usage_server import DROP, PartnerServer, account_ids, all_of, http, stored, usage_of, virtual
+from tests.support.virtual import VirtualClock
 
 BUSY = http(429, {"Message": "slow down"}, "Retry-After: 30")
 FAILED = http(500, {"Message": "failed"})
@@ -31,22 +28,6 @@ HTML = http(200)
 NOT_FOUND = http(404, {"Message": "none"})
 FORBIDDEN = http(403, {"Message": "no"})
 UNAUTHORIZED = http(401, {"Message": "who"})
-
-
-@asynccontextmanager
-async def virtual(
-    reply: Callable[[str, int], bytes | None] = lambda _account, _nth: None,
-    listed: list[str] | None = None,
-    partner: str | None = None,
-    **options: Any,
-) -> AsyncIterator[tuple[PartnerServer, AsyncPartnerSession, VirtualClock]]:
-    async with (
-        VirtualClock() as clock,
-        PartnerServer(listed or [], reply, **options) as server,
-        server.session(clock=clock, partner=partner) as session,
-    ):
-        clock.busy = lambda: session.stats().in_flight > 0
-        yield server, session, clock
 
 
 class Outage:

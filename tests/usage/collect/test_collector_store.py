@@ -17,7 +17,7 @@ from benchmarks.kill_resume import kill_and_resume
 from cyclr_async.errors import BulkInterruptedError, StoreError
 from cyclr_async.usage import RunScope, UsageReader, UsageStore
 from cyclr_async.usage.collect.outcome import UsageOutcome
-from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, stored
+from tests.support.usage_server import PartnerServer, account_ids, all_of, http, stored
 
 
 async def test_every_account_is_in_the_store_once_with_what_the_list_says(path: Path) -> None:

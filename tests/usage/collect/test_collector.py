@@ -15,8 +15,8 @@ from cyclr_async.errors import BulkInterruptedError, ConfigurationError, Forbidd
 from cyclr_async.usage.collect.collection import Collection
 from cyclr_async.usage.collect.outcome import UsageOutcome
 from cyclr_async.usage.collect.progress import Progress
-from tests.usage.usage_make import account
-from tests.usage.usage_server import PartnerServer, account_ids, all_of, consistent, http, usage_of
+from tests.support.usage_make import account
+from tests.support.usage_server import PartnerServer, account_ids, all_of, consistent, http, usage_of
 
 
 async def test_every_account_of_the_list_once_with_what_the_list_says_of_it() -> None:

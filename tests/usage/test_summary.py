@@ -20,7 +20,7 @@ from cyclr_async.usage import (
     render,
     summarize,
 )
-from tests.usage.usage_make import NOVEMBER, account, bad, good
+from tests.support.usage_make import NOVEMBER, account, bad, good
 
 if TYPE_CHECKING:
     from pathlib import Path

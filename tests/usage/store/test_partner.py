@@ -25,9 +25,9 @@ from cyclr_async.errors import (
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import RunScope, UsageReader, UsageStore
 from cyclr_async.usage.store.store import rekey_store
-from tests.usage.store_v1 import version_1
-from tests.usage.usage_make import At, bad, good
-from tests.usage.usage_server import PartnerServer, account_ids, all_of, http
+from tests.support.store_v1 import version_1
+from tests.support.usage_make import At, bad, good
+from tests.support.usage_server import PartnerServer, account_ids, all_of, http
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -24,16 +23,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.usage import UsageReader
 from cyclr_async.usage.collect.outcome import UsageOutcome
-from tests.usage.test_collector_trouble import virtual
-from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, stored, usage_of
-
-
-def raw(status: int, body: str, kind: str = "text/html", *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} S", f"Content-Length: {len(body)}", *headers, "", ""]
-    if kind:
-        lines.insert(1, f"Content-Type: {kind}")
-    return "\r\n".join(lines).encode() + body.encode()
-
+from tests.support.usage_server import PartnerServer, account_ids, all_of, http, raw, states, stored, usage_of, virtual
 
 EMPTY = raw(404, "", "")
 MESSAGE = http(404, {"Message": "none"})
@@ -53,11 +43,6 @@ FOREIGN = {
     "301": raw(301, "<html>", "text/html", "Location: /elsewhere"),
     "407": raw(407, "", ""),
 }
-
-
-def states(path: Path) -> Counter[str]:
-    with closing(sqlite3.connect(path)) as store:
-        return Counter(dict(store.execute("SELECT state, count(*) FROM item GROUP BY state").fetchall()))
 
 
 # --- Accounts that do not exist ---------------------------------------------------------------------------------------

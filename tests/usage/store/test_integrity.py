@@ -25,8 +25,8 @@ from cyclr_async.usage import (
 )
 from cyclr_async.usage.store.schema import _VERSION_1, APPLICATION_ID
 from tests.support.sizes import few_of
-from tests.usage.usage_make import At, account, bad, good
-from tests.usage.usage_server import PartnerServer, account_ids
+from tests.support.usage_make import At, account, bad, good
+from tests.support.usage_server import PartnerServer, account_ids
 
 PAGE = 4096
 SCOPE = RunScope("https://api.example.com/api/partner", "partner-1", date(2026, 10, 1))

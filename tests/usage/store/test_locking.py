@@ -17,7 +17,7 @@ import pytest
 
 from cyclr_async.errors import CyclrError, InvalidArgumentError, StoreError
 from cyclr_async.usage import RunScope, UsageReader, UsageStore, export_usage
-from tests.usage.usage_make import At, good
+from tests.support.usage_make import At, good
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of an open file")
@@ -25,7 +25,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of an open fil
 HOLDER = """
 import asyncio, os, sys
 from cyclr_async.usage import RunScope, UsageStore
-from tests.usage.usage_make import At, good
+from tests.support.usage_make import At, good
 
 async def main():
     store = await UsageStore.open(sys.argv[1], RunScope("https://x/api/partner", "p"), resume=None, clock=At())
@@ -44,7 +44,7 @@ def names_in(folder: Path) -> list[bytes]:
 
 
 def script(code: str, path: Path) -> subprocess.Popen[bytes]:
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     return subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
     )
@@ -181,7 +181,7 @@ def test_the_end_of_a_forked_child_touches_nothing(path: Path, exit_of_child: st
 import asyncio, os, sys, time
 from cyclr_async.errors import StoreError
 from cyclr_async.usage import RunScope, UsageStore
-from tests.usage.usage_make import At, good
+from tests.support.usage_make import At, good
 
 async def opened():
     store = await UsageStore.open(sys.argv[1], RunScope("https://x/api/partner", "p"), batch_seconds=30, clock=At())

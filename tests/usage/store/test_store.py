@@ -15,8 +15,8 @@ import pytest
 
 from cyclr_async.errors import ForbiddenError, InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import Counts, RunScope, UsageOutcome, UsageReader, UsageStore
-from cyclr_async.usage.store.writer import RunWriter
-from tests.usage.usage_make import SEEN, At, account, bad, good
+from cyclr_async.usage.store.run_writer import RunWriter
+from tests.support.usage_make import SEEN, At, account, bad, good
 
 
 async def test_counts_follow_every_change_of_state(path: Path, scope: RunScope) -> None:
@@ -163,7 +163,7 @@ async def test_only_the_owner_can_read_it(path: Path, scope: RunScope) -> None:
 async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -> None:
     code = (
         "import asyncio,resource,signal,sys\n"
-        "from tests.usage.usage_make import At, good\n"
+        "from tests.support.usage_make import At, good\n"
         "from cyclr_async.errors import StoreError\n"
         "from cyclr_async.usage import UsageStore\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -182,7 +182,7 @@ async def test_full_disk_keeps_what_was_committed(path: Path, scope: RunScope) -
         "asyncio.run(main())"
     )
     await (await UsageStore.open(path, scope, clock=At())).close()
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     result = subprocess.run(  # noqa: ASYNC221
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, env=env, check=True
     )
@@ -307,14 +307,14 @@ async def test_a_cancelled_open_leaves_no_lock(path: Path, scope: RunScope) -> N
 def test_a_forgotten_store_is_written_at_the_end_of_the_program(path: Path) -> None:
     code = (
         "import asyncio,sys\n"
-        "from tests.usage.usage_make import good\n"
+        "from tests.support.usage_make import good\n"
         "from cyclr_async.usage import UsageStore, RunScope\n"
         "async def main():\n"
         "    store = await UsageStore.open(sys.argv[1], RunScope('https://x', 'p'))\n"
         "    await store.record(good('a'))\n"
         "asyncio.run(main())"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     subprocess.run([sys.executable, "-c", code, str(path)], timeout=30, env=env, check=True)
     assert _committed(path) == (1, 1)
 

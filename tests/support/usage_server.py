@@ -6,8 +6,8 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,7 @@ from cyclr_async import AsyncPartnerSession
 from cyclr_async.usage.collect.collection import Collection
 from cyclr_async.usage.collect.outcome import UsageOutcome
 from cyclr_async.usage.collect.progress import Progress
+from tests.support.virtual import VirtualClock
 
 __all__ = ["DROP", "PartnerServer", "ThenClosed", "account_ids", "all_of", "consistent", "http", "stored", "usage_of"]
 
@@ -217,3 +218,31 @@ class _Connection(asyncio.Protocol):
         cut = b"chunked" in answer[:100] and not answer.endswith(b"0\r\n\r\n")
         if answer == DROP or cut or isinstance(answer, ThenClosed):
             self._transport.close()
+
+
+def raw(status: int, body: str, kind: str = "text/html", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} S", f"Content-Length: {len(body)}", *headers, "", ""]
+    if kind:
+        lines.insert(1, f"Content-Type: {kind}")
+    return "\r\n".join(lines).encode() + body.encode()
+
+
+def states(path: Path) -> Counter[str]:
+    with closing(sqlite3.connect(path)) as store:
+        return Counter(dict(store.execute("SELECT state, count(*) FROM item GROUP BY state").fetchall()))
+
+
+@asynccontextmanager
+async def virtual(
+    reply: Callable[[str, int], bytes | None] = lambda _account, _nth: None,
+    listed: list[str] | None = None,
+    partner: str | None = None,
+    **options: Any,
+) -> AsyncIterator[tuple[PartnerServer, AsyncPartnerSession, VirtualClock]]:
+    async with (
+        VirtualClock() as clock,
+        PartnerServer(listed or [], reply, **options) as server,
+        server.session(clock=clock, partner=partner) as session,
+    ):
+        clock.busy = lambda: session.stats().in_flight > 0
+        yield server, session, clock

@@ -1,4 +1,4 @@
-"""kill -9 at random moments. More kills by hand: ``python tests/usage/test_store_kill.py 60``."""
+"""kill -9 at random moments. More kills by hand: ``python tests/usage/store/test_store_kill.py 60``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 WORKER = """
 import asyncio, sys
 from datetime import timedelta
-from tests.usage.usage_make import good
+from tests.support.usage_make import good
 from cyclr_async.usage import RunScope, UsageStore
 
 async def main(path, total):
@@ -46,7 +46,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 def kill_and_resume(path: Path, kills: int, total: int, seed: int) -> dict[str, int]:
     """Kill a collecting process over and over, then let it end; return what was lost, doubled and read again."""
     rnd = random.Random(seed)
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     acknowledged: set[str] = set()
     killed, most_again, recorded, again = 0, 0, 0, 0
     done = False

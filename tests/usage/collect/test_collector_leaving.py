@@ -15,7 +15,7 @@ from cyclr_async import AsyncPartnerSession, Timeouts
 from cyclr_async.errors import BulkInterruptedError, StoreError
 from tests.support.leaks import no_leaks
 from tests.support.sizes import sized
-from tests.usage.usage_server import PartnerServer, account_ids, all_of, stored
+from tests.support.usage_server import PartnerServer, account_ids, all_of, stored
 
 
 async def test_a_break_ends_the_workers_at_once() -> None:

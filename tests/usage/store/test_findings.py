@@ -13,9 +13,9 @@ from cyclr_async import AsyncPartnerSession
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Finding, RunScope, Summary, UsageReader, UsageStore, render, summarize
 from cyclr_async.usage.collect.collection import Collection
-from tests.usage.store_v1 import version_1
-from tests.usage.usage_make import SEEN, good
-from tests.usage.usage_server import PartnerServer, all_of, http
+from tests.support.store_v1 import version_1
+from tests.support.usage_make import SEEN, good
+from tests.support.usage_server import PartnerServer, all_of, http
 
 OCTOBER, DAY = date(2026, 10, 1), timedelta(days=1)
 

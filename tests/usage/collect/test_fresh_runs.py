@@ -28,9 +28,9 @@ from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Counts, RunScope, Summary, UsageReader, UsageStore, render, summarize
 from cyclr_async.usage.collect.collection import Collection
 from cyclr_async.usage.collect.outcome import UsageOutcome
-from tests.usage.usage_make import At, bad, good
-from tests.usage.usage_server import PartnerServer, account_ids, all_of, http, stored
-from tests.usage.virtual import VirtualClock
+from tests.support.usage_make import At, bad, good
+from tests.support.usage_server import PartnerServer, account_ids, all_of, http, stored
+from tests.support.virtual import VirtualClock
 
 DAY = timedelta(days=1)
 
@@ -543,7 +543,7 @@ async def test_an_async_generator_that_was_killed_goes_on(path: Path) -> None:
 
 
 async def _started(base_url: str, path: Path) -> Any:
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-c", COLLECT, base_url, str(path), stdout=subprocess.PIPE, env=env
     )

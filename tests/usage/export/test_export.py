@@ -17,7 +17,7 @@ import pytest
 from cyclr_async.errors import InvalidArgumentError, NotFoundError, StoreError
 from cyclr_async.usage import COLUMNS, RunScope, UsageReader, UsageRow, UsageStore, export_usage, write_csv
 from cyclr_async.usage.export.csv_format import formula_safe
-from tests.usage.usage_make import account, bad, good
+from tests.support.usage_make import account, bad, good
 
 OCTOBER_1 = 1_790_812_800  # 2026-10-01, in seconds since 1970
 EVIL = ["=1+1", "\u202e\x1b[2Jname", 'quo"te, and\r\nline', "\uff1dcmd", "Größe 漢字"]
