@@ -103,23 +103,25 @@ async def test_a_change_of_protocol_is_refused_and_the_connection_dropped(option
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("where", ["headers", "body"])
 async def test_a_cancelled_request_gives_its_connection_up(options: dict[str, Any], where: str) -> None:
-    closed = asyncio.Event()
+    written, closed = asyncio.Event(), asyncio.Event()
 
     async def half(link: Link) -> None:
         request = await link.read_request()
         assert request is not None
         whole = good(request)
         await link.write(whole[: 20 if where == "headers" else -5])
+        written.set()
         await link.until_closed()
         closed.set()
 
     async with FaultServer(half, answer(good)) as server, partner(server.base_url, **options) as session:
         task = asyncio.create_task(session.accounts.usage(ACCOUNT))
-        await asyncio.sleep(0.05)
+        await written.wait()
+        await asyncio.sleep(0.02)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(closed.wait(), 1.0)
+        await asyncio.wait_for(closed.wait(), 5.0)
         assert (await session.accounts.usage(account_id(9))).task_count == task_count(account_id(9))
         assert server.connections == 2
 
