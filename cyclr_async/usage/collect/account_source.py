@@ -18,7 +18,7 @@ from cyclr_async.usage.collect.work_items import WorkItem, refusal_of, work_item
 from cyclr_async.usage.store.rows import stored_id
 from cyclr_async.usage.store.store import UsageStore
 
-__all__ = ["AccountSource", "Lister", "Source"]
+__all__ = ["AccountSource", "BadRecordHook", "Lister", "Source"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 

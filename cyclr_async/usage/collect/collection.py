@@ -37,7 +37,7 @@ from cyclr_async.usage.store.store import UsageStore
 if TYPE_CHECKING:
     from cyclr_async.partner import AccountUsage
 
-__all__ = ["Collection"]
+__all__ = ["Collection", "check_ids"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
