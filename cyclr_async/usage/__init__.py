@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         State,
         UsageRow,
     )
+    from cyclr_async.usage.store.run_writer import Registered
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.store.store import UsageStore
     from cyclr_async.usage.summary import Comparison, FailureGroup, NotCompared, PlanTotal, Summary, summarize
@@ -55,6 +56,7 @@ __all__ = [
     "PlanTotal",
     "Progress",
     "ProgressHook",
+    "Registered",
     "RepairResult",
     "RepairedRun",
     "RunInfo",
@@ -94,6 +96,7 @@ _HOME: Final = {
     "PlanTotal": "usage.summary",
     "Progress": "usage.collect.progress",
     "ProgressHook": "usage.collect.progress",
+    "Registered": "usage.store.run_writer",
     "RepairResult": "usage.store.repair",
     "RepairedRun": "usage.store.repair",
     "RunInfo": "usage.store.rows",

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _EXAMPLES: Final = 5
+"""Accounts that are named of each group; the store has them all."""
 _WHY: Final[dict[NotComparable, str]] = {
     "no_earlier": "no earlier figures",
     "overlapping": "the earlier figures are of a period that overlaps this one",
@@ -199,7 +200,7 @@ class _Tally:
 
     def _compare(self, row: Comparable) -> None:
         if row.not_compared == "no_earlier":
-            self.new += 1
+            self.new += 1  # a new account is no reason for doubt, so it is no refused comparison
         elif row.not_compared is not None:
             count, examples = self.refused.get(row.not_compared, (0, ()))
             examples = examples if len(examples) == _EXAMPLES else (*examples, row.account_id)
@@ -245,6 +246,7 @@ def _named(first: str, last: str, end: str) -> str:
 
 
 def _span(span: list[str], value: str) -> list[str]:
+    # Two texts and not all of them: a run has millions.
     return [min(span[0], value), max(span[1], value)] if span else [value, value]
 
 
@@ -274,6 +276,7 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
     # Equal counts are ordered by id, which is the order in which the rows come.
     most = heapq.nlargest(max(2, top), counted(), key=lambda row: row.task_count)[:top]
     plans = [PlanTotal(plan, *figures) for plan, figures in tally.plans.items()]
+    # Accounts without a known plan come last among equals: None cannot be compared with numbers.
     plans.sort(key=lambda plan: (-plan.task_count, plan.price_plan_id is None, plan.price_plan_id or 0))
     return Summary(
         run=run,
@@ -326,6 +329,7 @@ def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ..
 
 def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
     groups: dict[tuple[str, str], tuple[int, str, tuple[str, ...]]] = {}
+    # By the kind of error and not by its words, which can differ from account to account.
     for row in reader.failures(run_id):
         kind = row.state, row.error or ""
         count, reason, examples = groups.get(kind, (0, row.reason or "", ()))

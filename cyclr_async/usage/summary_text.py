@@ -11,6 +11,7 @@ from cyclr_async.wire.text import duration, escape_terminal
 __all__ = ["bar", "comparison_lines", "finding_lines", "render"]
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+"""Block elements by which a bar ends, an eighth of a column each, so that close figures look different."""
 _FINDINGS_SHOWN: Final = 20
 """So that a page of findings does not push the figures off the screen."""
 

@@ -64,7 +64,7 @@ async def _shown_by_credentials(options: Options) -> str:
 
 
 def _confirmed(store: Path, old: tuple[str, ...], new: str) -> bool:
-    names = ", ".join(repr(name) for name in old) or "nobody"
+    names = ", ".join(repr(name) for name in old) or "no partner"
     question = escape_terminal(f"{store} belongs to {names}. Let it belong to {new!r}?")
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to ask: add --yes")

@@ -18,7 +18,7 @@ from cyclr_async.usage.collect.work_items import WorkItem, refusal_of, work_item
 from cyclr_async.usage.store.rows import stored_id
 from cyclr_async.usage.store.store import UsageStore
 
-__all__ = ["AccountSource", "Lister", "Source"]
+__all__ = ["AccountSource", "BadRecordHook", "Lister", "Source"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
@@ -29,7 +29,9 @@ _LIST_AHEAD: Final = 5_000
 _STORE_AHEAD: Final = 500
 """The same when a store takes what does not fit."""
 _BATCH: Final = 500
+"""Accounts that are registered in one transaction: enough that the commit costs little beside the rows."""
 _PAGE: Final = 500
+"""Accounts read back from the store at once: one hop to its thread for many."""
 _RELIST: Final = (1.0, 5.0, 20.0)
 """Seconds before the account list is asked for again after it broke off within."""
 _UNTIL_LISTED: Final = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
@@ -149,7 +151,7 @@ class AccountSource:
 
     def give_back(self, items: list[WorkItem]) -> None:
         """Take back items that were not asked for; they are the next."""
-        self._ready.extendleft(reversed(items))
+        self._ready.extendleft(reversed(items))  # extendleft() turns the order round
         self._wake_some(len(items))
 
     def collected(self, item: WorkItem) -> None:

@@ -11,12 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from cyclr_async.errors import (
-    AuthenticationError,
     BulkInterruptedError,
     ConfigurationError,
     CyclrError,
     InvalidArgumentError,
-    SessionClosedError,
     StoreError,
 )
 from cyclr_async.http.clock import Clock
@@ -26,6 +24,7 @@ from cyclr_async.usage.collect.account_source import AccountSource, Lister, Sour
 from cyclr_async.usage.collect.breaker import Breaker
 from cyclr_async.usage.collect.failure_guard import Refusal
 from cyclr_async.usage.collect.fetcher import AccountFetcher
+from cyclr_async.usage.collect.interruption import interruption_of
 from cyclr_async.usage.collect.opening import StorePlan
 from cyclr_async.usage.collect.outcome import UsageOutcome
 from cyclr_async.usage.collect.outcome_queue import OutcomeQueue
@@ -38,13 +37,14 @@ from cyclr_async.usage.store.store import UsageStore
 if TYPE_CHECKING:
     from cyclr_async.partner import AccountUsage
 
-__all__ = ["Collection"]
+__all__ = ["Collection", "check_ids"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
 _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
+"""Between two calls of the progress hook: four a second look smooth, and cost nothing beside thousands of answers."""
 _FURTHER: Final = 16
 """Accounts that are asked one by one, farther and farther ahead, when many in a row were refused before anybody has
 answered: a list that is sorted by age can begin with accounts that were deleted."""
@@ -94,6 +94,7 @@ class Collection:
         # An empty one until the block is entered, so that the progress can be asked for at any time.
         self._feed = AccountSource((), None, clock, ahead=2, registered=0)
         self._deferred: deque[WorkItem] = deque()
+        # Twice the workers: each can settle one more account while the consumer is busy with the last.
         self._results = OutcomeQueue(2 * concurrency)
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
@@ -257,36 +258,12 @@ class Collection:
     async def _finish(self, status: FinalStatus, failure: BaseException | None) -> BaseException | None:
         if self._store is not None and not isinstance(failure, StoreError):
             try:
+                # Shielded: leaving the block cancels this task, and the run must be marked as ended all the same.
                 self._finding_count, self._findings = await asyncio.shield(self._store.findings())
                 await asyncio.shield(self._store.finish(status))
             except StoreError as error:
                 failure = failure or error
-        resumable = self._store is not None
-        if isinstance(failure, BulkInterruptedError):
-            failure.resumable = resumable
-        elif isinstance(failure, AuthenticationError):
-            failure = BulkInterruptedError(
-                f"the credentials were refused: {failure.message}",
-                reason="authentication",
-                resumable=resumable,
-                request_id=failure.request_id,
-                attempts=failure.attempts,
-                sent="yes",
-            )
-        elif isinstance(failure, SessionClosedError):
-            failure = BulkInterruptedError(
-                f"the session was closed during the collection: {failure.message}",
-                reason="closed",
-                resumable=resumable,
-                request_id=failure.request_id,
-                attempts=failure.attempts,
-                sent=failure.sent,
-            )
-        elif isinstance(failure, StoreError):
-            failure = BulkInterruptedError(
-                f"the store failed: {failure.message}. What it held before is safe", reason="store", resumable=True
-            )
-        return failure
+        return interruption_of(failure, resumable=self._store is not None)
 
     async def _work(self, index: int, items: AccountSource | RetryQueue, *, later_pass: bool) -> None:
         while True:
@@ -301,7 +278,7 @@ class Collection:
                 self._idle_workers.wake_all()
                 return
             if not self._undisputed.is_set():
-                items.give_back([item])
+                items.give_back([item])  # refusals came under suspicion while this worker waited for its item
                 continue
             await self._settle(item, may_defer=later_pass)
             if self._asker.guard.suspicious and self._undisputed.is_set():
@@ -380,9 +357,10 @@ class Collection:
             await self._keep(item, outcome)
 
     async def _keep(self, item: WorkItem, outcome: UsageOutcome) -> None:
-        """Book an outcome: in the store, in the counts, and for the consumer."""
+        """Record an outcome: in the store, in the counts, and for the consumer."""
         if self._store is not None and item.refused is None:
             await self._store.record(outcome)
+        # Only now: what the consumer has seen, the store has.
         self._count(item, outcome)
         self._results.add(outcome)
 

@@ -4,7 +4,7 @@ A 404 of one account and a 404 of a wrong address look alike. So a refusal is he
 answered whose request began later: then the service was there and the credentials were good, and the refusal was the
 account's own. When refusals come in a row, or at the end of the run, an account that answered before is asked again
 as a witness (:mod:`cyclr_async.usage.collect.fetcher`). What is held back has no outcome yet: its account is pending,
-so a run that ends over it books nobody as missing.
+so a run that ends over it marks no account as missing.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class FailureRateGuard:
     def vouched(self, before: int) -> list[Refusal]:
         """Take out what a witness vouches for, who also shows that a 401 can be about an account."""
         if self._unauthorized():
-            self._unauthorized_row = _ROW
+            self._unauthorized_row = _ROW  # from now on a 401 is taken for any other refusal of an account
         return self.released(before)
 
     def needs_witness(self) -> bool:
@@ -99,6 +99,7 @@ class FailureRateGuard:
         """
         errors = self._errors()
         unauthorized = self._unauthorized()
+        # The majority names the cause: a few deleted accounts lie among the refusals of a dead token, too.
         if unauthorized * 2 > len(errors):
             what = "the access token is refused again and again"
         elif at_end and not witness:

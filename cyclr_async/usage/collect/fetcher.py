@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["AccountFetcher"]
 
 _TRIES: Final = 5
-"""Attempts for one account in one pass."""
+"""Attempts for one account in one pass: what lasts longer is better asked again in a later pass."""
 _WITNESSES: Final = 3
 """Accounts that answered last and are asked again on suspicion: more than one, because any could have been deleted in
 the meantime."""

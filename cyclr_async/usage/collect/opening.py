@@ -13,12 +13,10 @@ import attrs
 
 from cyclr_async.auth.providers import PartnerIdentity
 from cyclr_async.errors import (
-    AuthenticationError,
     BulkInterruptedError,
     ConfigurationError,
     CyclrError,
     InvalidArgumentError,
-    RateLimitedError,
     SessionClosedError,
     StoreError,
     WrongEventLoopError,
@@ -134,7 +132,7 @@ class StorePlan:
             except CyclrError as error:
                 if isinstance(error, _PROGRAM):
                     raise
-                passing = classify(error) is Concern.SERVICE or isinstance(error, RateLimitedError)
+                passing = classify(error) is Concern.SERVICE
                 passing = passing and not is_wrong_address(error)  # nothing has answered yet, so waiting is no help
                 failure = self._failure(error, passing=passing)
                 left = began + self.max_outage - self.clock.now()
@@ -146,7 +144,7 @@ class StorePlan:
 
     def _failure(self, error: CyclrError, *, passing: bool) -> BulkInterruptedError:
         """Return what ends the collection; the failure is about the service or the credentials, never an account."""
-        refused = isinstance(error, AuthenticationError)
+        refused = classify(error) is Concern.CREDENTIALS
         reason = "authentication" if refused else "outage" if passing else "interrupted"
         if is_wrong_address(error):
             reason = "systemic"

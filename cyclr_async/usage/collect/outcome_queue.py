@@ -34,7 +34,7 @@ class OutcomeQueue:
 
     def add(self, outcome: UsageOutcome) -> None:
         """Add an outcome; then wait with :meth:`until_room` if the line is full."""
-        self._outcomes.append(outcome)
+        self._outcomes.append(outcome)  # also when full: what has finished is never lost to a cancellation
         self._consumers.wake_one()
 
     async def until_room(self) -> None:
@@ -60,6 +60,7 @@ class OutcomeQueue:
         while not self._outcomes:
             if self.ended:
                 if self.failure is not None:
+                    # Once: whoever goes on iterating gets a plain end, and leaving the block raises it no second time.
                     failure, self.failure = self.failure, None
                     raise failure
                 return None

@@ -64,7 +64,7 @@ class RetryQueue:
 
     def give_back(self, items: list[WorkItem]) -> None:
         """Take back items that were not asked for; they are the next."""
-        self._items.extendleft(reversed(items))
+        self._items.extendleft(reversed(items))  # extendleft() turns the order round
 
     async def next(self) -> WorkItem | None:
         """Return the next item; None when there are no more."""

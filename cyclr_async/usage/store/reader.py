@@ -301,6 +301,7 @@ class UsageReader:
     def _check_history(self) -> None:
         self._once(None, lambda connection: check_history(connection, self.path))
 
+    # What is checked is remembered by the version of the data, which SQLite changes when another connection commits.
     def _once(self, what: int | None, check: Callable[[sqlite3.Connection], None]) -> None:
         """Check the same thing once, until somebody writes."""
         with store_errors(self.path, "checking it"):
@@ -321,7 +322,7 @@ class UsageReader:
     def _stream(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         with store_errors(self.path, "reading it"):
             cursor = self._open().execute(query, values)
-            cursor.arraysize = 1000
+            cursor.arraysize = 1000  # rows of one call: fetchone() would be a call for each of a million rows
             while rows := cursor.fetchmany():
                 yield from rows
 

@@ -53,7 +53,9 @@ FinalStatus: TypeAlias = Literal["complete", "partial", "interrupted", "abandone
 ALL_IDS: Final = "all"
 LAZY_IDS: Final = "lazy"
 _INT64: Final = 2**63
+"""What an INTEGER of SQLite holds; Python and JSON know no such limit."""
 _REASON_LIMIT: Final = 500
+"""Characters of a reason that are kept: a page in an error body would otherwise be stored for every account."""
 
 
 @attrs.frozen
@@ -197,6 +199,7 @@ def ids_digest(ids: Iterable[object]) -> str:
         if isinstance(account_id, str) and account_id and account_id not in seen:
             seen.add(account_id)
             # A sum needs no order, and so no sorted copy of millions of ids.
+            # 16 bytes: two sets of ids do not meet by chance.
             found = hashlib.blake2b(stored_id(account_id).encode("utf-8"), digest_size=16).digest()
             total = (total + int.from_bytes(found, "big")) % (1 << 128)
     return f"{len(seen)}:{total:032x}"
@@ -320,6 +323,7 @@ def usage_row(  # noqa: PLR0917 - one for each column that is read, in the order
         price_plan_id: if the usage names one; it is newer than that of the list.
         audit_info: the same.
     """
+    # Texts of full width are compared: the fraction is dropped after that.
     end = period_end_text(period_from, period_to)
     return UsageRow(
         run_id=run_id,

@@ -328,6 +328,7 @@ class UsageStore:
             self._hand_over()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._batch_seconds / 2, self._hand_over)
+        # This is what holds the workers back when the disk is slower than the service.
         while self._uncommitted > self._batch_size and self._writer.failure is None:
             self._room.clear()
             await self._room.wait()
@@ -396,7 +397,7 @@ class UsageStore:
     def _stop(self) -> Future[None]:
         if not self._writer.is_foreign:
             self._hand_over()
-        atexit.unregister(self._end_of_program)
+        atexit.unregister(self._end_of_program)  # which would keep the store in memory until the program ends
         return self._writer.stop()
 
     def _end_of_program(self) -> None:
@@ -422,6 +423,7 @@ class UsageStore:
         except StoreError as failure:
             self._failure_reported = True
             error = _again(failure)
+        # A new object, raised out here: one that is raised twice would collect the tracebacks of both.
         raise error
 
     def _hand_over(self) -> None:
@@ -432,6 +434,7 @@ class UsageStore:
             return
         batch, self._buffer = self._buffer, []
         written = self._writer.submit(lambda run: run.put(batch))
+        # The callback runs on the writer thread, hence the way back through the loop.
         written.add_done_callback(lambda _: self._tell_written(len(batch)))
 
     def _tell_written(self, size: int) -> None:

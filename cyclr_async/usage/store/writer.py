@@ -68,7 +68,7 @@ class WriterThread:
         self._stopped = False
         self.failure: StoreError | None = None
         self._ended: Future[None] = Future()
-        self._ended.set_running_or_notify_cancel()
+        self._ended.set_running_or_notify_cancel()  # so that a waiter who is cancelled cannot cancel it for others
         self._thread = threading.Thread(target=self._main, name="cyclr-usage-store", daemon=True)
         self._thread.start()
 
@@ -138,7 +138,7 @@ class WriterThread:
             except queue.Empty:
                 self._guard("committing", RunWriter.commit)
             else:
-                if command is None:
+                if command is None:  # the sign of stop()
                     self._guard("committing", RunWriter.end)
                     return
                 self._execute(command)
@@ -149,7 +149,7 @@ class WriterThread:
 
     def _execute(self, command: _Command) -> None:
         if not command.future.set_running_or_notify_cancel():
-            return
+            return  # cancelled before it began; once begun it cannot be
         try:
             result = self._guard("writing", command.work)
         except BaseException as error:
@@ -173,6 +173,7 @@ class WriterThread:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             self.failure = StoreError(f"the store {shown(self._path)} failed: {type(error).__name__} while {doing}")
             _log.exception("writing to the store failed")
+        # Rows of a half-done command must not be committed with those before it.
         self._roll_back()
         return None
 

@@ -69,7 +69,7 @@ async def test_an_outage_of_ten_minutes_is_waited_for(answer: bytes, delay: floa
     assert not run.progress.paused
 
 
-async def test_an_outage_that_lasts_too_long_ends_the_run_and_nobody_is_written_off(path: Path) -> None:
+async def test_an_outage_that_lasts_too_long_ends_the_run_and_no_account_is_marked_failed(path: Path) -> None:
     ids = account_ids(800)
     outage = Outage(300, 7200.0, FAILED)
     outcomes: list[UsageOutcome] = []
