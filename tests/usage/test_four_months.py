@@ -81,10 +81,7 @@ class Cron:
     def totals(self) -> dict[str, tuple[int, int, int]]:
         """Accounts, tasks and accounts that are still provisional of every month the store knows."""
         with UsageReader(self.path) as reader:
-            return {
-                total.month: (total.accounts, total.task_count, total.provisional)
-                for total in reader.periods()
-            }
+            return {total.month: (total.accounts, total.task_count, total.provisional) for total in reader.periods()}
 
 
 def at(month: int, day: int, hour: int = 3) -> datetime:
