@@ -44,11 +44,12 @@ async def draw(console: Console) -> None:
             for account_id in simulator.account_ids(3):
                 simulator.faults.add(Fault.status(403, operation="accounts.usage", account_id=account_id))
             look, plans = await collect(simulator, store, date(2026, 11, 1))
+            now = simulator.clock.now()
         console.print(Text.assemble(("$ ", "bold green"), (COMMAND, "bold")))
         bar = Bar(BarColumn(bar_width=32), TextColumn("{task.description}"), console=console)
         bar.add_task(progress_line(look), completed=look.done, total=look.asked)
         console.print(Group(*bar.get_renderables()))
-        draw_summary(console, read_summary(store, None, top=8), unicode=True, plans=plans)
+        draw_summary(console, read_summary(store, None, top=8, now=now), unicode=True, plans=plans)
 
 
 def main() -> None:
