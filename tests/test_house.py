@@ -52,7 +52,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "usage": WIRE | GROUND | {"usage", "partner", "config", "auth", "http.limiter", "http.timeouts"},
     "usage.months.periods": frozenset(),
     "simulator": WIRE | {"simulator"},
-    "cli": WIRE | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", ""},
+    "cli": WIRE
+    | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", "http.resource", ""},
     "": frozenset({"_version"}),
 }
 

@@ -69,7 +69,7 @@ async def test_a_call_can_be_followed(log: pytest.LogCaptureFixture) -> None:
     async with FaultServer(serving(503, 401, 429)) as server, session_for(server) as session:
         await session.accounts.usage(ACCOUNT)
     found = lines(log)
-    http, tokens = r"cyclr_async\.http ", r"cyclr_async\.http\.tokens "
+    http, tokens = r"cyclr_async\.http ", r"cyclr_async\.auth\.token_manager "
     path = f"GET /api/partner/accounts/{ACCOUNT}/billing"
     one(found, rf"cyclr_async\.http\.connections connected to 127\.0\.0\.1:{server.port}", server.connections)
     one(found, tokens + "an access token is fetched", 2)
