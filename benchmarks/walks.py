@@ -21,8 +21,8 @@ from cyclr_async.simulator import Simulator
 __all__ = ["LIMITS", "Walk", "walks"]
 
 _PACKAGE: Final = Path(cyclr_async.__file__).parent
-LIMITS: Final = {"usage": 12, "refresh": 14}
-"""Files that each walk may pass through at most."""
+LIMITS: Final = {"usage": 14, "refresh": 22}
+"""Files that each walk may pass through at most: as many as were reached, so that no change adds one unnoticed."""
 
 
 @attrs.frozen
