@@ -87,15 +87,15 @@ class _WithoutCounting(ast.NodeTransformer):
 
 
 def _uncounted() -> type[Any]:
-    from cyclr_async.http import executor as pipeline  # noqa: PLC0415  after orjson is hidden
+    from cyclr_async.http import executor  # noqa: PLC0415  after orjson is hidden
 
     transformer = _WithoutCounting()
-    tree = transformer.visit(ast.parse(inspect.getsource(pipeline)))
+    tree = transformer.visit(ast.parse(inspect.getsource(executor)))
     if transformer.taken < 4:
-        raise SystemExit("the pipeline counts in another way than this benchmark knows")
+        raise SystemExit("the executor counts in another way than this benchmark knows")
     scope: dict[str, Any] = {"__name__": "uncounted"}
-    exec(compile(ast.fix_missing_locations(tree), "<pipeline without counting>", "exec"), scope)
-    made: type[Any] = scope["Executor"]
+    exec(compile(ast.fix_missing_locations(tree), "<executor without counting>", "exec"), scope)
+    made: type[Any] = scope["AuthorizedExecutor"]
     return made
 
 
@@ -134,15 +134,15 @@ async def _case(name: str, url: str) -> _Case:
     session = AsyncPartnerSession(StaticToken(TOKEN), base_url=url, limits=Limits(connections=_WORKERS), **options)
     await session.accounts.usage(account_id(0))
     inner: Any = session
-    pipeline, pool = inner._pipeline, inner._pool
+    executor, pool = inner._executor, inner._pool
     if name == "limiter":
-        pipeline.limiter = _NoLimiter()
+        executor.limiter = _NoLimiter()
     elif name == "request_id":
-        pipeline._next_id = lambda: "0123456789abcdef-000001"
+        executor._next_id = lambda: "0123456789abcdef-000001"
     elif name == "stats":
-        pipeline.__class__ = _uncounted()
+        executor.__class__ = _uncounted()
     elif name == "deadline":
-        pipeline._watch = _NoWatch()
+        executor._watch = _NoWatch()
     elif name == "guard":
         pool.reads.connector.__class__ = _Unguarded
     elif name == "session":

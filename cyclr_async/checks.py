@@ -7,10 +7,10 @@ from typing import Final, TypeVar
 
 from yarl import URL
 
-from cyclr_async.errors import ConfigurationError
+from cyclr_async.errors import ConfigurationError, InvalidArgumentError
 from cyclr_async.secret import SecretUrl
 
-__all__ = ["LONGEST", "callable_or_none", "is_seconds", "kind", "proxy_url", "several", "shown"]
+__all__ = ["LONGEST", "callable_or_none", "check_timeout", "is_seconds", "kind", "proxy_url", "several", "shown"]
 
 T = TypeVar("T")
 
@@ -113,3 +113,14 @@ def _credentials_problem(user: str | None, password: str | None) -> str:
     except UnicodeEncodeError:
         return "its user name or password holds a character beyond Latin-1, which cannot be sent"
     return ""
+
+
+def check_timeout(timeout: object) -> float | None:
+    """Check the wall-clock budget of a call, in seconds; None stands for the session's default."""
+    if timeout is None:
+        return None
+    if is_seconds(timeout):
+        return float(timeout)  # type: ignore[arg-type]
+    raise InvalidArgumentError(
+        f"timeout must be a finite number of seconds greater than 0, at most {LONGEST:g}; got {shown(timeout)}"
+    )

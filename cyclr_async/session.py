@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import secrets
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from yarl import URL
 
 from cyclr_async.auth.providers import (
-    AccessToken,
     PartnerIdentity,
     StaticToken,
     TokenProvider,
@@ -23,34 +20,30 @@ from cyclr_async.auth.providers import (
     partner_name,
     said_partner,
 )
-from cyclr_async.auth.token_endpoint import token_failure, token_request
+from cyclr_async.auth.token_endpoint import TokenEndpoint
 from cyclr_async.auth.token_manager import OnToken, TokenManager
 from cyclr_async.checks import callable_or_none, kind, proxy_url, several
 from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts, api_url, v1_url_beside
 from cyclr_async.environment import blamed, settings_from
 from cyclr_async.errors import (
     ConfigurationError,
-    CyclrError,
-    DeadlineExceededError,
     ForbiddenError,
     InvalidArgumentError,
     NotFoundError,
-    SessionClosedError,
-    WrongEventLoopError,
 )
 from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.http.clock import Clock, SystemClock, checked_clock
 from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
-from cyclr_async.http.executor import Executor
+from cyclr_async.http.executor import AuthorizedExecutor, Counters, Executor, Options, request_ids
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import Request, Safety
-from cyclr_async.http.resource import check_timeout, domain_of, model
+from cyclr_async.http.resource import Sender, domain_of, model
 from cyclr_async.http.retry import RetryBudget, RetryStrategy
 from cyclr_async.http.stats import Stats, stats_of
 from cyclr_async.http.timeouts import TimerWheel
-from cyclr_async.http.transport import Stream, Transport
+from cyclr_async.http.transport import Transport
 from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.settings import SETTINGS
@@ -65,9 +58,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncPartnerSession"]
 
 T = TypeVar("T")
-
-_TOKEN_TIMEOUT: Final = 30.0
-"""Seconds for fetching one access token, whatever the caller's own budget."""
 
 _details = model(PartnerDetails)
 
@@ -134,11 +124,10 @@ class AsyncPartnerSession:
         clock: Clock | None = None,
     ) -> None:
         auth = Secret(auth) if isinstance(auth, str) else auth
-        self._closed = True  # until everything below has worked, there is nothing to close
         provider = as_provider(auth)
         self._partner = None if partner is None else partner_name(partner)
         region = region if isinstance(region, Region) else Region.parse(region)
-        self.http_hosts = plain_http_hosts(http_hosts)
+        self._http_hosts = plain_http_hosts(http_hosts)
         self._root = self._url(region.base_url if base_url is None else base_url, "base_url")
         self._timeouts = Timeouts() if timeouts is None else kind(timeouts, Timeouts, "timeouts")
         limits = Limits() if limits is None else kind(limits, Limits, "limits")
@@ -169,7 +158,6 @@ class AsyncPartnerSession:
         )
         self._watch = TimerWheel()
         prefix = f"{secrets.token_hex(8)}-"
-        numbers = itertools.count(1)
         transport = Transport(
             self._pool,
             clock,
@@ -179,33 +167,41 @@ class AsyncPartnerSession:
             body_limit=limits.response_bytes,
             id_prefix=prefix,
         )
-        self._pipeline = Executor(
+        options: Options = {
+            "timeouts": self._timeouts,
+            "strategy": RetryStrategy(policy, RetryBudget(policy.budget)),
+            "ids": request_ids(prefix),
+            "counters": Counters(),
+            "on_event": on_event,
+        }
+        # Token requests need no token and no slot, so what carries them is there before what needs a token.
+        endpoint = TokenEndpoint(self._token_url, Executor(transport, clock, self._watch, **options).run)
+        self._tokens = TokenManager(provider, endpoint, clock, on_token=on_token, on_event=on_event)
+        self._executor = AuthorizedExecutor(
             transport,
-            Limiter(limits.connections, limits.requests_per_second, clock),
             clock,
             self._watch,
-            timeouts=self._timeouts,
-            strategy=RetryStrategy(policy, RetryBudget(policy.budget)),
+            limiter=Limiter(limits.connections, limits.requests_per_second, clock),
+            tokens=self._tokens,
             origins=origins,
-            next_id=lambda: f"{prefix}{next(numbers):06x}",
-            on_event=on_event,
+            open_pool=self._pool.open,
+            limits=limits,
+            **options,
         )
-        self._pipeline.tokens = self._tokens = TokenManager(
-            provider, self._exchange, clock, on_token=on_token, on_event=on_event
-        )
-        self.clock = clock
-        self.limits = limits
         self._provider = provider
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
-        self._closed = False
-        self.accounts = Accounts(self, self._root)
-        self.connectors = Connectors(self, self._root)
-        self.priceplans = PricePlans(self, self._root)
-        self.tokens = Tokens(self, self._root)
+        sender = self._sender = self._sender_over(self._executor)
+        self.accounts = Accounts(sender, self._root, self)
+        self.connectors = Connectors(sender, self._root)
+        self.priceplans = PricePlans(sender, self._root)
+        self.tokens = Tokens(sender, self._root, self._http_hosts)
+
+    def _sender_over(self, executor: AuthorizedExecutor) -> Sender:
+        """Return what the resources send with; a dry run has one of its own that sends nothing."""
+        return executor
 
     def _url(self, value: str | URL, name: str) -> URL:
-        return api_url(value, name=name, http_hosts=self.http_hosts)
+        return api_url(value, name=name, http_hosts=self._http_hosts)
 
     def _token_endpoint(
         self,
@@ -282,13 +278,23 @@ class AsyncPartnerSession:
                     "where the v1.0 API of this private instance is cannot be told from base_url and token_url: give "
                     "v1_url='https://{its API host}/v1.0' (CYCLR_V1_URL, --v1-url)"
                 )
-            self._v1 = V1Api(self, self._v1_root)
+            self._v1 = V1Api(self._sender, self._v1_root)
         return self._v1
 
     @property
     def closed(self) -> bool:
         """True after :meth:`close`."""
-        return self._closed
+        return self._executor.closed
+
+    @property
+    def clock(self) -> Clock:
+        """Time and chance, as given."""
+        return self._sender.clock
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        return self._sender.limits
 
     async def details(self, *, timeout: float | None = None) -> PartnerDetails:
         """Return the partner's settings.
@@ -302,7 +308,7 @@ class AsyncPartnerSession:
         Source: *Partner Details*, ``GET details``.
         """
         url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
-        return await self.send(
+        return await self._sender.send(
             Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
         )
 
@@ -329,7 +335,7 @@ class AsyncPartnerSession:
             url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
             call = Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=domain_of)
             try:
-                named = await self.send(call, timeout)
+                named = await self._sender.send(call, timeout)
             except (ForbiddenError, NotFoundError) as error:
                 if error.token_request:
                     raise  # a token provider of the caller's: it says nothing about the partner's settings
@@ -369,82 +375,11 @@ class AsyncPartnerSession:
         if isinstance(json, str):
             raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
         call = raw_request(self._root, method, path, query=query, body=json, repeatable=repeatable)
-        return await self.send(call, timeout)
+        return await self._sender.send(call, timeout)
 
     def stats(self) -> Stats:
         """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
-        return stats_of(self._pipeline, self._pool, self._tokens)
-
-    def send(
-        self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None = None
-    ) -> Coroutine[Any, Any, T]:
-        """Carry out a call; resources and the bulk collection use it."""
-        if timeout is not None:
-            timeout = check_timeout(timeout)
-        if self._loop is None or not self._pool.is_open:
-            return self._send_first(call, timeout, strategy)
-        self._check()
-        return self._pipeline.run(call, timeout=timeout, strategy=strategy)
-
-    async def _send_first(self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None) -> T:
-        await self._ready(timeout)
-        return await self._pipeline.run(call, timeout=timeout, strategy=strategy)
-
-    @asynccontextmanager
-    async def stream(self, call: Request[object], timeout: float | None) -> AsyncIterator[Stream]:
-        """Open an answer to be read piece by piece; resources use it."""
-        timeout = check_timeout(timeout)
-        await self._ready(timeout)
-        async with self._pipeline.stream(call, timeout=timeout) as stream:
-            yield stream
-
-    async def _exchange(self, form: Mapping[str, str], repeatable: bool) -> AccessToken:
-        if self._token_url is None:
-            raise ConfigurationError("token_url is missing: the token provider asked for the token endpoint")
-        call = token_request(self._token_url, form, repeatable=repeatable)
-        try:
-            return await self._pipeline.run(call, timeout=_TOKEN_TIMEOUT)
-        except CyclrError as error:
-            failed = token_failure(error, self._token_url)
-        raise failed
-
-    async def _ready(self, timeout: float | None) -> None:
-        if self._loop is None:
-            self._check()
-            self._loop = _running_loop()
-        self._check()
-        budget = self._timeouts.deadline if timeout is None else timeout
-        scope = self._watch.limit(budget)
-        try:
-            with scope:
-                await self._pool.open()
-        except TimeoutError:
-            if not scope.expired:
-                raise
-        else:
-            return
-        raise DeadlineExceededError(
-            f"the certificates could not be read within {budget:g} s: is a file of them on a device that hangs?",
-            timeout=budget,
-        )
-
-    def _check(self) -> None:
-        if self._closed:
-            raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
-        if os.getpid() != self._pid:
-            raise WrongEventLoopError(
-                "the session belongs to the process before fork(): make an AsyncPartnerSession in each process"
-            )
-        if self._loop is None:
-            return
-        try:
-            running = asyncio.get_running_loop()
-        except RuntimeError:
-            running = None
-        if running is not self._loop:
-            raise WrongEventLoopError(
-                "the session belongs to another event loop: make one AsyncPartnerSession per asyncio.run()"
-            )
+        return stats_of(self._executor, self._pool, self._tokens)
 
     async def close(self) -> None:
         """Let calls under way finish for ``Timeouts.close`` seconds, then close every connection. May be repeated.
@@ -452,25 +387,22 @@ class AsyncPartnerSession:
         In a process that was forked off it does nothing: the connections are those of the parent, which goes on to use
         them.
         """
-        first, self._closed = not self._closed, True
+        executor = self._executor
+        first, executor.closed = not executor.closed, True
         # First, because after fork() asyncio knows of no running loop, although this runs in one.
         if os.getpid() != self._pid:
             self._pool.abandon()
             return
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:  # under trio, for example
-            return
-        if self._loop is not here:
+        if executor.loop is None or executor.loop is not _any_loop():
             return  # nothing was opened here
         if first:
-            await self._pipeline.drain(self._timeouts.close)
+            await executor.counters.drain(self._timeouts.close)
             await self._tokens.close(self._timeouts.close)
         await self._pool.close()
         self._watch.close()
 
     async def __aenter__(self) -> Self:
-        self._check()
+        self._executor.check()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -485,11 +417,14 @@ class AsyncPartnerSession:
             """Exist, so that Python reports the message of __enter__."""
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "open" if self._pool.is_open else "not opened yet"
-        return f"<AsyncPartnerSession {getattr(self, '_root', 'not made')} {state}>"
+        if not hasattr(self, "_executor"):
+            return "<AsyncPartnerSession not made>"
+        state = "closed" if self.closed else "open" if self._pool.is_open else "not opened yet"
+        return f"<AsyncPartnerSession {self._root} {state}>"
 
     def __del__(self) -> None:
-        opened = not getattr(self, "_closed", True) and self._pool.is_open and self._pool.borrowed is None
+        # Without an executor the constructor has failed, and there is nothing to close.
+        opened = hasattr(self, "_executor") and not self.closed and self._pool.is_open and self._pool.borrowed is None
         if opened and self._pid == os.getpid():
             warnings.warn(
                 f"{self!r} was not closed: use 'async with' or await session.close()",
@@ -499,16 +434,9 @@ class AsyncPartnerSession:
             )
 
 
-def _running_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop that runs.
-
-    Raises:
-        WrongEventLoopError: there is none of asyncio's.
-    """
+def _any_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs, or None where none of asyncio's does (under trio, for example)."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        pass
-    raise WrongEventLoopError(
-        "no event loop of asyncio runs here: use asyncio.run(), or anyio with its asyncio backend, not trio"
-    )
+        return None

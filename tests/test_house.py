@@ -54,7 +54,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "usage.months.periods": frozenset(),
     "simulator": WIRE | {"simulator"},
     "simulator.v1": frozenset({"wire.unset", "simulator"}),
-    "cli": WIRE | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", ""},
+    "cli": WIRE
+    | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", "http.resource", ""},
     "": frozenset({"_version"}),
 }
 

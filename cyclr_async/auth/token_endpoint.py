@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Awaitable, Mapping
+from typing import Final, Protocol
 from urllib.parse import urlencode
 
 from yarl import URL
@@ -25,7 +25,7 @@ from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
 from cyclr_async.wire.strict_json import loads
 
-__all__ = ["token_failure", "token_request"]
+__all__ = ["Send", "TokenEndpoint", "token_failure", "token_request"]
 
 _PASSING: Final = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 """OAuth codes that are about the endpoint and not about who asks (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)."""
@@ -44,6 +44,56 @@ _REFUSING: Final = frozenset(
 whatever answered there may have sent anything back, a secret of the form included."""
 
 
+_TIMEOUT: Final = 30.0
+"""Seconds for fetching one access token, whatever the caller's own budget: others wait for the same token."""
+
+
+class Send(Protocol):
+    """Carries out one request."""
+
+    def __call__(self, request: Request[AccessToken], /, *, timeout: float | None) -> Awaitable[AccessToken]:
+        """Return the value of the answer.
+
+        Args:
+            request: what to send.
+            timeout: wall-clock seconds for everything.
+        """
+        ...
+
+
+class TokenEndpoint:
+    """Exchanges credentials for access tokens: the ``exchange`` of a token provider.
+
+    Args:
+        url: where, or None for a session that has a fixed token only.
+        send: carries out a request, without access token.
+    """
+
+    __slots__ = ("_send", "_url")
+
+    def __init__(self, url: URL | None, send: Send) -> None:
+        self._url = url
+        self._send = send
+
+    async def __call__(self, form: Mapping[str, str], repeatable: bool) -> AccessToken:
+        """Post a form and return the token of the answer.
+
+        Raises:
+            ConfigurationError: there is no token endpoint.
+            AuthenticationError: it refused the credentials.
+            TokenEndpointError: it answered with neither a token nor a refusal.
+            CyclrError: it could not be asked.
+        """
+        if self._url is None:
+            raise ConfigurationError("token_url is missing: the token provider asked for the token endpoint")
+        request = token_request(self._url, form, repeatable=repeatable)
+        try:
+            return await self._send(request, timeout=_TIMEOUT)
+        except CyclrError as error:
+            failed = token_failure(error, self._url)
+        raise failed
+
+
 class _RefusalError(DecodeError):
     """An OAuth error where a token should be, in an answer of status 200. It does not leave this module."""
 
@@ -60,7 +110,7 @@ def token_request(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Req
         body=HiddenBytes(urlencode(form).encode("ascii")),
         content_type="application/x-www-form-urlencoded",
         once=not repeatable,
-        authorized=False,
+        quotable=False,
         decode=_token,
         secrets=tuple(Secret(text) for text in form.values() if isinstance(text, HiddenStr)),
     )

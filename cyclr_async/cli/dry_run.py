@@ -11,6 +11,7 @@ from cyclr_async.cli.output import Output
 from cyclr_async.cli.settings import resolve, simulated
 from cyclr_async.cli.terminal import echo
 from cyclr_async.http.request import Request
+from cyclr_async.http.resource import Sender
 from cyclr_async.session import AsyncPartnerSession
 from cyclr_async.wire.strict_json import loads
 
@@ -26,11 +27,31 @@ class _WouldSendError(Exception):
         self.call = call
 
 
+class _Shown:
+    """Stands in for what sends requests, and stops before the first byte.
+
+    Args:
+        executor: what would have sent them.
+    """
+
+    def __init__(self, executor: Sender) -> None:
+        self.clock = executor.clock
+        self.limits = executor.limits
+
+    async def send(self, call: Request[Any], timeout: float | None, strategy: object = None) -> NoReturn:  # noqa: ARG002
+        """Show the request instead."""
+        raise _WouldSendError(call)
+
+    def stream(self, call: Request[Any], timeout: float | None) -> NoReturn:  # noqa: ARG002
+        """Show the request instead."""
+        raise _WouldSendError(call)
+
+
 class _DryRun(AsyncPartnerSession):
     """A session that stops before the first byte."""
 
-    async def send(self, call: Request[Any], timeout: float | None, effort: object = None) -> NoReturn:  # noqa: ARG002
-        raise _WouldSendError(call)
+    def _sender_over(self, executor: Sender) -> Sender:
+        return _Shown(executor)
 
 
 async def run_dry(options: Options, act: Callable[[AsyncPartnerSession], Awaitable[object]]) -> None:

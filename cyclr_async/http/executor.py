@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from yarl import URL
 
+from cyclr_async.auth.providers import AccessToken
 from cyclr_async.auth.token_manager import TokenManager
-from cyclr_async.config import Timeouts
+from cyclr_async.checks import check_timeout
+from cyclr_async.config import Limits, Timeouts
 from cyclr_async.errors import (
     ConfigurationError,
     CyclrError,
     DeadlineExceededError,
     ResponseError,
+    SessionClosedError,
     UnauthorizedError,
+    WrongEventLoopError,
 )
-from cyclr_async.http.call_state import (
-    CallState,
+from cyclr_async.http import reports
+from cyclr_async.http.clock import Clock
+from cyclr_async.http.deadline_errors import (
     attempt_deadline_exceeded,
     attempt_timed_out,
     deadline_exceeded,
@@ -29,9 +36,8 @@ from cyclr_async.http.call_state import (
     outcome_unknown,
     unconnected,
 )
-from cyclr_async.http.clock import Clock
 from cyclr_async.http.engine.connector import Attempt
-from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, RetryEvent, ThrottleEvent, notify
+from cyclr_async.http.events import EventHook
 from cyclr_async.http.limiter import AnswerTimes, Limiter
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.response_errors import failure_of, is_unsettled
@@ -40,7 +46,7 @@ from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.http.transport import Stream, Transport
 from cyclr_async.secret import HiddenStr
 
-__all__ = ["Counters", "Executor"]
+__all__ = ["AuthorizedExecutor", "CallState", "Counters", "Executor", "Options", "request_ids"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,60 +54,127 @@ R = TypeVar("R")
 _logger: Final = logging.getLogger("cyclr_async.http")
 
 
-class Counters:
-    """What has happened so far, for :meth:`AsyncPartnerSession.stats`."""
+def request_ids(prefix: str) -> Iterator[str]:
+    """Yield the values of ``X-Request-Id``; the prefix tells those of one session from all others."""
+    for number in itertools.count(1):
+        yield f"{prefix}{number:06x}"
 
-    __slots__ = ("active", "attempts", "calls", "failures", "retries")
+
+class Counters:
+    """What has happened so far, for :meth:`AsyncPartnerSession.stats`; token requests count as well."""
+
+    __slots__ = ("active", "attempts", "calls", "failures", "idle", "retries")
 
     def __init__(self) -> None:
         self.active = self.attempts = self.calls = self.failures = self.retries = 0
+        self.idle: asyncio.Event | None = None
+        """Set when no call is under way any more; only while somebody waits for that."""
+
+    async def drain(self, grace: float) -> None:
+        """Wait for the calls under way, this many seconds at most. No new ones may be started meanwhile."""
+        if self.active and grace > 0:
+            self.idle = asyncio.Event()
+            try:
+                async with asyncio.timeout(grace):
+                    await self.idle.wait()
+            except TimeoutError:
+                _logger.warning("closing with %d calls still under way", self.active)
 
 
+class CallState:
+    """Where one call stands.
+
+    Attributes:
+        send_by: when the next attempt may be sent at the latest: the deadline, or earlier for a write that is repeated.
+        first: when the first attempt began.
+    """
+
+    __slots__ = (
+        "attempts",
+        "deadline",
+        "failure",
+        "first",
+        "refreshed",
+        "request_id",
+        "send_by",
+        "spent",
+        "started",
+        "timeout",
+        "token",
+        "unsettled",
+    )
+
+    def __init__(self, request_id: str, started: float, timeout: float) -> None:
+        self.request_id = request_id
+        self.started = started
+        self.timeout = timeout
+        self.deadline = self.send_by = started + timeout
+        self.first = started
+        self.attempts = 0
+        self.spent = 0
+        self.refreshed = False
+        self.unsettled = False
+        """True once an attempt was sent of which it is not known whether it was carried out."""
+        self.token: AccessToken | None = None
+        self.failure: CyclrError | None = None
+
+    @property
+    def header(self) -> HiddenStr | None:
+        """The value of the Authorization header."""
+        return None if self.token is None else self.token.header
+
+
+class Options(TypedDict):
+    """What both executors of a session are given alike."""
+
+    timeouts: Timeouts
+    strategy: RetryStrategy
+    ids: Iterator[str]
+    counters: Counters
+    on_event: EventHook | None
+
+
+_NO_LOOP: Final = "no event loop of asyncio runs here: use asyncio.run(), or anyio with its asyncio backend, not trio"
 _Exchange = Callable[[Request[T], HiddenStr | None, str, Attempt], Awaitable[R]]
 
 
 class Executor:
-    """Carries every call of a session.
+    """Carries calls: deadline, attempts, retries. It adds no access token and needs no slot, as token requests do.
 
     Args:
         transport: makes one attempt.
-        limiter: slots, rate, pause.
         clock: time and chance.
         watch: the time limits.
         timeouts: for attempts and calls.
-        effort: how hard a call is tried unless told otherwise.
-        origins: the URLs of the APIs; the token goes to their schemes, hosts and ports and nowhere else.
-        next_id: makes request ids.
+        strategy: how hard a call is tried unless told otherwise.
+        ids: makes request ids.
+        counters: what has happened so far.
         on_event: told what happens.
     """
 
     def __init__(
         self,
         transport: Transport,
-        limiter: Limiter,
         clock: Clock,
         watch: TimerWheel,
         *,
         timeouts: Timeouts,
         strategy: RetryStrategy,
-        origins: Iterable[URL],
-        next_id: Callable[[], str],
+        ids: Iterator[str],
+        counters: Counters,
         on_event: EventHook | None,
     ) -> None:
         self._transport = transport
-        self._clock = clock
         self._watch = watch
         self._timeouts = timeouts
         self._silence = max(timeouts.connect, timeouts.read)
-        self._next_id = next_id
+        self._next_id = ids.__next__
         self._on_event = on_event
-        self._origins = frozenset((url.scheme, url.raw_authority) for url in origins)
-        self._answer_times = AnswerTimes()
+        self._timed = False
+        """Whether the times of answers are kept: only a limit of the rate asks for them."""
+        self.clock = clock
         self.strategy = strategy
-        self.limiter = limiter
-        self.tokens: TokenManager
-        self.counters = Counters()
-        self._idle: asyncio.Event | None = None
+        self.counters = counters
 
     def run(
         self, call: Request[T], *, timeout: float | None = None, strategy: RetryStrategy | None = None
@@ -119,35 +192,6 @@ class Executor:
         """
         return self._loop(call, self._transport.exchange, timeout, strategy or self.strategy)
 
-    @asynccontextmanager
-    async def stream(self, call: Request[object], *, timeout: float | None = None) -> AsyncIterator[Stream]:
-        """Open an answer to be read piece by piece.
-
-        ``timeout`` covers the way to its headers and the waiting for its pieces; ``Timeouts.deadline``, which stands in
-        for it, the way to the headers only.
-        """
-        began = self._clock.now()
-        stream = await self._loop(call, self._transport.open_stream, timeout, self.strategy)
-        if timeout is not None:
-            stream.pace.limit(timeout, timeout - (self._clock.now() - began))
-        try:
-            yield stream
-        except CyclrError as error:
-            error.request_id = error.request_id or stream.request_id
-            raise
-        finally:
-            stream.close()
-
-    async def drain(self, grace: float) -> None:
-        """Wait for the calls under way, this many seconds at most. No new ones may be started meanwhile."""
-        if self.counters.active and grace > 0:
-            self._idle = asyncio.Event()
-            try:
-                async with asyncio.timeout(grace):
-                    await self._idle.wait()
-            except TimeoutError:
-                _logger.warning("closing with %d calls still under way", self.counters.active)
-
     async def _loop(
         self,
         call: Request[T],
@@ -155,9 +199,7 @@ class Executor:
         timeout: float | None,
         strategy: RetryStrategy,
     ) -> R:
-        progress = CallState(
-            self._next_id(), self._clock.now(), self._timeouts.deadline if timeout is None else timeout
-        )
+        progress = CallState(self._next_id(), self.clock.now(), self._timeouts.deadline if timeout is None else timeout)
         counters = self.counters
         counters.calls += 1
         counters.active += 1
@@ -166,13 +208,15 @@ class Executor:
             while True:
                 outcome = await self._attempt(call, attempt, progress)
                 if not isinstance(outcome, CyclrError):
-                    if strategy.budget is not None:
-                        strategy.budget.succeeded(progress.spent)
+                    budget = strategy.budget
+                    # A full budget takes nothing back, and it is full as long as nothing fails.
+                    if budget is not None and budget.tokens != budget.capacity:
+                        budget.succeeded(progress.spent)
                     return outcome
                 if call.safety is Safety.REPEATABLE:
                     progress.send_by = min(progress.deadline, progress.first + strategy.policy.write_window)
                 if not await self._refresh_after_401(outcome, progress):
-                    await self._clock.sleep(self._backoff_or_raise(call, outcome, progress, strategy))
+                    await self.clock.sleep(self._backoff_or_raise(call, outcome, progress, strategy))
         except CyclrError as error:
             failed = error
         except asyncio.CancelledError:
@@ -185,21 +229,10 @@ class Executor:
             raise
         finally:
             counters.active -= 1
-            if self._idle is not None and not counters.active:
-                self._idle.set()
+            if counters.idle is not None and not counters.active:
+                counters.idle.set()
             if self._on_event is not None:
-                name = None if failed is None else type(failed).__name__
-                seconds = self._clock.now() - progress.started
-                notify(
-                    self._on_event,
-                    OutcomeEvent(
-                        operation=call.name,
-                        request_id=progress.request_id,
-                        attempts=progress.attempts,
-                        error=name,
-                        seconds=seconds,
-                    ),
-                )
+                reports.outcome(self._on_event, call, progress, failed, self.clock.now() - progress.started)
         counters.failures += 1
         failed.request_id = progress.request_id
         failed.attempts = progress.attempts
@@ -214,7 +247,7 @@ class Executor:
         """Make one attempt inside a slot, and return its value or its error."""
         if not self._try_admit(call, progress):
             await self._admit(call, progress)
-        begun = self._clock.now()
+        begun = self.clock.now()
         state = self._begin(call, progress, begun)
         outcome: R | CyclrError
         try:
@@ -230,23 +263,21 @@ class Executor:
             progress.unsettled |= state.connected
             raise
         finally:
-            if call.authorized:
-                self.limiter.release()
+            self._release()
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
             progress.unsettled |= is_unsettled(outcome)
         if _logger.isEnabledFor(logging.DEBUG):
-            self._tell(call, progress, begun, outcome, state)
-        if self._on_event is not None or self.limiter.rate is not None:
+            reports.attempt_line(call, progress, state, outcome, self.clock.now() - begun)
+        if self._on_event is not None or self._timed:
             self._note(call, progress, begun, outcome)
         return outcome
 
     def _begin(self, call: Request[T], progress: CallState, now: float) -> Attempt:
-        """Begin an attempt, with a slot or without: the token endpoint needs none."""
+        """Begin an attempt that has been admitted."""
         deadline, send_by = progress.deadline, progress.send_by
         if now > send_by:
-            if call.authorized:
-                self.limiter.release()
+            self._release()
             raise self._too_late(call, progress)
         if not progress.attempts:
             progress.first = now
@@ -258,62 +289,30 @@ class Executor:
             max(min(ends - now, self._silence), 0.0),
             read=self._timeouts.read,
             ends=ends,
-            now=self._clock.now,
+            now=self.clock.now,
             connect_by=send_by if send_by < deadline else None,
         )
 
-    def _try_admit(self, call: Request[T], progress: CallState) -> bool:
-        """Take a slot and a token if both are at hand, which is the usual case."""
-        if not call.authorized:
-            return True
-        if (call.url.scheme, call.url.raw_authority) not in self._origins:
-            raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the APIs'")
-        if not self.limiter.try_acquire():
-            return False
-        progress.token = self.tokens.current()
-        if progress.token is None:
-            self.limiter.release()
-        return progress.token is not None
+    def _try_admit(self, call: Request[T], progress: CallState) -> bool:  # noqa: ARG002 - for those that need a slot
+        """Take what an attempt needs if it is at hand; False when it has to be waited for."""
+        return True
 
     async def _admit(self, call: Request[T], progress: CallState) -> None:
-        """Wait for a token and a slot; the slot is held on return."""
-        if _logger.isEnabledFor(logging.DEBUG):
-            _logger.debug(
-                "%s waits for a slot or a token: %d of %d slots taken, %d in line, pause %.3f s (request %s)",
-                call.name,
-                self.limiter.in_flight,
-                self.limiter.limit,
-                self.limiter.queued,
-                self.limiter.pause_left(),
-                progress.request_id,
-            )
-        while True:
-            if self.tokens.current() is None:
-                # First, so that neither a slot nor a turn of the rate is spent on waiting for the token endpoint.
-                self._expect_turn(call, progress)
-                await self._in_time(_token_request(self.tokens.get()), call, progress)
-            if not self.limiter.try_acquire():
-                self._expect_turn(call, progress)
-                await self._in_time(self.limiter.acquire(), call, progress)
-            progress.token = self.tokens.current()
-            if progress.token is not None:
-                return
-            self.limiter.release()
+        """Wait for what an attempt needs."""
 
-    def _expect_turn(self, call: Request[T], progress: CallState) -> None:
-        """Refuse a call that could not leave in time: in line it would only be in the way of others."""
-        wait = self.limiter.turn_in()
-        if wait <= 0:
-            return
-        now = self._clock.now()
-        left = progress.deadline - now
-        if self.limiter.pause_left() >= left:
-            raise deadline_exceeded(call, progress)
-        rate = self.limiter.rate
-        if rate is not None and wait + self._answer_times.usual(call.name) >= left:
-            raise no_turn(call, progress, rate, wait)
-        if now + wait > progress.send_by:
-            raise self._too_late(call, progress)
+    def _release(self) -> None:
+        """Give back what an attempt took."""
+
+    def _pause(self, call: Request[T], progress: CallState, seconds: float) -> None:
+        """Let nothing leave for a while, because the server asked for it."""
+        # What the token endpoint asks for is no reason to stop the API.
+
+    async def _refresh_after_401(self, error: CyclrError, progress: CallState) -> bool:  # noqa: ARG002
+        """Do what makes a refused request worth repeating at once; False when there is nothing to do."""
+        return False
+
+    def _keep_time(self, call: Request[T], seconds: float) -> None:
+        """Keep how long an answer took."""
 
     def _too_late(self, call: Request[T], progress: CallState) -> CyclrError:
         """Return the error for a call that may not be sent any more."""
@@ -323,7 +322,7 @@ class Executor:
 
     async def _in_time(self, waiting: Awaitable[R], call: Request[T], progress: CallState) -> R:
         """Wait for something other than the server, until the request may no longer be sent."""
-        scope = self._watch.limit(max(progress.send_by - self._clock.now(), 0.0))
+        scope = self._watch.limit(max(progress.send_by - self.clock.now(), 0.0))
         try:
             with scope:
                 return await waiting
@@ -334,29 +333,13 @@ class Executor:
                 raise
         raise self._too_late(call, progress)
 
-    async def _refresh_after_401(self, error: CyclrError, progress: CallState) -> bool:
-        """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
-        if not isinstance(error, UnauthorizedError) or progress.refreshed or progress.token is None:
-            return False
-        progress.refreshed = True
-        scope = self._watch.limit(max(progress.deadline - self._clock.now(), 0.0))
-        try:
-            with scope:
-                return await _token_request(self.tokens.renew(progress.token)) is not None
-        except CyclrError:
-            raise
-        except TimeoutError:
-            if not scope.expired:
-                raise
-        return False
-
     def _backoff_or_raise(
         self, call: Request[T], error: CyclrError, progress: CallState, strategy: RetryStrategy
     ) -> float:
         """Return how long to wait before the next attempt, or raise what the call ends with."""
         if isinstance(error, DeadlineExceededError):
             raise error
-        now = self._clock.now()
+        now = self.clock.now()
         decision = decide(
             failure_of(error),
             call.safety,
@@ -364,22 +347,10 @@ class Executor:
             attempt=progress.attempts,
             elapsed=now - progress.first,
             remaining=progress.deadline - now,
-            random=self._clock.random(),
+            random=self.clock.random(),
         )
-        # The token endpoint takes no slots of the limiter, and what it asks for is no reason to stop the API.
-        if decision.pause and call.authorized:
-            self.limiter.pause(decision.pause)
-            _logger.debug(
-                "%s: the server asks for less, nothing leaves for %.3f s (request %s)",
-                call.name,
-                decision.pause,
-                progress.request_id,
-            )
-            if self._on_event is not None:
-                notify(
-                    self._on_event,
-                    ThrottleEvent(operation=call.name, request_id=progress.request_id, seconds=decision.pause),
-                )
+        if decision.pause:
+            self._pause(call, progress, decision.pause)
         if decision.verdict is Verdict.UNKNOWN:
             raise outcome_unknown(call, error) from error
         overdue = progress.send_by < progress.deadline and now + decision.delay > progress.send_by
@@ -393,67 +364,231 @@ class Executor:
                 raise error
             progress.spent += decision.cost
         self.counters.retries += 1
-        name = type(error).__name__
-        _logger.info(
-            "%s failed with %s, attempt %d; next in %.3f s (request %s)",
-            call.name,
-            name,
-            progress.attempts,
-            decision.delay,
-            progress.request_id,
-        )
-        if self._on_event is not None:
-            notify(
-                self._on_event,
-                RetryEvent(
-                    operation=call.name,
-                    request_id=progress.request_id,
-                    attempt=progress.attempts,
-                    error=name,
-                    delay=decision.delay,
-                ),
-            )
+        reports.retry(self._on_event, call, progress, error, decision.delay)
         return decision.delay
 
     def _timed_out(self, call: Request[T], progress: CallState, state: Attempt) -> CyclrError:
-        now = self._clock.now()
+        now = self.clock.now()
         if not state.connected and progress.send_by < progress.deadline and now >= progress.send_by:
             return unconnected(call)
         if now < progress.deadline:
             return attempt_timed_out(call, state, self._timeouts)
         return attempt_deadline_exceeded(call, progress, state)
 
-    def _tell(self, call: Request[T], progress: CallState, begun: float, outcome: object, state: Attempt) -> None:
-        # The path is percent-encoded, so it is one line; a query may hold anything and is left out.
-        _logger.debug(
-            "%s attempt %d: %s %s, status %s, %s after %.3f s (request %s)",
-            call.name,
-            progress.attempts,
-            call.method,
-            call.url.raw_path,
-            state.status,
-            type(outcome).__name__ if isinstance(outcome, CyclrError) else "done",
-            self._clock.now() - begun,
-            progress.request_id,
-        )
-
     def _note(self, call: Request[T], progress: CallState, begun: float, outcome: object) -> None:
         """Take note of an attempt that has ended."""
         error = outcome if isinstance(outcome, CyclrError) else None
-        if self.limiter.rate is not None and (error is None or isinstance(error, ResponseError)):
-            self._answer_times.add(call.name, self._clock.now() - begun)
-        if self._on_event is None:
+        if self._timed and (error is None or isinstance(error, ResponseError)):
+            self._keep_time(call, self.clock.now() - begun)
+        if self._on_event is not None:
+            reports.attempt(self._on_event, call, progress, error, self.clock.now() - begun)
+
+
+class AuthorizedExecutor(Executor):
+    """Carries the calls of the APIs: each attempt has a slot of the limiter and the current access token.
+
+    Args:
+        transport: makes one attempt.
+        clock: time and chance.
+        watch: the time limits.
+        limiter: slots, rate, pause.
+        tokens: the access token.
+        origins: the URLs of the APIs; the token goes to their schemes, hosts and ports and nowhere else.
+        open_pool: makes what connections need, before the first call.
+        limits: how widely the APIs may be used.
+        options: of :class:`Executor`.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        watch: TimerWheel,
+        *,
+        limiter: Limiter,
+        tokens: TokenManager,
+        origins: Iterable[URL],
+        open_pool: Callable[[], Awaitable[None]],
+        limits: Limits,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(transport, clock, watch, **options)
+        self._tokens = tokens
+        self._origins = frozenset((url.scheme, url.raw_authority) for url in origins)
+        self._answer_times = AnswerTimes()
+        self._timed = limiter.rate is not None
+        self._open_pool = open_pool
+        self._opened = False
+        self._pid = os.getpid()
+        self.limiter = limiter
+        self.limits = limits
+        self.closed = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop of the first call, to which the connections belong."""
+
+    def send(
+        self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None = None
+    ) -> Coroutine[Any, Any, T]:
+        """Carry out a call of a resource; see :meth:`run`.
+
+        Raises:
+            InvalidArgumentError: the timeout cannot be one.
+            SessionClosedError: the session is closed.
+            WrongEventLoopError: this is not the event loop, or not the process, of the session.
+        """
+        if timeout is not None:
+            timeout = check_timeout(timeout)
+        if not self._opened:
+            return self._send_first(call, timeout, strategy)
+        self.check()
+        return self._loop(call, self._transport.exchange, timeout, strategy or self.strategy)
+
+    async def _send_first(self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None) -> T:
+        await self._open(timeout)
+        return await self.run(call, timeout=timeout, strategy=strategy)
+
+    @asynccontextmanager
+    async def stream(self, call: Request[object], timeout: float | None) -> AsyncIterator[Stream]:
+        """Open an answer to be read piece by piece.
+
+        ``timeout`` covers the way to its headers and the waiting for its pieces; ``Timeouts.deadline``, which stands in
+        for it, the way to the headers only.
+        """
+        timeout = check_timeout(timeout)
+        await self._open(timeout)
+        began = self.clock.now()
+        stream = await self._loop(call, self._transport.open_stream, timeout, self.strategy)
+        if timeout is not None:
+            stream.pace.limit(timeout, timeout - (self.clock.now() - began))
+        try:
+            yield stream
+        except CyclrError as error:
+            error.request_id = error.request_id or stream.request_id
+            raise
+        finally:
+            stream.close()
+
+    def check(self) -> None:
+        """Refuse a call that cannot work here.
+
+        Raises:
+            SessionClosedError: the session is closed.
+            WrongEventLoopError: this is not the event loop, or not the process, of the session.
+        """
+        if self.closed:
+            raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+        if os.getpid() != self._pid:
+            raise WrongEventLoopError(
+                "the session belongs to the process before fork(): make an AsyncPartnerSession in each process"
+            )
+        if self.loop is None:
             return
-        status = 200 if error is None else getattr(error, "status", None)
-        event = AttemptEvent(
-            operation=call.name,
-            request_id=progress.request_id,
-            attempt=progress.attempts,
-            status=status,
-            error=None if error is None else type(error).__name__,
-            seconds=self._clock.now() - begun,
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not self.loop:
+            if running is None:
+                raise WrongEventLoopError(_NO_LOOP)
+            raise WrongEventLoopError(
+                "the session belongs to another event loop: make one AsyncPartnerSession per asyncio.run()"
+            )
+
+    async def _open(self, timeout: float | None) -> None:
+        """Make what connections need, once; a file of certificates may take its time."""
+        self.check()
+        if self.loop is None:
+            try:
+                self.loop = asyncio.get_running_loop()
+            except RuntimeError:
+                raise WrongEventLoopError(_NO_LOOP) from None
+        budget = self._timeouts.deadline if timeout is None else timeout
+        scope = self._watch.limit(budget)
+        try:
+            with scope:
+                await self._open_pool()
+        except TimeoutError:
+            if not scope.expired:
+                raise
+        else:
+            self._opened = True
+            return
+        raise DeadlineExceededError(
+            f"the certificates could not be read within {budget:g} s: is a file of them on a device that hangs?",
+            timeout=budget,
         )
-        notify(self._on_event, event)
+
+    def _try_admit(self, call: Request[T], progress: CallState) -> bool:
+        """Take a slot and a token if both are at hand, which is the usual case."""
+        if (call.url.scheme, call.url.raw_authority) not in self._origins:
+            raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the APIs'")
+        if not self.limiter.try_acquire():
+            return False
+        progress.token = self._tokens.current()
+        if progress.token is None:
+            self.limiter.release()
+        return progress.token is not None
+
+    async def _admit(self, call: Request[T], progress: CallState) -> None:
+        """Wait for a token and a slot; the slot is held on return."""
+        if _logger.isEnabledFor(logging.DEBUG):
+            reports.waiting_line(call, progress, self.limiter)
+        while True:
+            if self._tokens.current() is None:
+                # First, so that neither a slot nor a turn of the rate is spent on waiting for the token endpoint.
+                self._expect_turn(call, progress)
+                await self._in_time(_token_request(self._tokens.get()), call, progress)
+            if not self.limiter.try_acquire():
+                self._expect_turn(call, progress)
+                await self._in_time(self.limiter.acquire(), call, progress)
+            progress.token = self._tokens.current()
+            if progress.token is not None:
+                return
+            self.limiter.release()
+
+    def _expect_turn(self, call: Request[T], progress: CallState) -> None:
+        """Refuse a call that could not leave in time: in line it would only be in the way of others."""
+        wait = self.limiter.turn_in()
+        if wait <= 0:
+            return
+        now = self.clock.now()
+        left = progress.deadline - now
+        if self.limiter.pause_left() >= left:
+            raise deadline_exceeded(call, progress)
+        rate = self.limiter.rate
+        if rate is not None and wait + self._answer_times.usual(call.name) >= left:
+            raise no_turn(call, progress, rate, wait)
+        if now + wait > progress.send_by:
+            raise self._too_late(call, progress)
+
+    async def _refresh_after_401(self, error: CyclrError, progress: CallState) -> bool:
+        """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
+        if not isinstance(error, UnauthorizedError) or progress.refreshed or progress.token is None:
+            return False
+        progress.refreshed = True
+        scope = self._watch.limit(max(progress.deadline - self.clock.now(), 0.0))
+        try:
+            with scope:
+                return await _token_request(self._tokens.renew(progress.token)) is not None
+        except CyclrError:
+            raise
+        except TimeoutError:
+            if not scope.expired:
+                raise
+        return False
+
+    def _release(self) -> None:
+        """Give the slot back."""
+        self.limiter.release()
+
+    def _pause(self, call: Request[T], progress: CallState, seconds: float) -> None:
+        """Let no call of the session leave for a while."""
+        self.limiter.pause(seconds)
+        reports.pause(self._on_event, call, progress, seconds)
+
+    def _keep_time(self, call: Request[T], seconds: float) -> None:
+        """Keep how long an answer took, to tell whether a turn of the rate comes in time for one."""
+        self._answer_times.add(call.name, seconds)
 
 
 async def _token_request(waiting: Awaitable[R]) -> R:

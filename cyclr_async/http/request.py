@@ -76,7 +76,7 @@ class Request(Generic[T]):
         json: False when the answer may be of any type.
         once: True when the request uses something up, as a refresh token: nothing that was sent is sent again, not even
             after an answer that says it was not carried out.
-        authorized: False for the token endpoint: no bearer is added and no slot is needed.
+        quotable: False when no error may quote the answer: that of a token endpoint may hold a token.
         advice: what to do when the outcome of a write is unknown.
         secrets: what the request carries and no error may show, also when the server repeats it.
     """
@@ -92,6 +92,6 @@ class Request(Generic[T]):
     headers: Mapping[str, str] = attrs.field(default=NO_HEADERS, repr=False)
     json: bool = True
     once: bool = False
-    authorized: bool = True
+    quotable: bool = True
     advice: str = ""
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol, TypeVar
 from yarl import URL
 
 from cyclr_async.auth.providers import PartnerIdentity
-from cyclr_async.checks import LONGEST, is_seconds, shown
 from cyclr_async.config import Limits
 from cyclr_async.errors import DecodeError, InvalidArgumentError, ResponseTooLargeError, TruncatedResponseError
 from cyclr_async.http.clock import Clock
@@ -23,11 +22,11 @@ from cyclr_async.wire.unset import UNSET
 
 __all__ = [
     "ListReader",
+    "PartnerSource",
     "Resource",
     "Sender",
     "StreamLike",
     "body_of",
-    "check_timeout",
     "domain_of",
     "id_of",
     "model",
@@ -47,26 +46,7 @@ class StreamLike(Protocol):
 
 
 class Sender(Protocol):
-    """What a resource knows of the session: it carries calls."""
-
-    @property
-    def root(self) -> URL:
-        """The root of the partner API."""
-        ...
-
-    @property
-    def partner(self) -> str | None:
-        """The partner as the caller named it, or None."""
-        ...
-
-    async def identify(self) -> PartnerIdentity:
-        """Return whose data this is; may ask the service."""
-        ...
-
-    @property
-    def http_hosts(self) -> frozenset[str]:
-        """The hosts that are spoken to over plain http, besides this machine."""
-        ...
+    """What a resource knows of the session: something that carries calls."""
 
     @property
     def clock(self) -> Clock:
@@ -86,6 +66,19 @@ class Sender(Protocol):
 
     def stream(self, call: Request[object], timeout: float | None) -> AbstractAsyncContextManager[StreamLike]:
         """Open an answer to be read piece by piece."""
+        ...
+
+
+class PartnerSource(Protocol):
+    """Tells whose data a session sees."""
+
+    @property
+    def partner(self) -> str | None:
+        """The partner as the caller named it, or None."""
+        ...
+
+    async def identify(self) -> PartnerIdentity:
+        """Return whose data this is; may ask the service."""
         ...
 
 
@@ -269,14 +262,3 @@ def text(value: object, name: str, *, empty: bool = False, null: bool = False) -
     if not empty and not value.strip():
         raise InvalidArgumentError(f"{name} must not be empty")
     return value
-
-
-def check_timeout(timeout: object) -> float | None:
-    """Check the wall-clock budget of a call, in seconds; None stands for the session's default."""
-    if timeout is None:
-        return None
-    if is_seconds(timeout):
-        return float(timeout)  # type: ignore[arg-type]
-    raise InvalidArgumentError(
-        f"timeout must be a finite number of seconds greater than 0, at most {LONGEST:g}; got {shown(timeout)}"
-    )

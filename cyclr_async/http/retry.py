@@ -177,29 +177,25 @@ def decide(
 class RetryBudget:
     """A bucket of tokens that bounds how much retries may add to the traffic of a failing server."""
 
-    __slots__ = ("_capacity", "_tokens")
+    __slots__ = ("capacity", "tokens")
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._tokens = capacity
-
-    @property
-    def tokens(self) -> int:
+        self.capacity = capacity
+        self.tokens = capacity
         """What is left."""
-        return self._tokens
 
     def withdraw(self, cost: int) -> bool:
         """Take the cost of one retry; False when there is not enough. Without capacity there is no budget."""
-        if self._capacity == 0:
+        if self.capacity == 0:
             return True
-        if self._tokens < cost:
+        if self.tokens < cost:
             return False
-        self._tokens -= cost
+        self.tokens -= cost
         return True
 
     def succeeded(self, spent: int) -> None:
         """Return what a call that succeeded in the end had spent, or 1 when it had spent nothing."""
-        self._tokens = min(self._capacity, self._tokens + (spent or 1))
+        self.tokens = min(self.capacity, self.tokens + (spent or 1))
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""A look at a session."""
+"""What a session is doing, in numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import attrs
 
 from cyclr_async.auth.token_manager import TokenManager
 from cyclr_async.http.engine.pool import Pool
-from cyclr_async.http.executor import Executor
+from cyclr_async.http.executor import AuthorizedExecutor
 
 __all__ = ["Stats", "stats_of"]
 
@@ -44,9 +44,9 @@ class Stats:
     token_refreshes: int
 
 
-def stats_of(pipeline: Executor, pool: Pool, tokens: TokenManager) -> Stats:
-    """Take a look."""
-    counters, limiter = pipeline.counters, pipeline.limiter
+def stats_of(executor: AuthorizedExecutor, pool: Pool, tokens: TokenManager) -> Stats:
+    """Return the counts of this moment."""
+    counters, limiter = executor.counters, executor.limiter
     return Stats(
         in_flight=limiter.in_flight,
         queued=limiter.queued,

@@ -264,7 +264,7 @@ class Transport:
             body,
             wall=self._clock.wall(),
             hidden=hidden,
-            quote=call.authorized,
+            quote=call.quotable,
         )
 
     async def _error_body(self, response: EngineResponse, attempt: Attempt) -> bytes:

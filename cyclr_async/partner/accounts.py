@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from yarl import URL
+
 from cyclr_async.checks import shown
 from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import (
@@ -18,7 +20,7 @@ from cyclr_async.errors import (
     OutcomeUnknownError,
 )
 from cyclr_async.http.request import Request, Response, Safety
-from cyclr_async.http.resource import ListReader, Resource, body_of, id_of, rest_of, text
+from cyclr_async.http.resource import ListReader, PartnerSource, Resource, Sender, body_of, id_of, rest_of, text
 from cyclr_async.http.resource import model as model_of
 from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.partner import Account, AccountUsage
@@ -48,9 +50,19 @@ _BULK_TIMEOUT = 3600.0
 
 
 class Accounts(Resource):
-    """The accounts of the partner."""
+    """The accounts of the partner.
 
-    __slots__ = ()
+    Args:
+        sender: carries the calls.
+        root: the root of the partner API.
+        source: tells whose accounts they are, for stores.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, sender: Sender, root: URL, source: PartnerSource) -> None:
+        super().__init__(sender, root)
+        self._source = source
 
     async def list(
         self, *, on_bad_record: BadRecordHook | None = None, timeout: float | None = None
@@ -357,8 +369,8 @@ class Accounts(Resource):
             plan = opening.StorePlan(
                 store=store,
                 base_url=str(self._root),
-                partner=self._sender.partner,
-                identify=self._sender.identify,
+                partner=self._source.partner,
+                identify=self._source.identify,
                 from_date=from_date,
                 source=self.iter if account_ids is None else account_ids,
                 resume=resume,

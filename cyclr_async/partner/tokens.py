@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from yarl import URL
+
 from cyclr_async.http.request import Request, Response, Safety
-from cyclr_async.http.resource import Resource, body_of, model, text
+from cyclr_async.http.resource import Resource, Sender, body_of, model, text
 from cyclr_async.partner import SignInToken
 from cyclr_async.wire.segments import segment
 
@@ -13,9 +15,19 @@ _sign_in_token = model(SignInToken)
 
 
 class Tokens(Resource):
-    """Tokens that sign a user of the partner's application in to an account."""
+    """Tokens that sign a user of the partner's application in to an account.
 
-    __slots__ = ()
+    Args:
+        sender: carries the calls.
+        root: the root of the partner API.
+        http_hosts: hosts that a sign-in link may name with plain http, besides this machine.
+    """
+
+    __slots__ = ("_http_hosts",)
+
+    def __init__(self, sender: Sender, root: URL, http_hosts: frozenset[str]) -> None:
+        super().__init__(sender, root)
+        self._http_hosts = http_hosts
 
     async def create(self, account_id: str, username: str, *, timeout: float | None = None) -> SignInToken:
         """Create a sign-in token: a secret for one sign-in, good for a few minutes.
@@ -52,4 +64,4 @@ class Tokens(Resource):
         return await self._sender.send(call, timeout)
 
     def _token(self, answer: Response) -> SignInToken:
-        return _sign_in_token(answer).with_console(self._root.origin(), http_hosts=self._sender.http_hosts)
+        return _sign_in_token(answer).with_console(self._root.origin(), http_hosts=self._http_hosts)

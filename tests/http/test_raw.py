@@ -113,7 +113,7 @@ def test_a_body_is_passed_on_and_hidden() -> None:
     assert described("POST").body is None
     assert call.name == "request"
     assert call.json is False
-    assert call.authorized is True
+    assert call.quotable is True
 
 
 def test_an_answer_comes_as_it_is() -> None:

@@ -115,7 +115,7 @@ async def test_both_apis_share_the_token_and_nobody_else_gets_it(direct: bool) -
             ]
             for request in elsewhere:
                 with pytest.raises(ConfigurationError, match="refused to send the access token"):
-                    await session.send(request, None)
+                    await session._executor.send(request, None)
         assert [heard.target for heard in partner.heard] == ["/api/partner/details"]
         assert [heard.line for heard in v1.heard] == ["GET /v1.0/accounts HTTP/1.1", "POST /v1.0/accounts HTTP/1.1"]
         assert {heard.headers["authorization"] for heard in (*partner.heard, *v1.heard)} == {"Bearer t-1"}
@@ -178,5 +178,5 @@ async def test_a_header_that_would_begin_another_one_is_never_sent(direct: bool)
                 headers={"X-Cyclr-Account": "a\r\nX-Other: b"},
             )
             with pytest.raises(ConfigurationError):
-                await session.send(call, None)
+                await session._executor.send(call, None)
         assert server.heard == []

@@ -1,10 +1,9 @@
-"""Where a call stands, and how it can end without an answer."""
+"""How a call can end without an answer."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cyclr_async.auth.providers import AccessToken
 from cyclr_async.config import Timeouts
 from cyclr_async.errors import (
     ConnectError,
@@ -17,10 +16,11 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http.engine.connector import Attempt
 from cyclr_async.http.request import Request, Safety
-from cyclr_async.secret import HiddenStr
+
+if TYPE_CHECKING:
+    from cyclr_async.http.executor import CallState
 
 __all__ = [
-    "CallState",
     "attempt_deadline_exceeded",
     "attempt_timed_out",
     "deadline_exceeded",
@@ -29,49 +29,6 @@ __all__ = [
     "outcome_unknown",
     "unconnected",
 ]
-
-
-class CallState:
-    """Where one call stands.
-
-    Attributes:
-        send_by: when the next attempt may be sent at the latest: the deadline, or earlier for a write that is repeated.
-        first: when the first attempt began.
-    """
-
-    __slots__ = (
-        "attempts",
-        "deadline",
-        "failure",
-        "first",
-        "refreshed",
-        "request_id",
-        "send_by",
-        "spent",
-        "started",
-        "timeout",
-        "token",
-        "unsettled",
-    )
-
-    def __init__(self, request_id: str, started: float, timeout: float) -> None:
-        self.request_id = request_id
-        self.started = started
-        self.timeout = timeout
-        self.deadline = self.send_by = started + timeout
-        self.first = started
-        self.attempts = 0
-        self.spent = 0
-        self.refreshed = False
-        self.unsettled = False
-        """True once an attempt was sent of which it is not known whether it was carried out."""
-        self.token: AccessToken | None = None
-        self.failure: CyclrError | None = None
-
-    @property
-    def header(self) -> HiddenStr | None:
-        """The value of the Authorization header."""
-        return None if self.token is None else self.token.header
 
 
 def outcome_unknown(call: Request[Any], error: CyclrError, *, status: int | None = None) -> OutcomeUnknownError:
