@@ -70,7 +70,7 @@ async def test_nothing_is_dropped_and_the_next_run_heals(fault: str, where: str,
 
         server.reply, server.token = reply, token
         options = {"clock": clock, "partner": "partner"}
-        async with server.session(ClientCredentials("id", "secret"), **options) as session:  # type: ignore[arg-type]
+        async with server.session(ClientCredentials("id", "secret"), **options) as session:
             clock.busy = lambda: session.stats().active > 0 and server.active > 0
             run = session.accounts.collect_usage(store=path, max_outage=30, passes=1)
             ended: BulkInterruptedError | None = None
@@ -85,7 +85,7 @@ async def test_nothing_is_dropped_and_the_next_run_heals(fault: str, where: str,
             if where == "token":
                 assert (run.progress.missing, run.progress.forbidden, run.progress.failed) == (0, 0, 0)
         broken = False
-        async with server.session(ClientCredentials("id", "secret"), **options) as session:  # type: ignore[arg-type]
+        async with server.session(ClientCredentials("id", "secret"), **options) as session:
             clock.busy = lambda: session.stats().active > 0 and server.active > 0
             again = session.accounts.collect_usage(store=path)
             await all_of(again)

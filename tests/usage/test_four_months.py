@@ -76,7 +76,7 @@ class Cron:
         """How many accounts are compared, their tasks, and those of the period before."""
         with UsageReader(self.path) as reader:
             found = summarize(reader, now=self.sim.clock.now()).comparison
-        return found and (found.accounts, found.task_count, found.previous_task_count)
+        return None if found is None else (found.accounts, found.task_count, found.previous_task_count)
 
     def totals(self) -> dict[str, tuple[int, int, int]]:
         """Accounts, tasks and accounts that are still provisional of every month the store knows."""
