@@ -18,35 +18,36 @@ class WaitQueue:
     It belongs to the event loop that waits in it, and is not safe for threads.
     """
 
-    __slots__ = ("_waiters",)
+    __slots__ = ("waiters",)
 
     def __init__(self) -> None:
+        # Public, so that whoever has to wake somebody for every account can look whether anybody waits without a call.
         # Ordered, and left from any place in constant time: a thousand callers can be cancelled at once. A plain dict
         # would search past all it has removed for its first key.
-        self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self.waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     def __len__(self) -> int:
         """How many coroutines wait and have not been woken."""
-        return len(self._waiters)
+        return len(self.waiters)
 
     async def wait(self) -> None:
         """Wait to be woken."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = None
+        self.waiters[waiter] = None
         try:
             await waiter
         except BaseException:
             # BaseException: a coroutine that is closed (GeneratorExit) leaves the line like a cancelled one.
-            if waiter in self._waiters:
-                del self._waiters[waiter]
+            if waiter in self.waiters:
+                del self.waiters[waiter]
             elif not waiter.cancelled():
                 self.wake_one()  # woken and cancelled in the same turn of the loop
             raise
 
     def wake_one(self) -> bool:
         """Wake the coroutine that has waited longest; False when none waits."""
-        while self._waiters:
-            waiter, _ = self._waiters.popitem(last=False)
+        while self.waiters:
+            waiter, _ = self.waiters.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(None)
                 return True

@@ -163,7 +163,11 @@ class WatchfulProtocol(HeadFirstHandler):
         # No data means that aiohttp goes on with what it had put aside. The method is called by its name because
         # super() is several times as dear, and this is called for every answer.
         if self in self.busy or not data:
-            HeadFirstHandler.data_received(self, data)
+            # As in HeadFirstHandler, without the call for the good answers.
+            if data[8:10] == b" 2" or data[:7] != b"HTTP/1.":
+                ResponseHandler.data_received(self, data)
+            else:
+                self._refused(data)
             return
         self.connector.dropped += 1
         self.abort()

@@ -135,7 +135,7 @@ class AccountSource:
         if not self._ready:
             return None
         item = self._ready.popleft()
-        if self._is_low:
+        if self._filler.waiters and self._is_low:
             self._filler.wake_one()
         return item
 

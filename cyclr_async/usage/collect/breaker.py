@@ -51,6 +51,7 @@ class Breaker:
         "_max_outage",
         "_probing",
         "_since",
+        "_throttled_since",
         "_wait",
         "_waiting",
         "opened_at",
@@ -64,6 +65,8 @@ class Breaker:
         self._faults = self._good = self._wait = 0
         self._probing = self._last = self._expired = False
         self._since = 0.0
+        self._throttled_since: float | None = None
+        """When the first of the 429s came that nothing else has come between since."""
         self._held_until = float("-inf")
         self._last_fault: CyclrError | None = None
         self._waiting = WaitQueue()
@@ -111,6 +114,23 @@ class Breaker:
         if wait > 0:
             await self._clock.sleep(wait)
 
+    def throttled(self) -> None:
+        """Count a 429. It is no fault of the service; but nothing else for as long as an outage may last is one.
+
+        Raises:
+            BulkInterruptedError: it has lasted too long.
+        """
+        now = self._clock.now()
+        if self._throttled_since is None:
+            self._throttled_since = now
+        elif now - self._throttled_since > self._max_outage:
+            raise BulkInterruptedError(
+                f"the service has answered nothing but 429 for {now - self._throttled_since:.0f} s: the run was "
+                "stopped, and the accounts that are left stay pending",
+                reason="outage",
+                sent="yes",
+            )
+
     def _given_up(self) -> BulkInterruptedError:
         last = "" if self._last_fault is None else f". The last fault: {self._last_fault.message}"
         return BulkInterruptedError(
@@ -121,6 +141,7 @@ class Breaker:
 
     def ok(self, *, probe: bool) -> None:
         """Count a good answer."""
+        self._throttled_since = None
         self._faults = 0
         if probe:
             self._good += 1

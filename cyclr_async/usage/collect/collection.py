@@ -90,6 +90,7 @@ class Collection:
         self._passes = passes
         self._undisputed = asyncio.Event()
         self._undisputed.set()
+        self._disputed = False  # the same, to be looked at for every account without a call
         self._store: UsageStore | None = None
         # An empty one until the block is entered, so that the progress can be asked for at any time.
         self._feed = AccountSource((), None, clock, ahead=2, registered=0)
@@ -271,17 +272,18 @@ class Collection:
                 if items.exhausted:
                     return
                 await self._idle_workers.wait()
-            if not self._undisputed.is_set():
+            if self._disputed:
                 await self._undisputed.wait()
             item = items.poll() or await items.next()
             if item is None:
                 self._idle_workers.wake_all()
                 return
-            if not self._undisputed.is_set():
+            if self._disputed:
                 items.give_back([item])  # refusals came under suspicion while this worker waited for its item
                 continue
             await self._settle(item, may_defer=later_pass)
-            if self._asker.guard.suspicious and self._undisputed.is_set():
+            guard = self._asker.guard
+            if guard.held and guard.suspicious and not self._disputed:
                 await self._decide(items, may_defer=later_pass)
             if self._results.full:
                 await self._results.until_room()
@@ -297,9 +299,10 @@ class Collection:
             guard.hold(item, outcome)
             return False
         await self._keep(item, outcome)
-        if outcome.ok and guard.holds:
+        answered = outcome.error is None
+        if answered and guard.held:
             await self._keep_all(guard.released(item.begun))
-        return outcome.ok
+        return answered
 
     async def _decide(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> None:
         """Find out whether refusals in a row are the accounts' own, while the other workers wait.
@@ -309,6 +312,7 @@ class Collection:
         """
         asker = self._asker
         self._undisputed.clear()
+        self._disputed = True
         vouched = await asker.witness()
         if vouched is not None:
             await self._keep_all(asker.guard.vouched(vouched))
@@ -317,6 +321,7 @@ class Collection:
             if witness or not await self._look_ahead(items, may_defer=may_defer):
                 # The others go on waiting, so that not one more request is sent; they end with this one.
                 raise asker.guard.interruption(at_end=False, witness=witness)
+        self._disputed = False
         self._undisputed.set()
 
     async def _look_ahead(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> bool:
@@ -343,7 +348,7 @@ class Collection:
             BulkInterruptedError: nobody has answered, or those that had do not any more.
         """
         guard = self._asker.guard
-        if not guard.holds:
+        if not guard.held:
             return
         witness = bool(await self._asker.known_good())
         if not witness and not guard.is_an_answer():
@@ -374,7 +379,7 @@ class Collection:
 
     def _count(self, item: WorkItem, outcome: UsageOutcome) -> None:
         self._counts["ok" if outcome.error is None else state_of(outcome.error)] += 1
-        if outcome.ok:
+        if outcome.error is None:
             self._oldest_at = self._oldest_at or outcome.collected_at
             self._feed.collected(item)
             self._examine(outcome)

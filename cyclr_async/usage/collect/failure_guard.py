@@ -35,22 +35,18 @@ class FailureRateGuard:
             that request can vouch for.
     """
 
-    __slots__ = ("_held", "_unauthorized_row", "refusals")
+    __slots__ = ("_unauthorized_row", "held", "refusals")
 
     def __init__(self) -> None:
         self.refusals = 0
-        self._held: deque[tuple[int, Refusal]] = deque()
+        self.held: deque[tuple[int, Refusal]] = deque()
+        """Refusals that are held back, each with its number; empty in a run without any, which is the usual one."""
         self._unauthorized_row = _UNAUTHORIZED_ROW
-
-    @property
-    def holds(self) -> int:
-        """How many refusals are held back."""
-        return len(self._held)
 
     @property
     def suspicious(self) -> bool:
         """Whether so many were refused in a row that a witness is needed."""
-        held = len(self._held)
+        held = len(self.held)
         if held < self._unauthorized_row:
             return False
         return held >= _ROW or self._unauthorized() >= self._unauthorized_row
@@ -65,13 +61,13 @@ class FailureRateGuard:
     def hold(self, item: WorkItem, outcome: UsageOutcome) -> None:
         """Keep a refusal back."""
         self.refusals += 1
-        self._held.append((self.refusals, (item, outcome)))
+        self.held.append((self.refusals, (item, outcome)))
 
     def released(self, before: int) -> list[Refusal]:
         """Take out what an answer vouches for: the refusals that had come when its request began, by their number."""
         freed = []
-        while self._held and self._held[0][0] <= before:
-            freed.append(self._held.popleft()[1])
+        while self.held and self.held[0][0] <= before:
+            freed.append(self.held.popleft()[1])
         return freed
 
     def vouched(self, before: int) -> list[Refusal]:
@@ -116,7 +112,7 @@ class FailureRateGuard:
         )
 
     def _errors(self) -> list[CyclrError]:
-        return [outcome.error for _, (_, outcome) in self._held if outcome.error is not None]
+        return [outcome.error for _, (_, outcome) in self.held if outcome.error is not None]
 
     def _unauthorized(self) -> int:
         return sum(isinstance(error, UnauthorizedError) for error in self._errors())

@@ -220,6 +220,7 @@ class AccountFetcher:
             self.adaptive.overloaded(self._clock.now())
             if not (probe and self.breaker.outage):
                 self.breaker.abandon(probe=probe)
+                self.breaker.throttled()
                 return
         if concern is Concern.SERVICE:
             self.breaker.fault(error, probe=probe)

@@ -35,7 +35,8 @@ class OutcomeQueue:
     def add(self, outcome: UsageOutcome) -> None:
         """Add an outcome; then wait with :meth:`until_room` if the line is full."""
         self._outcomes.append(outcome)  # also when full: what has finished is never lost to a cancellation
-        self._consumers.wake_one()
+        if self._consumers.waiters:
+            self._consumers.wake_one()
 
     async def until_room(self) -> None:
         """Wait until the consumer has caught up."""
@@ -47,7 +48,7 @@ class OutcomeQueue:
         if not self._outcomes:
             return None
         outcome = self._outcomes.popleft()
-        if not self.full:
+        if self._producers.waiters and not self.full:
             self._producers.wake_one()
         return outcome
 

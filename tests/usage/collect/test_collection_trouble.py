@@ -345,3 +345,27 @@ async def test_a_refused_list_is_the_error_itself() -> None:
         with pytest.raises(NotFoundError):
             await all_of(session.accounts.collect_usage())
     assert len(server.targets) == 1
+
+
+async def test_nothing_but_429_ends_the_run_like_an_outage() -> None:
+    ids = account_ids(30)
+    async with virtual(lambda _account, _nth: http(429, {}, "Retry-After: 7")) as (_, session, clock):
+        run = session.accounts.collect_usage(ids, max_outage=60)
+        began = clock.now()
+        with pytest.raises(BulkInterruptedError, match="nothing but 429") as caught:
+            await all_of(run)
+        assert caught.value.reason == "outage"
+        assert 60 <= clock.now() - began < 120
+        assert (run.progress.pending, run.progress.failed) == (run.progress.asked, 0)
+
+
+async def test_429_between_answers_is_no_outage() -> None:
+    ids = account_ids(12)
+
+    def answer(_account: str, nth: int) -> bytes | None:
+        return http(429, {}, "Retry-After: 7") if nth < 3 else None
+
+    async with virtual(answer) as (_, session, _clock):
+        outcomes = await all_of(session.accounts.collect_usage(ids, max_outage=3600))
+        assert all(one.ok for one in outcomes)
+        assert len(outcomes) == len(ids)

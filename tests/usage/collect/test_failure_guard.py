@@ -59,7 +59,7 @@ def test_an_answer_vouches_for_what_was_refused_before_it_was_asked_for() -> Non
     begun = guard.refusals
     guard.hold(WorkItem("late"), UsageOutcome(account_id="late", error=MISSING))
     assert [item.account_id for item, _ in guard.released(begun)] == ["0", "1"]
-    assert guard.holds == 1
+    assert len(guard.held) == 1
     assert guard.released(begun) == []
     assert [item.account_id for item, _ in guard.released(guard.refusals)] == ["late"]
 
