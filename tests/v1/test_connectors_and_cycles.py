@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -316,3 +317,15 @@ async def test_models_are_read_back_as_they_came(acme: AccountScope) -> None:
         assert attrs.has(type(one))
     with pytest.raises(NotFoundError):
         await acme.cycles.get(UNKNOWN)
+
+
+async def test_many_tasks_ensure_the_same_connectors_over_a_service_that_loses_answers(
+    sim: Simulator, acme: AccountScope
+) -> None:
+    sim.faults.add("drop-after:op=v1.connectors.install:20%")
+    sim.faults.add("drop-before:op=v1.connectors.install:10%")
+    names = [f"C{number}" for number in range(4)]
+    made = await asyncio.gather(*(acme.connectors.ensure("Hook", name=name) for name in names for _ in range(4)))
+    found = [one.name for one in await everything(acme.connectors.iter())]
+    assert sorted(found) == sorted([*names, "News", "Hook"])
+    assert {one.name for one in made} == set(names)

@@ -13,13 +13,13 @@ from typing import Any
 import attrs
 import pytest
 
-from cyclr_async import partner
+from cyclr_async import partner, v1
 from cyclr_async.errors import DecodeError
 from cyclr_async.partner import Account, AccountUsage, Model, PartnerDetails, PricePlan, SignInToken
 from cyclr_async.secret import Secret
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.extra import EMPTY, as_extra
-from cyclr_async.wire.fields import NEVER
+from cyclr_async.wire.fields import NEVER, fields_of, is_model
 from cyclr_async.wire.validation import validate
 from tests.resources.examples import ACCOUNTS, DETAILS, PRICE_PLANS, SIGN_IN_TOKEN, USAGE
 
@@ -182,6 +182,31 @@ def test_what_is_wrong_within_is_named(more: dict[str, Any], path: str) -> None:
 
 
 def test_no_rule_is_made_up_for_other_types() -> None:
-    wrong: Any = attrs.make_class("Wrong", {"id": attrs.field(type=list[int]), "extra": attrs.field(default=EMPTY)})
+    wrong: Any = attrs.make_class(
+        "Wrong", {"id": attrs.field(type=list[int]), "extra": attrs.field(default=EMPTY)}, slots=True
+    )
     with pytest.raises(TypeError, match="no strict rule"):
         decode(b"{}", wrong)
+
+
+def filled(cls: type[Any]) -> dict[str, Any]:
+    """The JSON of a model in which every field has a value."""
+    samples = {str: "a", int: 1, bool: True, Secret: "s", datetime: "2026-01-01T00:00:00Z", object: {"a": [1]}}
+    found = {}
+    for field in fields_of(cls).fields:
+        value = filled(field.kind) if is_model(field.kind) else samples[field.kind]
+        found[field.wire] = [value, value] if field.many else value
+    return found
+
+
+V1_MODELS = [cls for name in v1.__all__ if is_model(cls := getattr(v1, name))]
+
+
+@pytest.mark.parametrize("cls", V1_MODELS, ids=lambda cls: cls.__name__)
+def test_models_of_v1_are_decoded_the_fast_way_and_written_back(cls: type[Any]) -> None:
+    data = filled(cls)
+    body = json.dumps(data).encode()
+    made = decode(body, cls)
+    assert functions_called(lambda: decode(body, cls)) & SLOW == set()
+    assert made.extra is EMPTY
+    assert made.to_dict() == data
