@@ -191,6 +191,11 @@ class AccountConnectors(V1Resource):
                 refused = _already(error)
                 if refused is None:
                     raise
+            except CyclrError as error:
+                if unknown is None:
+                    raise
+                unknown.add_note(f"sending it again failed: {error}")
+                raise unknown from None
             try:
                 found = await self._named(wanted, end)
             except CyclrError as error:

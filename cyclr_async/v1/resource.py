@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
 from cyclr_async.checks import shown
-from cyclr_async.errors import ConflictError, CyclrError, DecodeError, InvalidArgumentError, UnauthorizedError
+from cyclr_async.errors import (
+    ConflictError,
+    CyclrError,
+    DecodeError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnauthorizedError,
+)
 from cyclr_async.http.classify import is_foreign
 from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import Resource, body_of
@@ -93,7 +100,7 @@ class V1Resource(Resource):
         )
         try:
             return await self._sender.send(call, timeout)
-        except (ConflictError, UnauthorizedError) as error:
+        except (ConflictError, NotFoundError, UnauthorizedError) as error:
             explained(error, scoped=bool(self._headers))
             raise
 
@@ -145,6 +152,11 @@ def explained(error: CyclrError, *, scoped: bool) -> None:
         error: is changed.
         scoped: whether the request named an account.
     """
+    if isinstance(error, NotFoundError) and error.server_message is None and not is_foreign(error):
+        # The usual words for a 404 without a body speak of accounts of the partner API.
+        where = "in this account" if scoped else "in this API"
+        error.args = (f"{error.message.partition(' 404')[0]} 404: there is nothing with that id {where}",)
+        return
     if isinstance(error, ConflictError) and not is_foreign(error):
         advice = _STOP_FIRST
     elif isinstance(error, UnauthorizedError) and scoped and not error.token_request:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -315,7 +317,7 @@ async def test_models_are_read_back_as_they_came(acme: AccountScope) -> None:
     ):
         assert type(one).from_dict(one.to_dict()) == one
         assert attrs.has(type(one))
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match=r"v1\.cycles\.get: .*404: there is nothing with that id in this account"):
         await acme.cycles.get(UNKNOWN)
 
 
@@ -329,3 +331,10 @@ async def test_many_tasks_ensure_the_same_connectors_over_a_service_that_loses_a
     found = [one.name for one in await everything(acme.connectors.iter())]
     assert sorted(found) == sorted([*names, "News", "Hook"])
     assert {one.name for one in made} == set(names)
+
+
+def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "v1.md").read_text(encoding="utf-8")
+    (source, *_) = re.findall(r"## Connectors\n.*?```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(source, "docs/v1.md", "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out.splitlines()[0] == "['Mailchimp']"

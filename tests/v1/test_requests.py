@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cyclr_async import AlreadyExistsError, AsyncPartnerSession, DecodeError
+from cyclr_async import AlreadyExistsError, AsyncPartnerSession, DecodeError, OutcomeUnknownError
 from cyclr_async.v1 import AccountScope, Variable
 from tests.resources.recorder import Heard, Recorder, reply
 
@@ -193,3 +193,26 @@ async def test_a_name_in_use_hides_what_was_sent() -> None:
             await session.v1.account("a").connectors.ensure(1, name="n", description="mine", auth_value="the-key")
     assert caught.value.differing == ("description",)
     assert "the-key" not in str(caught.value)
+
+
+async def test_an_install_that_stays_unknown_says_so_although_it_fails_otherwise_later() -> None:
+    def make(heard: Heard) -> bytes:
+        if heard.line.startswith("GET"):
+            return reply("[]", headers={"Total-Pages": "1"})
+        return reply("", status=502) if heard is server.heard[0] else reply("", status=403)
+
+    async with Recorder(make=make) as server, AsyncPartnerSession("t", **places(server)) as session:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await session.v1.account("a").connectors.install(1, name="n")
+    assert "403" in caught.value.__notes__[-1]
+    assert [heard.line.split()[0] for heard in server.heard] == ["POST", "GET", "POST"]
+
+
+async def test_the_look_at_the_account_fails() -> None:
+    def make(heard: Heard) -> bytes:
+        return reply("", status=404 if heard.line.startswith("GET") else 502)
+
+    async with Recorder(make=make) as server, AsyncPartnerSession("t", **places(server)) as session:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await session.v1.account("a").connectors.ensure("n")
+    assert "looking for it failed" in caught.value.__notes__[-1]
