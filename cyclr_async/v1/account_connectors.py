@@ -22,7 +22,18 @@ from cyclr_async.v1.account_connector import AccountConnector
 from cyclr_async.v1.connector import Choice
 from cyclr_async.v1.connector_settings import CustomConnectors, CustomFields, Properties, own_path, secret_value
 from cyclr_async.v1.connectors import Connectors, connector_path
-from cyclr_async.v1.resource import NOTHING, V1Resource, hidden, models, nothing, number, raw, secret_text, some
+from cyclr_async.v1.resource import (
+    NOTHING,
+    V1Resource,
+    free_body,
+    hidden,
+    models,
+    nothing,
+    number,
+    raw,
+    secret_text,
+    some,
+)
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.unset import UNSET, Unset
 
@@ -390,7 +401,7 @@ class AccountConnectors(V1Resource):
             "POST",
             f"{own_path(account_connector_id)}/{part}/{chosen}",
             raw,
-            body=body_of(given),
+            body=free_body(given),
             safety=Safety.REPEATABLE if repeatable is True else Safety.UNSAFE,
             timeout=timeout,
             advice="look at the third party whether it was called, or pass repeatable=True if the method only reads",

@@ -9,7 +9,7 @@ from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.resource import body_of, model, text
 from cyclr_async.secret import Secret
 from cyclr_async.v1.account_connector import CustomField, Property
-from cyclr_async.v1.resource import V1Resource, nothing, number, raw, secret_text, some
+from cyclr_async.v1.resource import V1Resource, free_body, nothing, number, raw, secret_text, some
 from cyclr_async.wire.unset import UNSET, Unset
 
 __all__ = ["CustomConnectors", "CustomFields", "Properties", "own_path", "secret_value"]
@@ -201,7 +201,7 @@ class CustomConnectors(V1Resource):
             OutcomeUnknownError: the connector may have been defined.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        body = body_of(_definition(definition))
+        body = free_body(_definition(definition))
         return await self._send("v1.custom.create", "POST", _custom(), raw, body=body, timeout=timeout)
 
     async def get(self, custom_id: int, *, timeout: float | None = None) -> Any:
@@ -222,7 +222,7 @@ class CustomConnectors(V1Resource):
             NotFoundError: no such connector.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        body = body_of(_definition(definition))
+        body = free_body(_definition(definition))
         return await self._send("v1.custom.update", "PUT", _custom(custom_id), raw, body=body, timeout=timeout)
 
     async def delete(self, custom_id: int, *, timeout: float | None = None) -> None:

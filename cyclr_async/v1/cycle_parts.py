@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
 
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.resource import body_of, model, text
-from cyclr_async.secret import HiddenBytes
 from cyclr_async.v1.cycle import Edge, Variable
-from cyclr_async.v1.resource import V1Resource, models, nothing, some
+from cyclr_async.v1.resource import V1Resource, free_body, models, nothing, some
 from cyclr_async.v1.step import Step
 from cyclr_async.wire.segments import segment
-from cyclr_async.wire.strict_json import dumps
 from cyclr_async.wire.unset import UNSET, Unset
 
 __all__ = ["CycleSteps", "Edges", "Variables", "cycle_path"]
@@ -249,7 +246,7 @@ class Variables(V1Resource):
         if not variables or not all(isinstance(one, Variable) and one.system_name for one in variables):
             raise InvalidArgumentError("variables must be one or more Variable with a system_name each")
         rows = [{name: value for name, value in one.to_dict().items() if value is not None} for one in variables]
-        body = _json(rows)
+        body = free_body(rows)
         path = _variables(cycle_id)
         return await self._send("v1.variables.set", "PATCH", path, models(Variable), body=body, timeout=timeout)
 
@@ -340,11 +337,3 @@ def _variable_fields(
         "Value": text(value, "value", empty=True, null=True),
         "MappingType": text(mapping_type, "mapping_type"),
     }
-
-
-def _json(rows: list[dict[str, Any]]) -> HiddenBytes:
-    try:
-        return HiddenBytes(dumps(rows))
-    except UnicodeEncodeError:
-        pass
-    raise InvalidArgumentError("a text holds a lone surrogate, which cannot be sent: remove or replace it")

@@ -16,6 +16,7 @@ from cyclr_async.errors import (
     UnauthorizedError,
 )
 from cyclr_async.http.classify import is_foreign
+from cyclr_async.http.raw_request import json_body
 from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import Resource, body_of
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
@@ -30,6 +31,7 @@ __all__ = [
     "V1Resource",
     "explained",
     "flag",
+    "free_body",
     "hidden",
     "models",
     "nothing",
@@ -232,6 +234,20 @@ def some(fields: Mapping[str, object]) -> HiddenBytes:
     if all(value is UNSET for value in fields.values()):
         raise InvalidArgumentError("nothing to update: name at least one field")
     return body_of(fields)
+
+
+def free_body(value: object) -> HiddenBytes:
+    """Return the body with JSON of the caller's own.
+
+    Raises:
+        InvalidArgumentError: it cannot be sent as JSON.
+    """
+    if isinstance(value, Mapping):
+        value = {name: item for name, item in value.items() if item is not UNSET}
+    body = json_body(value)
+    if isinstance(body, str):
+        raise InvalidArgumentError(f"a value cannot be sent as JSON ({body})")
+    return body
 
 
 def flag(value: object, name: str) -> bool:

@@ -9,7 +9,7 @@ from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.request import Response
 from cyclr_async.http.resource import body_of, model, text
 from cyclr_async.v1.cycle import Cycle
-from cyclr_async.v1.resource import V1Resource, flag, raw
+from cyclr_async.v1.resource import V1Resource, flag, free_body, raw
 from cyclr_async.v1.template import Template
 from cyclr_async.wire.converter import structure
 from cyclr_async.wire.segments import segment
@@ -121,7 +121,7 @@ class Templates(V1Resource):
             "templates/import",
             _imported,
             query={"folderid": text(folder_id, "folder_id", null=True)},
-            body=body_of(exported),
+            body=free_body(exported),
             timeout=timeout,
             advice="look for the template before importing it again",
         )
