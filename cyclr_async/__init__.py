@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cyclr_async.auth.providers import AccessToken, ClientCredentials, PasswordGrant, StaticToken, TokenProvider
     from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts
     from cyclr_async.errors import (
+        AlreadyExistsError,
         AuthenticationError,
         BadRequestError,
         BulkInterruptedError,
@@ -54,7 +55,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "auth": "AccessToken ClientCredentials PasswordGrant StaticToken TokenProvider",
     "config": "Limits Region RetryPolicy Timeouts",
-    "errors": "AuthenticationError BadRequestError BulkInterruptedError ConfigurationError ConflictError ConnectError "
+    "errors": "AlreadyExistsError AuthenticationError BadRequestError BulkInterruptedError ConfigurationError "
+    "ConflictError ConnectError "
     "CyclrError DeadlineExceededError DecodeError DesynchronizedError DnsError ForbiddenError InvalidArgumentError "
     "NotFoundError OutcomeUnknownError ProtocolError RateLimitedError ReadTimeoutError ResponseError "
     "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TokenEndpointError TransportError "
@@ -75,6 +77,7 @@ __all__ = [
     "AccessToken",
     "Account",
     "AccountUsage",
+    "AlreadyExistsError",
     "AsyncPartnerSession",
     "AttemptEvent",
     "AuthenticationError",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 __all__ = [
+    "AlreadyExistsError",
     "AuthenticationError",
     "BadRequestError",
     "BulkInterruptedError",
@@ -325,6 +326,18 @@ class ResponseError(CyclrError):
 
 class BadRequestError(ResponseError):
     """400: the server refused the request's content."""
+
+
+class AlreadyExistsError(BadRequestError):
+    """400: something with that id or name exists already.
+
+    Attributes:
+        same: whether what exists is as it should have been created; None when that could not be found out.
+        differing: the names of the fields that are not.
+    """
+
+    same: bool | None = None
+    differing: tuple[str, ...] = ()
 
 
 class UnauthorizedError(ResponseError, AuthenticationError):

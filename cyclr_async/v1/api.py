@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
+from yarl import URL
+
 from cyclr_async.checks import shown
-from cyclr_async.errors import InvalidArgumentError
+from cyclr_async.errors import ConflictError, InvalidArgumentError, UnauthorizedError
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
-from cyclr_async.http.resource import Resource
+from cyclr_async.http.request import NO_HEADERS
+from cyclr_async.http.resource import Resource, Sender
+from cyclr_async.v1.account_connectors import AccountConnectors
+from cyclr_async.v1.connectors import Connectors, Methods
+from cyclr_async.v1.cycles import Cycles
+from cyclr_async.v1.resource import explained
+from cyclr_async.v1.steps import Steps
+from cyclr_async.v1.templates import AccountTemplates, Templates
 
 __all__ = ["ACCOUNT_HEADER", "AccountScope", "V1Api"]
 
@@ -59,13 +69,29 @@ class _Part(Resource):
         call = raw_request(
             self._root, method, path, query=query, body=json, repeatable=repeatable, headers=self._headers
         )
-        return await self._sender.send(call, timeout)
+        try:
+            return await self._sender.send(call, timeout)
+        except (ConflictError, UnauthorizedError) as error:
+            explained(error, scoped=bool(self._headers))
+            raise
 
 
 class V1Api(_Part):
-    """The v1.0 API."""
+    """The v1.0 API.
 
-    __slots__ = ()
+    Attributes:
+        connectors: the catalogue.
+        methods: of all connectors.
+        templates: that are published.
+    """
+
+    __slots__ = ("connectors", "methods", "templates")
+
+    def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        super().__init__(sender, root, headers)
+        self.connectors = Connectors(sender, root, headers)
+        self.methods = Methods(sender, root, headers)
+        self.templates = Templates(sender, root, headers)
 
     def account(self, account_id: str) -> AccountScope:
         """Return the API as one account sees it. No call is made: whether the account exists shows with the first one.
@@ -84,9 +110,27 @@ class V1Api(_Part):
 
 
 class AccountScope(_Part):
-    """The v1.0 API restricted to one account: every request carries ``X-Cyclr-Account``."""
+    """The v1.0 API restricted to one account: every request carries ``X-Cyclr-Account``.
 
-    __slots__ = ()
+    Attributes:
+        catalogue: connectors that can be installed, with those that the account has made.
+        connectors: that are installed in the account.
+        cycles: of the account.
+        methods: of all connectors.
+        steps: of the account's cycles.
+        templates: that can be installed.
+    """
+
+    __slots__ = ("catalogue", "connectors", "cycles", "methods", "steps", "templates")
+
+    def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        super().__init__(sender, root, headers)
+        self.catalogue = Connectors(sender, root, headers)
+        self.connectors = AccountConnectors(sender, root, headers)
+        self.cycles = Cycles(sender, root, headers)
+        self.methods = Methods(sender, root, headers)
+        self.steps = Steps(sender, root, headers)
+        self.templates = AccountTemplates(sender, root, headers)
 
     @property
     def account_id(self) -> str:

@@ -13,7 +13,7 @@ import cattrs
 from cyclr_async.errors import DecodeError
 from cyclr_async.secret import HiddenStr, Secret
 from cyclr_async.wire import strict_json
-from cyclr_async.wire.dates import parse_datetime, wire_text
+from cyclr_async.wire.dates import is_never, parse_datetime, wire_text
 from cyclr_async.wire.extra import EMPTY, Extra
 from cyclr_async.wire.fields import WireField, fields_of, is_model
 from cyclr_async.wire.validation import Issue, check_value, error_for, kind_of, validate
@@ -33,6 +33,7 @@ _TESTS: Final[dict[type, str]] = {
     int: "{v}.__class__ is int and -9223372036854775808 <= {v} <= 9223372036854775807",
     datetime: "{v}.__class__ is str",
     Secret: "{v}.__class__ is str",
+    object: "True",
 }
 _MAKERS: Final[dict[type, str]] = {datetime: "parse_datetime({v})", Secret: "Secret({v})"}
 
@@ -48,7 +49,8 @@ def _compile(cls: type[Any]) -> Hook:
     names = {field.name: f"v{index}" for index, field in enumerate(plan.fields)}
     reads = "".join(f"      {names[field.name]} = data[{field.wire!r}]\n" for field in plan.fields)
     tests = "".join(f" and ({_test(field, names[field.name])})" for field in plan.fields)
-    extra = f"empty if len(data) == {len(plan.fields)} else surplus(data)"
+    never = "".join(f" and not never({names[field.name]})" for field in plan.fields if field.never)
+    extra = f"empty if len(data) == {len(plan.fields)}{never} else surplus(data)"
     values = {field.name: _make(field, names[field.name]) for field in plan.fields}
     values |= {name: f"presets[{name!r}]" for name in plan.presets} | {"extra": extra}
     if twin is not None:
@@ -70,8 +72,13 @@ def _compile(cls: type[Any]) -> Hook:
         "  return careful(data)\n"
     )
 
+    dates = [field.wire for field in plan.fields if field.never]
+
     def surplus(data: dict[str, Any]) -> Extra:
-        return Extra({name: value for name, value in data.items() if name not in plan.wire_names})
+        return Extra(
+            {name: value for name, value in data.items() if name not in plan.wire_names},
+            never={name: data[name] for name in dates if _never(data[name])},
+        )
 
     def careful(data: object) -> Any:
         found = validate(data, cls)
@@ -89,7 +96,9 @@ def _compile(cls: type[Any]) -> Hook:
         "careful": careful,
         "parse_datetime": parse_datetime,
         "Secret": Secret,
+        "never": _never,
     }
+    scope |= {f"of_{kind.__name__}": hook_for(kind) for kind in {field.kind for field in plan.fields} if is_model(kind)}
     exec(compile(source, f"<decoder of {cls.__name__}>", "exec"), scope)  # noqa: S102 - only names from the class
     hook: Hook = scope["decode"]
     return hook
@@ -109,33 +118,57 @@ def _twin_of(cls: type[Any]) -> type[Any] | None:
     return twin
 
 
+def _never(value: str | None) -> bool:
+    return value is not None and is_never(value)
+
+
 def _test(field: WireField, name: str) -> str:
-    test = _TESTS[field.kind].format(v=name)
+    """Return the test of a value. That of a model is left to its own decoder, which raises a ValueError."""
+    element = "item" if field.many else name
+    test = "True" if is_model(field.kind) else _TESTS[field.kind].format(v=element)
+    if field.many:
+        test = f"{name}.__class__ is list" + ("" if test == "True" else f" and all([{test} for item in {name}])")
     return f"{name} is None or {test}" if field.optional else test
 
 
 def _make(field: WireField, name: str) -> str:
-    make = _MAKERS.get(field.kind, "{v}").format(v=name)
-    return f"None if {name} is None else {make}" if field.optional and make != name else make
+    element = "item" if field.many else name
+    maker = f"of_{field.kind.__name__}({{v}})" if is_model(field.kind) else _MAKERS.get(field.kind, "{v}")
+    make = maker.format(v=element)
+    if field.many:
+        make = f"tuple({name})" if make == element else f"tuple([{make} for item in {name}])"
+    absent = f"{name} is None or never({name})" if field.never else f"{name} is None"
+    return f"None if {absent} else {make}" if field.optional and make != name else make
 
 
 def _to_wire(model: Any) -> dict[str, Any]:
     extra: Extra = model.extra
-    absent = extra.absent
+    absent, never = extra.absent, extra.never
     wire: dict[str, Any] = {}
     for field in fields_of(type(model)).fields:
         value = getattr(model, field.name)
         if value is None:
             if field.wire in absent:
                 continue
-        elif field.kind is datetime:
-            value = wire_text(value)
-        elif field.kind is Secret:
-            value = HiddenStr(value.reveal())
+            value = never.get(field.wire)
+        elif field.many:
+            value = [_value_to_wire(item, field.kind) for item in value]
+        else:
+            value = _value_to_wire(value, field.kind)
         wire[field.wire] = value
     for name, value in extra.items():
         wire[name] = _detached(value)
     return wire
+
+
+def _value_to_wire(value: Any, kind: type[Any]) -> Any:
+    if kind is datetime:
+        return wire_text(value)
+    if kind is Secret:
+        return HiddenStr(value.reveal())
+    if kind is object:
+        return _detached(value)
+    return _to_wire(value) if is_model(kind) else value
 
 
 def _detached(value: Any) -> Any:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Final, Self, SupportsIndex
 
-__all__ = ["WireDatetime", "format_date", "format_datetime", "parse_datetime", "wire_text"]
+__all__ = ["WireDatetime", "format_date", "format_datetime", "is_never", "parse_datetime", "wire_text"]
 
 _ISO: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
@@ -99,6 +99,11 @@ def parse_datetime(text: str) -> datetime:
     if moment is None:
         raise ValueError("not a date and time of the form YYYY-MM-DDTHH:MM:SS, or no such moment")
     return moment if wire_text(moment) == text else WireDatetime._of(moment, text)  # noqa: SLF001
+
+
+def is_never(text: str) -> bool:
+    """Return whether a date text of the API is the zero of .NET, which stands for never."""
+    return text.startswith("0001-01-01T00:00:00")
 
 
 def wire_text(moment: datetime) -> str:

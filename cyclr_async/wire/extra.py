@@ -13,16 +13,28 @@ class Extra(Mapping[str, Any]):
     ``repr`` shows the names only, because nothing is known about the values: one may be a secret.
     """
 
-    __slots__ = ("_absent", "_items")
+    __slots__ = ("_absent", "_items", "_never")
 
-    def __init__(self, items: Mapping[str, Any] | None = None, *, absent: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        items: Mapping[str, Any] | None = None,
+        *,
+        absent: frozenset[str] = frozenset(),
+        never: Mapping[str, str] | None = None,
+    ) -> None:
         self._items = dict(items or {})
         self._absent = absent
+        self._never = dict(never or {})
 
     @property
     def absent(self) -> frozenset[str]:
         """Wire names of the documented optional fields that the answer left out, which is not the same as null."""
         return self._absent
+
+    @property
+    def never(self) -> Mapping[str, str]:
+        """The texts, by their wire names, of dates that are None here because they stand for never."""
+        return self._never
 
     def __getitem__(self, name: str) -> Any:
         return self._items[name]
@@ -43,15 +55,15 @@ class Extra(Mapping[str, Any]):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._items, self._absent)
+        return _rebuild, (self._items, self._absent, self._never)
 
 
 EMPTY: Final = Extra()
 """Nothing extra: the one instance that usual answers share."""
 
 
-def _rebuild(items: dict[str, Any], absent: frozenset[str]) -> Extra:
-    return Extra(items, absent=absent) if items or absent else EMPTY
+def _rebuild(items: dict[str, Any], absent: frozenset[str], never: dict[str, str] | None = None) -> Extra:
+    return Extra(items, absent=absent, never=never) if items or absent or never else EMPTY
 
 
 def as_extra(items: Mapping[str, Any]) -> Extra:

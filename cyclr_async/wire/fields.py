@@ -2,25 +2,38 @@
 
 from datetime import datetime
 from types import NoneType, UnionType
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 import attrs
 
 from cyclr_async.secret import Secret
 
-__all__ = ["ModelFields", "WireField", "fields_of", "is_model"]
+__all__ = ["NEVER", "ModelFields", "WireField", "fields_of", "is_model"]
 
+NEVER: Final = {"never": True}
+"""Metadata of a field whose date in the year 1, the zero of .NET, is read as None: it never happened."""
 _KINDS: Final = (str, int, bool, datetime, Secret)
 
 
 @attrs.frozen
 class WireField:
-    """One documented field: its names here and on the wire, its type, and whether it may be null or absent."""
+    """One documented field.
+
+    Attributes:
+        name: here.
+        wire: in the JSON.
+        kind: the type of its values: one of the plain types, a model class, or object for any JSON, kept as it came.
+        optional: whether it may be null or absent.
+        many: whether it is an array of these, here a tuple.
+        never: whether a date in the year 1 stands for None.
+    """
 
     name: str
     wire: str
     kind: type[Any]
     optional: bool
+    many: bool = False
+    never: bool = False
 
 
 @attrs.frozen
@@ -66,7 +79,22 @@ def _make_plan(cls: type[Any]) -> ModelFields:
             continue
         options = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
         kinds = [kind for kind in options if kind is not NoneType]
-        if len(kinds) != 1 or kinds[0] not in _KINDS:
+        kind, many = _element(kinds[0]) if len(kinds) == 1 else (None, False)
+        if kind is None:
             raise TypeError(f"{cls.__name__}.{field.name}: no strict rule for {field.type}")
-        fields.append(WireField(field.name, wire, kinds[0], NoneType in options))
+        optional, never = kind is object or NoneType in options, bool(field.metadata.get("never"))
+        if never and (kind is not datetime or many or not optional):
+            raise TypeError(f"{cls.__name__}.{field.name}: only a date that may be None can stand for never")
+        fields.append(WireField(field.name, wire, kind, optional, many, never))
     return ModelFields(tuple(fields), frozenset(field.wire for field in fields), presets)
+
+
+def _element(kind: Any) -> tuple[type[Any] | None, bool]:
+    """Return the type of the values, None when there is no rule for it, and whether they come in an array."""
+    args = get_args(kind)
+    many = get_origin(kind) is tuple and len(args) == 2 and args[1] is ...
+    if many:
+        kind = args[0]
+    if kind is Any:
+        return (None if many else object), many
+    return (kind if kind in _KINDS or is_model(kind) else None), many

@@ -15,7 +15,7 @@ _PLAIN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,128}").fullmatch
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f/\\?#%]")
 
 
-def segment(value: str, *, name: str = "account_id") -> str:
+def segment(value: str, *, name: str = "account_id", blanks: bool = False) -> str:
     r"""Return an id as one percent-encoded path segment.
 
     Percent-encoding alone is not enough: ``..`` cannot be encoded, and a proxy may decode ``%2F``. What could be read
@@ -25,6 +25,7 @@ def segment(value: str, *, name: str = "account_id") -> str:
         value: 1 to 128 characters; no white space, no control or unassigned characters, none of ``/ \ ? # %``, not
             ``.`` or ``..``, in Unicode normal form C.
         name: what the value is called in the error message.
+        blanks: accept blanks between other characters, as the names of connectors have them.
 
     Returns:
         The encoded segment, ASCII only.
@@ -34,7 +35,9 @@ def segment(value: str, *, name: str = "account_id") -> str:
     """
     if type(value) is str and _PLAIN(value):
         return value
-    problem = _problem(value)
+    # Judged with another character in place of each blank, so that the length and the ends count as they are.
+    inner = blanks and isinstance(value, str) and value == value.strip(" ")
+    problem = _problem(value.replace(" ", "_") if inner else value)
     if problem:
         raise InvalidArgumentError(
             f"{name} cannot be used in a URL: it {problem}{_excerpt(value)}; pass the id as the API returned it"

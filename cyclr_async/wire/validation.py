@@ -7,9 +7,9 @@ import attrs
 
 from cyclr_async.errors import DecodeError
 from cyclr_async.secret import Secret
-from cyclr_async.wire.dates import parse_datetime
+from cyclr_async.wire.dates import is_never, parse_datetime
 from cyclr_async.wire.extra import EMPTY, Extra
-from cyclr_async.wire.fields import fields_of
+from cyclr_async.wire.fields import WireField, fields_of, is_model
 
 __all__ = ["Issue", "check_value", "error_for", "kind_of", "validate"]
 
@@ -74,6 +74,25 @@ def check_value(value: Any, kind: type[Any], path: str = "$") -> Any:
     return Issue(path, expected, found)
 
 
+def _check_one(value: Any, kind: type[Any], path: str) -> Any:
+    if kind is object:
+        return value
+    return validate(value, kind, path) if is_model(kind) else check_value(value, kind, path)
+
+
+def _check_field(value: Any, field: WireField, path: str) -> Any:
+    if not field.many:
+        return _check_one(value, field.kind, path)
+    if not isinstance(value, list):
+        return Issue(path, "array", kind_of(value))
+    made = [_check_one(item, field.kind, f"{path}[{index}]") for index, item in enumerate(value)]
+    return next((one for one in made if isinstance(one, Issue)), tuple(made))
+
+
+def _expected(field: WireField) -> str:
+    return "array" if field.many else _EXPECTED.get(field.kind, "object")
+
+
 def validate(data: object, cls: type[Any], path: str = "$") -> Any:
     """Make a model from a JSON object that is unusual or wrong.
 
@@ -90,20 +109,25 @@ def validate(data: object, cls: type[Any], path: str = "$") -> Any:
     plan = fields_of(cls)
     values: dict[str, Any] = {}
     absent: set[str] = set()
+    never: dict[str, str] = {}
     for field in plan.fields:
         where = f"{path}.{field.wire}"
         value = data.get(field.wire)
         if value is None:
             if not field.optional:
                 found = "null" if field.wire in data else "nothing"
-                return Issue(where, f"{_EXPECTED[field.kind]} (required)", found)
+                return Issue(where, f"{_expected(field)} (required)", found)
             if field.wire not in data:
                 absent.add(field.wire)
+        elif field.never and isinstance(value, str) and is_never(value):
+            never[field.wire] = str.__str__(value)
+            value = None
         else:
-            value = check_value(value, field.kind, where)
+            value = _check_field(value, field, where)
             if isinstance(value, Issue):
-                return attrs.evolve(value, expected=f"{value.expected} or null") if field.optional else value
+                null = field.optional and value.path == where
+                return attrs.evolve(value, expected=f"{value.expected} or null") if null else value
         values[field.name] = value
     unknown = {name: value for name, value in data.items() if name not in plan.wire_names}
-    extra = Extra(unknown, absent=frozenset(absent)) if unknown or absent else EMPTY
+    extra = Extra(unknown, absent=frozenset(absent), never=never) if unknown or absent or never else EMPTY
     return cls(**values, extra=extra)

@@ -20,6 +20,7 @@ from cyclr_async import (
     UnauthorizedError,
 )
 from cyclr_async.auth.providers import Exchange
+from cyclr_async.http.clock import SystemClock
 from tests.faults.matrix import partner
 from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import BEARER
@@ -98,8 +99,14 @@ async def test_a_pause_that_somebody_else_caused_counts() -> None:
     writes = Writes(json_http({}, 500), reading=0.05, read=json_http({}, 429, {"Retry-After": "3"}))
     slow = RetryPolicy(attempts=4, base=0.5, throttled_base=0.0, write_window=2.0)
 
-    async with FaultServer(writes.serve) as server, partner(server.base_url, timeouts=TIMES, retry=slow) as session:
-        updating = asyncio.create_task(refused(session, within=1.0))
+    class LongestWait(SystemClock):
+        random = staticmethod(lambda: 0.99)  # half a second before the repetition, in which the pause begins
+
+    async with (
+        FaultServer(writes.serve) as server,
+        partner(server.base_url, timeouts=TIMES, retry=slow, clock=LongestWait()) as session,
+    ):
+        updating = asyncio.create_task(refused(session, within=1.5))
         await writes.arrived.wait()
         with pytest.raises(RateLimitedError):
             await session.accounts.usage(ACCOUNT, timeout=1)

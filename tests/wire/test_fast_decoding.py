@@ -1,9 +1,11 @@
 """Answers as documented are decoded the fast way: the diagnosis, thirty times as slow, is for the others."""
 
+import copy
 import json
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from types import FrameType
 from typing import Any
@@ -11,10 +13,14 @@ from typing import Any
 import attrs
 import pytest
 
-from cyclr_async import partner
+from cyclr_async import partner, v1
+from cyclr_async.errors import DecodeError
 from cyclr_async.partner import Account, AccountUsage, Model, PartnerDetails, PricePlan, SignInToken
+from cyclr_async.secret import Secret
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.extra import EMPTY, as_extra
+from cyclr_async.wire.fields import NEVER, fields_of, is_model
+from cyclr_async.wire.validation import validate
 from tests.support.examples import ACCOUNTS, DETAILS, PRICE_PLANS, SIGN_IN_TOKEN, USAGE
 
 EXAMPLES: dict[type[Any], list[Any]] = {
@@ -115,3 +121,92 @@ def test_a_model_of_another_layout_is_decoded_the_fast_way_too(cls: Any) -> None
         made.id = "3"
     if cls is WithCachedProperty:
         assert made.twice == "22"
+
+
+@attrs.frozen(kw_only=True, slots=True, weakref_slot=False)
+class Inner(Model):
+    id: int
+    key: Secret | None = None
+    extra: Any = attrs.field(default=EMPTY, converter=as_extra, hash=False)
+
+
+@attrs.frozen(kw_only=True, slots=True, weakref_slot=False)
+class Outer(Model):
+    inner: Inner | None
+    many: tuple[Inner, ...] | None
+    tags: tuple[str, ...]
+    ran: datetime | None = attrs.field(default=None, metadata=NEVER)
+    free: Any = None
+    extra: Any = attrs.field(default=EMPTY, converter=as_extra, hash=False)
+
+
+OUTER = {
+    "Inner": {"Id": 1, "Key": "k"},
+    "Many": [{"Id": 2, "Key": None}, {"Id": 3, "Key": None, "New": {"a": [1]}}],
+    "Tags": ["a"],
+    "Ran": "0001-01-01T00:00:00Z",
+    "Free": {"a": [1]},
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"Inner": None, "Many": []}, {"Ran": "2026-01-01T00:00:00.5Z"}])
+def test_models_within_models_are_decoded_the_fast_way(more: dict[str, Any]) -> None:
+    data = {**OUTER, **more}
+    body = json.dumps(data).encode()
+    made = decode(body, Outer)
+    assert functions_called(lambda: decode(body, Outer)) & SLOW == set()
+    assert made.to_dict() == data == copy.deepcopy(made).to_dict()
+    assert (made.ran is None) == (data["Ran"][:4] == "0001")
+    assert validate(data, Outer) == made
+    assert validate(data, Outer).to_dict() == data
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"Inner": []}, "$.Inner"),
+        ({"Inner": {"Id": "1"}}, "$.Inner.Id"),
+        ({"Many": {}}, "$.Many"),
+        ({"Many": [{"Id": 1, "Key": None}, {"Id": 1, "Key": 5}]}, "$.Many[1].Key"),
+        ({"Many": [None]}, "$.Many[0]"),
+        ({"Tags": None}, "$.Tags"),
+        ({"Tags": ["a", 1]}, "$.Tags[1]"),
+        ({"Ran": 5}, "$.Ran"),
+    ],
+)
+def test_what_is_wrong_within_is_named(more: dict[str, Any], path: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(json.dumps({**OUTER, **more}).encode(), Outer)
+    assert caught.value.path == path
+    assert caught.value.__context__ is None
+
+
+def test_no_rule_is_made_up_for_other_types() -> None:
+    wrong: Any = attrs.make_class(
+        "Wrong", {"id": attrs.field(type=list[int]), "extra": attrs.field(default=EMPTY)}, slots=True
+    )
+    with pytest.raises(TypeError, match="no strict rule"):
+        decode(b"{}", wrong)
+
+
+def filled(cls: type[Any]) -> dict[str, Any]:
+    """The JSON of a model in which every field has a value."""
+    samples = {str: "a", int: 1, bool: True, Secret: "s", datetime: "2026-01-01T00:00:00Z", object: {"a": [1]}}
+    found = {}
+    for field in fields_of(cls).fields:
+        value = filled(field.kind) if is_model(field.kind) else samples[field.kind]
+        found[field.wire] = [value, value] if field.many else value
+    return found
+
+
+V1_MODELS = [cls for name in v1.__all__ if is_model(cls := getattr(v1, name))]
+
+
+@pytest.mark.parametrize("cls", V1_MODELS, ids=lambda cls: cls.__name__)
+def test_models_of_v1_are_decoded_the_fast_way_and_written_back(cls: type[Any]) -> None:
+    data = filled(cls)
+    body = json.dumps(data).encode()
+    made = decode(body, cls)
+    assert functions_called(lambda: decode(body, cls)) & SLOW == set()
+    assert made.extra is EMPTY
+    assert made.to_dict() == data
