@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 
@@ -16,6 +17,8 @@ SMALL = 3000
 @sized("total", SMALL, int(os.environ.get("CYCLR_SOAK", "50000")))
 @pytest.mark.timeout(600)
 async def test_soak(total: int) -> None:
+    # Else the test runner would keep several lines of every call, which is memory too.
+    logging.getLogger("cyclr_async").setLevel(logging.WARNING)  # set back by whoever set it for this test
     began = time.process_time()
     report = await soak.run(total)
     assert report.failed == []

@@ -47,7 +47,8 @@ def fork():
             os._exit(1)
         # With all that an interpreter does at its end, unless asyncio.run() has made asyncio forget the parent's loop:
         # that would close itself then, and with it what the parent waits on, whoever uses it.
-        if inside or how in {"close", "use"}: os._exit(0)
+        # And from Python 3.12 on an interpreter may hang at the end of a child that was forked off with threads about.
+        if inside or how in {"close", "use"} or sys.version_info >= (3, 12): os._exit(0)
         sys.exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

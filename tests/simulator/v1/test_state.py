@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-import cyclr_async
 from cyclr_async.simulator import Simulator
 from cyclr_async.simulator.seed_state import read_state
 from tests.simulator.v1.conftest import ACME, CYCLE, STATE, TEMPLATE, UNKNOWN, V1
 
-DOCS = Path(cyclr_async.__file__).parent.parent / "docs" / "simulator.md"
+DOCS = Path(__file__).parents[3] / "docs" / "simulator.md"
 WHERE = {"account": ACME, "connector": "Hook"}
 
 
