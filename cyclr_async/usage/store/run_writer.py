@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -45,13 +47,34 @@ _SETTLED: Final = f"""
         i.state IN ('missing', 'forbidden') AND i.updated_at > :first AND i.updated_at < :last
         OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT {CLOSED_SINCE})
 """  # noqa: S608 - constants
+
+
+class _Numbered:
+    """A statement that uses some of its parameters twice: written with ``?1``, executed with ``?``.
+
+    Numbered placeholders count as named ones, and since Python 3.12 a sequence for those is deprecated.
+
+    Attributes:
+        sql: the statement with plain placeholders.
+        bind: puts the parameters in the order of the placeholders.
+    """
+
+    __slots__ = ("bind", "sql")
+
+    def __init__(self, sql: str) -> None:
+        self.sql = re.sub(r"\?\d+", "?", sql)
+        self.bind = itemgetter(*(int(number) - 1 for number in re.findall(r"\?(\d+)", sql)))
+
+
 # The checksums cover the columns that integrity.py names, in its order.
-_PUT_OBSERVATION: Final = """
+_PUT_OBSERVATION: Final = _Numbered(
+    """
     INSERT INTO observation (account_id, period_from, observed_at, run_id, period_to, task_count, cycle_count,
         price_plan_id, audit_info, payload, observed_copy, checksum)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?3, checksum(?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10))
     ON CONFLICT DO NOTHING
 """
+)
 _EARLIER: Final = """
     SELECT task_count, cycle_count, observed_at FROM observation
     WHERE account_id = ? AND period_from = ? AND observed_at <= ? ORDER BY observed_at DESC, run_id DESC LIMIT 1
@@ -64,33 +87,41 @@ _KNOWN_ACCOUNTS: Final = """
         SELECT account_id FROM item WHERE account IS NOT NULL UNION SELECT account_id FROM observation
     )
 """
-_PUT_ACCOUNT: Final = """
+_PUT_ACCOUNT: Final = _Numbered(
+    """
     INSERT INTO item (run_id, account_id, state, due, account_name, account_plan_id, account_audit_info, account,
         checksum)
     VALUES (?1, ?2, 'pending', 1, ?3, ?4, ?5, ?6, checksum(?2, 0, NULL, NULL, ?3, ?4, ?5, ?6)) ON CONFLICT DO NOTHING
 """
-_SET_ACCOUNT: Final = """
+)
+_SET_ACCOUNT: Final = _Numbered(
+    """
     UPDATE item SET account_name = ?1, account_plan_id = ?2, account_audit_info = ?3, account = ?4,
         checksum = checksum(account_id, attempts, error, reason, ?1, ?2, ?3, ?4)
     WHERE run_id = ?5 AND account_id = ?6 AND account IS NOT ?7 AND ?8 IS NOT NULL
 """
+)
 _IS_KNOWN: Final = "SELECT 1 FROM item WHERE run_id = ? AND account_id = ?"
 _MOVE_ITEM: Final = "UPDATE item SET run_id = ?, turn = ? WHERE run_id = ? AND account_id = ?"
 _MOVE_OBSERVATIONS: Final = "UPDATE observation SET run_id = ? WHERE account_id = ? AND run_id = ?"
 _TURN: Final = "SELECT turn FROM item WHERE run_id = ? AND account_id = ?"
-_SET_OK: Final = """
+_SET_OK: Final = _Numbered(
+    """
     UPDATE item SET state = 'ok', due = 0, attempts = attempts + ?1, updated_at = ?2, period_from = ?3,
         observed_at = ?4, error = NULL, reason = NULL,
         checksum = checksum(account_id, attempts + ?1, NULL, NULL, account_name, account_plan_id, account_audit_info,
             account)
     WHERE run_id = ?5 AND account_id = ?6 AND (observed_at IS NULL OR observed_at <= ?7)
 """
-_SET_FAILURE: Final = """
+)
+_SET_FAILURE: Final = _Numbered(
+    """
     UPDATE item SET state = ?1, attempts = attempts + ?2, updated_at = ?3, error = ?4, reason = ?5,
         checksum = checksum(account_id, attempts + ?2, ?4, ?5, account_name, account_plan_id, account_audit_info,
             account)
     WHERE run_id = ?6 AND account_id = ?7 AND state <> 'ok'
 """
+)
 # Told which index to use: left to itself SQLite walks the primary key, past every account that is done.
 _DUE: Final = """
     SELECT account_id, account, attempts FROM item INDEXED BY item_due
@@ -197,10 +228,10 @@ class RunWriter:
                 source, state, seen = found
                 moved[source, state] += 1
                 observed += [] if seen is None else [seen]
-            elif self._connection.execute(_PUT_ACCOUNT, (self._run_id, *account)).rowcount:
+            elif self._connection.execute(_PUT_ACCOUNT.sql, _PUT_ACCOUNT.bind((self._run_id, *account))).rowcount:
                 to_ask.append(account_id)
                 continue
-            self._connection.execute(_SET_ACCOUNT, _known(self._run_id, *account))
+            self._connection.execute(_SET_ACCOUNT.sql, _SET_ACCOUNT.bind(_known(self._run_id, *account)))
         self._counts["asked"] += len(to_ask) + moved.total()
         self._move_counts(moved)
         self._observed(min(observed, default=None))
@@ -251,16 +282,19 @@ class RunWriter:
             self.add([(row.account_id, *(row.account or (None, None, None, None)))])
             found = execute("SELECT state FROM item WHERE run_id = ? AND account_id = ?", where).fetchone()
         elif row.account is not None:
-            execute(_SET_ACCOUNT, _known(*where, *row.account))
+            execute(_SET_ACCOUNT.sql, _SET_ACCOUNT.bind(_known(*where, *row.account)))
         before = found[0]
         if row.observation is not None:
             self._examine(row.observation, again=before == "ok")
-            self._made += execute(_PUT_OBSERVATION, row.observation).rowcount
+            self._made += execute(_PUT_OBSERVATION.sql, _PUT_OBSERVATION.bind(row.observation)).rowcount
             at = row.updated_at
-            execute(_SET_OK, (row.attempts, at, row.observation[1], at, *where, at))
+            execute(_SET_OK.sql, _SET_OK.bind((row.attempts, at, row.observation[1], at, *where, at)))
             self._observed(at)
         elif before != "ok":
-            execute(_SET_FAILURE, (row.state, row.attempts, row.updated_at, row.error, row.reason, *where))
+            execute(
+                _SET_FAILURE.sql,
+                _SET_FAILURE.bind((row.state, row.attempts, row.updated_at, row.error, row.reason, *where)),
+            )
         else:
             return  # a usage is never given up for a later failure
         if before != "pending":

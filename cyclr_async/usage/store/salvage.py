@@ -215,10 +215,8 @@ class Salvage:
             (*counts, observations, run_id),
         )
         if "oldest_at" in self._columns("run"):
-            oldest = (
-                "UPDATE run SET oldest_at = (SELECT min(observed_at) FROM item WHERE run_id = ?1) WHERE run_id = ?1"
-            )
-            self._new.execute(oldest, (run_id,))
+            oldest = "UPDATE run SET oldest_at = (SELECT min(observed_at) FROM item WHERE run_id = ?) WHERE run_id = ?"
+            self._new.execute(oldest, (run_id, run_id))
         expected = self._expected.get(run_id)
         if expected is None or counts[0] < expected[0] or self._due[run_id] or self._rebuilt[run_id]:
             self._new.execute(
