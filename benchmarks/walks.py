@@ -21,7 +21,7 @@ from cyclr_async.simulator import Simulator
 __all__ = ["LIMITS", "Walk", "walks"]
 
 _PACKAGE: Final = Path(cyclr_async.__file__).parent
-LIMITS: Final = {"usage": 14, "refresh": 22}
+LIMITS: Final = {"usage": 10, "refresh": 14}
 """Files that each walk may pass through at most: as many as were reached, so that no change adds one unnoticed."""
 
 

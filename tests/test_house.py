@@ -42,7 +42,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http": AUTH | {"http", "checks"},
     "http.request": WIRE,
     "http.classify": BASE,
-    "http.retry": BASE | {"config", "http.request"},
+    "http.retry": BASE | {"config", "http.request", "http.classify"},
     "http.limiter": BASE | {"http.clock"},
     "http.wait_queue": frozenset(),
     "http.resource": RESOURCES,
