@@ -156,7 +156,6 @@ class Exchange:
         if call.headers:
             _check_headers(call)
         response = await self._source.engine.send(call, authorization, request_id, attempt)
-        attempt.status = response.status
         echoed = response.headers.get(REQUEST_ID)
         if (
             200 <= response.status < 300

@@ -72,7 +72,7 @@ class _DirectResponse(PooledResponse):
         self._transport = transport
         self._content = content
         self._body = None
-        self.status = status
+        self.status = attempt.status = status
         self.headers = headers
 
     def whole(self) -> bytes | None:

@@ -90,7 +90,8 @@ class Engine(Protocol):
             call: what to send; its headers are checked.
             authorization: the value of the ``Authorization`` header, or None.
             request_id: the value of ``X-Request-Id``.
-            attempt: told when a connection is handed over, so that a cancellation tells whether anything was sent.
+            attempt: told when a connection is handed over and which status came back, so that whatever ends it, it
+                is known how far the request has come.
 
         Raises:
             CyclrError: whatever went wrong; with no exception of aiohttp as its context.

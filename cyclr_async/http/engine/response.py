@@ -26,7 +26,7 @@ class PooledResponse:
 
     Args:
         call: what was sent.
-        attempt: how it goes.
+        attempt: how it goes; learns the status.
         translator: makes our errors of aiohttp's.
         status: the HTTP status.
         headers: the response headers.
@@ -66,7 +66,7 @@ class PooledResponse:
         self._protocol = protocol
         self._transport = transport
         self._body: Body | None = None
-        self.status = status
+        self.status = attempt.status = status
         self.headers = headers
 
     def whole(self) -> bytes | None:
