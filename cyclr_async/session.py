@@ -36,13 +36,13 @@ from cyclr_async.http.clock import Clock, SystemClock, checked_clock
 from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
 from cyclr_async.http.exchange import Exchange
-from cyclr_async.http.executor import AuthorizedExecutor, Counters, Executor, Options, request_ids
+from cyclr_async.http.executor import AuthorizedExecutor, Executor, Options, request_ids
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import Sender, domain_of
 from cyclr_async.http.retry import RetryBudget, RetryStrategy
-from cyclr_async.http.stats import Stats, stats_of
+from cyclr_async.http.stats import Counters, Stats, stats_of
 from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl

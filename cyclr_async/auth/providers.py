@@ -31,6 +31,7 @@ __all__ = [
 _LONGEST_NAME: Final = 255
 """Characters of a partner's name: as many as a domain name can have, and more than any client id seen."""
 _logger: Final = logging.getLogger("cyclr_async.auth")
+# What can stand in a header without being read as two: a line end in a token would begin another one.
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -44,6 +45,7 @@ class RefreshToken:
 
     def take(self) -> Secret | None:
         """Return the token and forget it; None when it was taken before."""
+        # Forgotten before it is sent: whatever happens on the way, nobody can send it a second time.
         value, self._value = self._value, None
         return value
 
@@ -79,9 +81,11 @@ class AccessToken:
         value, refresh = _secret(value), None if refresh_token is None else _secret(refresh_token)
         refresh_token = refresh
         self.expires_in = expires_in
+        # Said when the token is made. At the first call it would be an error of aiohttp's that shows the header.
         if not _TOKEN.fullmatch(value.reveal()):
             raise ConfigurationError("an access token is printable ASCII without blanks; this one is empty or is not")
         self.value = value
+        # Made once per token, not once per call.
         self.header = HiddenStr(f"Bearer {value.reveal()}")
         self.refresh_token = None if refresh is None else RefreshToken(refresh)
 
@@ -114,7 +118,9 @@ def _secret(value: str | Secret) -> Secret:
 
 def _required(**texts: str | Secret | None) -> list[Secret]:
     found = {name: _secret(text) if isinstance(text, (str, Secret)) else None for name, text in texts.items()}
+    # The plain texts leave this frame before it can be part of a traceback that shows its locals.
     texts.clear()
+    # All at once, so that nobody finds out about them one by one.
     missing = [name for name, text in found.items() if not text or not text.reveal().strip()]
     if missing:
         raise ConfigurationError(f"missing credentials: {', '.join(missing)} must be a non-empty text")
@@ -152,6 +158,7 @@ class StaticToken:
     def __init__(self, token: str | Secret) -> None:
         token = Secret(token) if isinstance(token, str) else token
         (token,) = _required(token=token)
+        # Blanks come with a copied token, and a line end with one that is read from a file.
         self._token = AccessToken(Secret(token.reveal().strip()))
 
     @property
@@ -203,12 +210,15 @@ class ClientCredentials:
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:  # noqa: ARG002
         """Exchange the credentials for a token. Several tokens may live side by side, so this may be repeated."""
         form = {
+            # In the form, as the vendor documents it, although HTTP Basic would be the usual way (RFC 6749 section
+            # 2.3.1).
             "grant_type": "client_credentials",
             "client_id": self.client_id,
             "client_secret": HiddenStr(self._client_secret.reveal()),
         }
         if self.scope is not None:
             form["scope"] = self.scope
+        # Repeatable: a token that got lost does no harm and expires by itself.
         return await exchange(form, True)
 
     def __repr__(self) -> str:
@@ -257,6 +267,7 @@ class PasswordGrant:
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
         """Refresh the previous token if that is safe, else sign in with the password."""
+        # One kept from an earlier run is as good as one of this run, and saves a sign-in with the password.
         holder = self._first if previous is None else previous.refresh_token
         token = None if holder is None else holder.take()
         if holder is not None and token is not None:
@@ -296,6 +307,7 @@ def as_provider(auth: TokenProvider | str | Secret) -> TokenProvider:
     if isinstance(auth, (str, Secret)):
         auth = _secret(auth)
         return StaticToken(auth)
+    # Only the presence of fetch() can be seen here; what it is given and returns shows at the first token.
     if not isinstance(auth, TokenProvider):
         raise ConfigurationError(
             "auth must be an access token (str), StaticToken, ClientCredentials, PasswordGrant, or an object with an "
@@ -334,6 +346,7 @@ def said_partner(provider: TokenProvider, said: str | None) -> str | None:
     """Return the partner as the caller names it: for the session, or by ``partner_id`` of a provider of its own."""
     if said is not None:
         return said
+    # Asked for by name and not part of the protocol: providers made for 0.1 do not have it.
     own = getattr(provider, "partner_id", None)
     return partner_name(own, name="partner_id of the token provider") if isinstance(own, str) else None
 

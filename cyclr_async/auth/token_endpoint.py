@@ -83,6 +83,7 @@ class TokenEndpoint:
             TokenEndpointError: it answered with neither a token nor a refusal.
             CyclrError: it could not be asked.
         """
+        # Without an URL the session accepts a fixed token only, but a class derived from that one may ask all the same.
         if self._url is None:
             raise ConfigurationError("token_url is missing: the token provider asked for the token endpoint")
         request = token_request(self._url, form, repeatable=repeatable)
@@ -105,6 +106,7 @@ def token_request(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Req
         name="token",
         method="POST",
         url=url,
+        # Safe although it is a POST: it changes nothing but the number of tokens there are.
         safety=Safety.SAFE if repeatable else Safety.UNSAFE,
         body=HiddenBytes(urlencode(form).encode("ascii")),
         content_type="application/x-www-form-urlencoded",
@@ -137,6 +139,8 @@ def _parsed(data: object) -> tuple[AccessToken | None, str, str]:
         return None, "token_type must be bearer", ""
     if isinstance(lifetime, str) and lifetime.isascii() and lifetime.isdigit():
         lifetime = int(lifetime)
+    # A life of zero seconds would have the token fetched before every call; that is a broken endpoint, not a short
+    # life.
     if lifetime is not None and (isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)) or lifetime <= 0):
         return None, "expires_in must be a number of seconds greater than 0", ""
     try:
@@ -184,6 +188,8 @@ def _meaning(error: CyclrError, endpoint: str) -> CyclrError:
         elif isinstance(error, ResponseError):
             said = f" ({error.server_message})" if error.server_message else ""
             what = f"it answered {error.status}{said}"
+        # Neither a refusal of the credentials nor a passing fault: whoever answered is no token endpoint, and asking
+        # again would not make it one.
         return TokenEndpointError(
             f"{endpoint} issues no token: {what}; check token_url, or what stands between",
             status=error.status,

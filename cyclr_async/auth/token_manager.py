@@ -42,6 +42,7 @@ def refresh_margin(lifetime: float, random: float) -> float:
         lifetime: seconds from issue to expiry.
         random: from 0 up to 1; spreads the refreshes of many processes.
     """
+    # Early enough that whoever got the old one can still use it, and not so early that a short life is hardly used.
     margin = min(max(60.0, 0.05 * lifetime), lifetime / 2, 1200.0)
     return margin * (1.0 + 0.1 * random)
 
@@ -89,6 +90,7 @@ class TokenManager:
         if token is None:
             return None
         now = self._clock.now()
+        # Not refreshed by whoever needs it but ahead of time, so that no call waits while the old token is still good.
         if now >= self._expires_at or self._clock.wall() >= self._expires_wall:
             return None
         if now >= self._refresh_at and now >= self._failure_until and not self._closed:
@@ -109,6 +111,7 @@ class TokenManager:
         if self._token is not refused and self._token is not None:
             return self._token
         now = self._clock.now()
+        # Refused again so soon, it is not the token that is wrong: an account may be closed to these credentials.
         if now - self._replaced_rejected_at < _REJECTED_AGAIN and self._task is None:
             return None
         if self._task is None:
@@ -123,6 +126,8 @@ class TokenManager:
         self._closed = True
         task = self._task
         if task is not None:
+            # A rotated refresh token exists in this answer only; dropping it would lock the partner out until a
+            # sign-in.
             await asyncio.wait([task], timeout=grace)
             task.cancel()
             await asyncio.wait([task])
@@ -152,7 +157,11 @@ class TokenManager:
         if self._task is None:
             _logger.debug("an access token is fetched")
             self._task = asyncio.get_running_loop().create_task(
-                self._run(rejected=rejected), name="cyclr-async-token", context=contextvars.Context()
+                # A context of its own: the variables of whoever comes first, a trace for one, are not those of
+                # everybody who waits.
+                self._run(rejected=rejected),
+                name="cyclr-async-token",
+                context=contextvars.Context(),
             )
             self._task.add_done_callback(self._done)
         return self._task

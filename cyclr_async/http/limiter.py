@@ -29,6 +29,7 @@ class RateReservation:
 
     def __init__(self, rate: float) -> None:
         self.interval = 1.0 / rate
+        # Half a turn, so that two requests never leave as one; but never below what any timer is late by.
         self.tolerance = max(self.interval / 2, _TIMER_LATENESS)
         """Seconds by which a turn may be used late without moving the next one."""
         self._next = 0.0
@@ -44,6 +45,7 @@ class RateReservation:
             now: the time.
             since: when the caller began to wait, if that was earlier: it may have a turn that has just passed.
         """
+        # From the moment in which it asked: the time a busy event loop took to get here is not the caller's.
         at = max(self._next, now if since is None else since)
         self._next = at + self.interval
         return max(at - now, 0.0)
@@ -54,6 +56,7 @@ class RateReservation:
 
     def give_back(self) -> None:
         """Give the turn back that was reserved last and will not be used."""
+        # Only ever the last one: turns in the middle belong to callers that are waiting for them.
         self._next -= self.interval
 
 
@@ -112,6 +115,7 @@ class Limiter:
 
     def pause(self, seconds: float) -> None:
         """Let nothing leave for this long. A pause only ever grows: nobody can lift it early."""
+        # The longest wins: several answers ask for a pause at about the same time, and each knows only its own.
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
     def pause_left(self) -> float:
@@ -266,6 +270,7 @@ class AdaptiveLimit:
         if self.limit >= self._ceiling:
             return False
         self._successes += 1
+        # A round is as many successes as calls are under way, so that the growth does not depend on their speed.
         if self._successes < self.limit:
             return False
         self._successes = 0
@@ -276,6 +281,7 @@ class AdaptiveLimit:
         """Count one sign of overload: a 429 or 503, or a time-out."""
         self._slow_start = False
         self._successes = 0
+        # The calls under way when it began will fail too; they are one sign of overload and not fifty.
         if now - self._decreased_at >= _DECREASE_INTERVAL:
             self._decreased_at = now
             self.limit = max(1, int(self.limit * _DECREASE))
