@@ -191,10 +191,10 @@ class AsyncPartnerSession:
         self._provider = provider
         self._pid = os.getpid()
         sender = self._sender = self._sender_over(self._executor)
-        self.accounts = Accounts(sender, self._root, self)
-        self.connectors = Connectors(sender, self._root)
-        self.priceplans = PricePlans(sender, self._root)
-        self.tokens = Tokens(sender, self._root, self._http_hosts)
+        self.accounts: Accounts = Accounts(sender, self._root, self)
+        self.connectors: Connectors = Connectors(sender, self._root)
+        self.priceplans: PricePlans = PricePlans(sender, self._root)
+        self.tokens: Tokens = Tokens(sender, self._root, self._http_hosts)
 
     def _sender_over(self, executor: AuthorizedExecutor) -> Sender:
         """Return what the resources send with; a dry run has one of its own that sends nothing."""

@@ -78,12 +78,12 @@ class AccessToken:
     ) -> None:
         value, refresh = _secret(value), None if refresh_token is None else _secret(refresh_token)
         refresh_token = refresh
-        self.expires_in = expires_in
+        self.expires_in: float | None = expires_in
         if not _TOKEN.fullmatch(value.reveal()):
             raise ConfigurationError("an access token is printable ASCII without blanks; this one is empty or is not")
-        self.value = value
-        self.header = HiddenStr(f"Bearer {value.reveal()}")
-        self.refresh_token = None if refresh is None else RefreshToken(refresh)
+        self.value: Secret = value
+        self.header: HiddenStr = HiddenStr(f"Bearer {value.reveal()}")
+        self.refresh_token: RefreshToken | None = None if refresh is None else RefreshToken(refresh)
 
     def __repr__(self) -> str:
         return f"AccessToken('***', expires_in={self.expires_in!r})"
@@ -192,9 +192,9 @@ class ClientCredentials:
     ) -> None:
         client_secret = _secret(client_secret) if isinstance(client_secret, str) else client_secret
         # Set before it is checked: a traceback that shows locals needs the repr of what could not be made.
-        self.client_id = client_id
+        self.client_id: str = client_id
         self._client_secret = client_secret
-        self.scope = f"account:{account_id}" if account_id is not None else scope
+        self.scope: str | None = f"account:{account_id}" if account_id is not None else scope
         _required(client_id=client_id, client_secret=client_secret)
         _optional(account_id=account_id, scope=scope)
         if account_id is not None and scope is not None:
@@ -245,9 +245,9 @@ class PasswordGrant:
     ) -> None:
         password = _secret(password) if isinstance(password, str) else password
         refresh_token = _secret(refresh_token) if isinstance(refresh_token, str) else refresh_token
-        self.client_id = client_id
-        self.username = username
-        self.account_id = account_id
+        self.client_id: str = client_id
+        self.username: str = username
+        self.account_id: str | None = account_id
         self._password = password
         self._first: RefreshToken | None = None
         _required(client_id=client_id, username=username, password=password)

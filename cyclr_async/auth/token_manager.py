@@ -81,7 +81,7 @@ class TokenManager:
         self._failure: CyclrError | None = None
         self._failure_until = float("-inf")
         self._closed = False
-        self.refreshes = 0
+        self.refreshes: int = 0
 
     def current(self) -> AccessToken | None:
         """Return the token if it can be used right now; starts a refresh in the background when it is due."""

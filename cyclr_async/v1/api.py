@@ -89,9 +89,9 @@ class V1Api(_Part):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.connectors = Connectors(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.templates = Templates(sender, root, headers)
+        self.connectors: Connectors = Connectors(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.templates: Templates = Templates(sender, root, headers)
 
     def account(self, account_id: str) -> AccountScope:
         """Return the API as one account sees it. No call is made: whether the account exists shows with the first one.
@@ -125,12 +125,12 @@ class AccountScope(_Part):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.catalogue = Connectors(sender, root, headers)
-        self.connectors = AccountConnectors(sender, root, headers)
-        self.cycles = Cycles(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.steps = Steps(sender, root, headers)
-        self.templates = AccountTemplates(sender, root, headers)
+        self.catalogue: Connectors = Connectors(sender, root, headers)
+        self.connectors: AccountConnectors = AccountConnectors(sender, root, headers)
+        self.cycles: Cycles = Cycles(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.steps: Steps = Steps(sender, root, headers)
+        self.templates: AccountTemplates = AccountTemplates(sender, root, headers)
 
     @property
     def account_id(self) -> str:

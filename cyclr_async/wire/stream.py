@@ -100,9 +100,9 @@ class ArraySplitter:
     """
 
     def __init__(self, *, element_bytes: int = 1 << 20) -> None:
-        self.index = 0
+        self.index: int = 0
         """Elements handed out so far."""
-        self.unfinished = False
+        self.unfinished: bool = False
         """True after :meth:`close` when the array had begun and did not end."""
         self._limit = element_bytes
         self._buffer = bytearray()

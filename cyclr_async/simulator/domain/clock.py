@@ -125,7 +125,7 @@ class SessionClock:
 
     __slots__ = ("_simulated",)
 
-    random = staticmethod(random.random)  # jitter, not a secret
+    random: staticmethod[[], float] = staticmethod(random.random)  # jitter, not a secret
 
     def __init__(self, simulated: SimulatedClock) -> None:
         self._simulated = simulated

@@ -104,7 +104,7 @@ class RequestLog:
     """
 
     def __init__(self, size: int) -> None:
-        self.total = 0
+        self.total: int = 0
         self._records: deque[RequestRecord] = deque(maxlen=size)
 
     def add(self, at: datetime, method: str, path: str, about: tuple[str | None, ...], status: int | None) -> None:
@@ -162,13 +162,13 @@ class SimulatorState:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.clock = SimulatedClock(settings.start(), frozen=settings.frozen)
-        self.requests = RequestLog(settings.log_size)
-        self.faults = FaultInjector(self.clock, settings.seed)
-        self.rate = RateLimit(self.clock, settings.rate_limit)
+        self.clock: SimulatedClock = SimulatedClock(settings.start(), frozen=settings.frozen)
+        self.requests: RequestLog = RequestLog(settings.log_size)
+        self.faults: FaultInjector = FaultInjector(self.clock, settings.seed)
+        self.rate: RateLimit = RateLimit(self.clock, settings.rate_limit)
         self.add_faults(settings.faults)
         given = settings.state
-        self.catalogue = Catalogue(settings.connectors if given is None or given.connectors is None else ())
+        self.catalogue: Catalogue = Catalogue(settings.connectors if given is None or given.connectors is None else ())
         self.state: PartnerState
         self.people: People
         self.library: Library

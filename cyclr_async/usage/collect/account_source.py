@@ -120,9 +120,9 @@ class AccountSource:
         self._problems = 0
         self._problem: DecodeError | None = None
         self._broken: CyclrError | None = None
-        self.asked = registered
-        self.listing_complete = False
-        self.list_missing = False
+        self.asked: int = registered
+        self.listing_complete: bool = False
+        self.list_missing: bool = False
         """Whether the account list was empty although the store knows accounts."""
 
     @property

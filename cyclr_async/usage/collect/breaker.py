@@ -71,7 +71,7 @@ class Breaker:
         self._last_fault: CyclrError | None = None
         self._waiting = WaitQueue()
         self.opened_at: float | None = None
-        self.outage = False
+        self.outage: bool = False
         """True when a check has confirmed that the service is out."""
 
     @property

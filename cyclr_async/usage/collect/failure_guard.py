@@ -38,7 +38,7 @@ class FailureRateGuard:
     __slots__ = ("_unauthorized_row", "held", "refusals")
 
     def __init__(self) -> None:
-        self.refusals = 0
+        self.refusals: int = 0
         self.held: deque[tuple[int, Refusal]] = deque()
         """Refusals that are held back, each with its number; empty in a run without any, which is the usual one."""
         self._unauthorized_row = _UNAUTHORIZED_ROW

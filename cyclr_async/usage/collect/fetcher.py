@@ -72,9 +72,9 @@ class AccountFetcher:
         self._known_good: deque[str] = deque(maxlen=_WITNESSES)
         self.adaptive = adaptive
         self.breaker = breaker
-        self.guard = FailureRateGuard()
+        self.guard: FailureRateGuard = FailureRateGuard()
         self.store: UsageStore | None = None
-        self.in_flight = 0
+        self.in_flight: int = 0
 
     async def fetch(self, item: WorkItem, *, may_defer: bool) -> UsageOutcome | None:
         """Ask for one account until it is settled; None when it is put off to a later pass.

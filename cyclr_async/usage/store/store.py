@@ -74,9 +74,9 @@ class UsageStore:
     ) -> None:
         run = opening.run
         self.path = path
-        self.scope = run.scope
-        self.run_id = run.run_id
-        self.listing_complete = run.listing_complete
+        self.scope: RunScope = run.scope
+        self.run_id: int = run.run_id
+        self.listing_complete: bool = run.listing_complete
         self.opening = opening
         self.scope_given = scope_given
         self._writer = writer
