@@ -138,6 +138,7 @@ class UsageReader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = store_path(path)
+        # Checking reads the whole run, and one report asks for it several times.
         self._checked: dict[int | None, int] = {}
         self._connection: sqlite3.Connection | None = connect_readonly(self.path)
 
