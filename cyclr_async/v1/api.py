@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
@@ -40,7 +40,7 @@ class _Part(Resource):
         path: str,
         *,
         query: Query | None = None,
-        json: Any = None,
+        json: object = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:

@@ -31,6 +31,15 @@ def _whole(least: int, most: int) -> Any:
     return check
 
 
+# Converters need annotations of their own, from which attrs and type checkers take those of the arguments.
+def _faults(faults: Iterable[Fault | str]) -> tuple[Fault | str, ...]:
+    return tuple(faults)
+
+
+def _connectors(connectors: Iterable[Connector]) -> tuple[Connector, ...]:
+    return tuple(connectors)
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """How a simulator starts; see :class:`~cyclr_async.simulator.server.Simulator`."""
@@ -40,11 +49,11 @@ class Settings:
     now: datetime = START
     frozen: bool = False
     rate_limit: float | None = None
-    faults: tuple[Fault | str, ...] = ()
+    faults: tuple[Fault | str, ...] = attrs.field(default=(), converter=_faults)
     token_lifetime: int = attrs.field(default=1_209_599, validator=_whole(1, 10_000_000_000))
     sign_in_lifetime: float = 300.0
     create_unknown_users: bool = True
-    connectors: tuple[Connector, ...] = CONNECTORS
+    connectors: tuple[Connector, ...] = attrs.field(default=CONNECTORS, converter=_connectors)
     state: SeedState | None = None
     real_time: bool | None = None
     page_size: int = attrs.field(default=50, validator=_whole(1, 1_000_000))
