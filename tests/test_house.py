@@ -55,7 +55,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "simulator": WIRE | {"simulator"},
     "simulator.v1": frozenset({"wire.unset", "simulator"}),
     "cli": WIRE
-    | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", "http.resource", ""},
+    | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", "http.resource", ""}
+    # The package of the simulator loads what it names on first use, so it costs a command nothing.
+    | {"simulator"},
     "": frozenset({"_version"}),
 }
 
@@ -63,7 +65,6 @@ LAZY: dict[str, frozenset[str]] = {
     # What a function may import besides, because most users of the module never need it.
     "partner": frozenset({"usage"}),
     "simulator": frozenset({""}),
-    "cli": frozenset({"simulator"}),
 }
 
 PURE = (

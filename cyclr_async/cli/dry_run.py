@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from cyclr_async.auth.providers import StaticToken
+import cyclr_async  # loads a name, and aiohttp with it, on first use: help does without
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output
 from cyclr_async.cli.settings import resolve, simulated
 from cyclr_async.cli.terminal import echo
-from cyclr_async.http.request import Request
-from cyclr_async.http.resource import Sender
-from cyclr_async.session import AsyncPartnerSession
 from cyclr_async.wire.strict_json import loads
+
+if TYPE_CHECKING:
+    from cyclr_async.http.request import Request
+    from cyclr_async.http.resource import Sender
 
 __all__ = ["run_dry"]
 
@@ -47,17 +48,17 @@ class _Shown:
         raise _WouldSendError(call)
 
 
-class _DryRun(AsyncPartnerSession):
-    """A session that stops before the first byte."""
-
-    def _sender_over(self, executor: Sender) -> Sender:
-        return _Shown(executor)
-
-
-async def run_dry(options: Options, act: Callable[[AsyncPartnerSession], Awaitable[object]]) -> None:
+async def run_dry(options: Options, act: Callable[[cyclr_async.AsyncPartnerSession], Awaitable[object]]) -> None:
     """Check the arguments as the real call would, and show the request, secrets masked; nothing is sent."""
+
+    class DryRun(cyclr_async.AsyncPartnerSession):
+        """A session that stops before the first byte."""
+
+        def _sender_over(self, executor: Sender) -> Sender:
+            return _Shown(executor)
+
     place: dict[str, Any] = {} if simulated(options) else resolve(options).place()
-    async with _DryRun(StaticToken("dry-run"), **place) as session:
+    async with DryRun(cyclr_async.StaticToken("dry-run"), **place) as session:
         try:
             await act(session)
         except _WouldSendError as stop:

@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol, Self, TextIO
 import click
 
 from cyclr_async.cli.options import FORMATS, Options
-from cyclr_async.cli.tables import Column, blocks, lay_out, show
-from cyclr_async.cli.terminal import console, data_stream, encodable, speaks_utf8, width_of
+from cyclr_async.cli.terminal import data_stream
 from cyclr_async.usage.export.atomic_file import replacing
+from cyclr_async.usage.export.csv_format import formula_safe
 from cyclr_async.usage.export.registry import format_of_suffix
 from cyclr_async.wire.text import escape_terminal, json_term, scrub
 
@@ -26,10 +26,6 @@ __all__ = ["Output", "chosen_format", "json_text", "plain"]
 
 _SUFFIXES: Final = {".json": "json", ".txt": "table"}
 """Of what is no format of an export; those of the others are in the registry of exporters."""
-_TEXTS: Final = frozenset(
-    ("name", "description", "account_name", "error", "reason", "base_url", "value", "source", "setting", "cycle_noun")
-)
-"""Columns that a table may fold; every other holds ids, figures, times or states, which stay in one piece."""
 
 
 def chosen_format(options: Options, *, exports: bool = False) -> str:
@@ -110,8 +106,6 @@ class _Json:
 
 class _Csv:
     def __init__(self, stream: TextIO, columns: Sequence[str]) -> None:
-        from cyclr_async.usage.export.csv_format import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
-
         self._safe = formula_safe
         self._terminal = stream.isatty()
         self._columns = columns
@@ -132,44 +126,6 @@ class _Csv:
 
     def end(self) -> None:
         pass
-
-
-class _Table:
-    def __init__(self, stream: TextIO, columns: Sequence[str], options: Options, *, many: bool) -> None:
-        self._stream = stream
-        self._columns = columns
-        self._options = options
-        self._many = many
-        self._rows: list[list[Any]] = []
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        self._rows.append([plain(record.get(name)) for name in self._columns])
-
-    def end(self) -> None:
-        width = width_of(self._stream)
-        rows = [[encodable(cell(value), self._stream) for value in row] for row in self._rows]
-        if not self._many:
-            lines = blocks(self._columns, rows[:1], width)
-            self._stream.write("".join(f"{line}\n" for line in lines))
-            return
-        columns = []
-        for index, name in enumerate(self._columns):
-            values = [row[index] for row in self._rows if row[index] is not None]
-            numbers = bool(values) and all(type(value) in {int, float} for value in values)
-            columns.append(Column(name, folds=name in _TEXTS and not numbers, right=numbers))
-        table = lay_out(columns, rows, width, unicode=speaks_utf8(self._stream))
-        show(console(self._stream, self._options, width=width), table)
-
-
-def cell(value: Any) -> str:
-    """Return a value as it stands in a table: harmless, and empty for null."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return str(value)
-    return escape_terminal(json_text(value) if isinstance(value, (dict, list)) else str(value))
 
 
 class Output:
@@ -223,7 +179,9 @@ class Output:
             return _Json(self._stream, many=self._many)
         if self.format == "csv":
             return _Csv(self._stream, self._columns)
-        return _Table(self._stream, self._columns, self._options, many=self._many)
+        from cyclr_async.cli.output_table import TableForm  # noqa: PLC0415 - rich, which help and pipes do without
+
+        return TableForm(self._stream, self._columns, self._options, many=self._many)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record; fields that are not columns are left out."""

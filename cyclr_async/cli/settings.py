@@ -12,6 +12,7 @@ from cyclr_async.cli.exit_codes import CredentialsMissingError
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.profiles import Profile, load_profile, run_secret_command
 from cyclr_async.cli.secret_input import read_secret
+from cyclr_async.environment import session_arguments
 from cyclr_async.secret import Secret
 from cyclr_async.settings import SETTINGS
 
@@ -62,8 +63,6 @@ class Settings:
             CredentialsMissingError: there are no credentials.
             ConfigurationError: a setting cannot be used.
         """
-        from cyclr_async.environment import session_arguments  # noqa: PLC0415 - help must start fast
-
         self._check_complete()
         given = {name: found.value for name, found in self.found.items()}
         if self.pending_command is not None:
@@ -78,8 +77,6 @@ class Settings:
         Raises:
             ConfigurationError: a setting cannot be used.
         """
-        from cyclr_async.environment import session_arguments  # noqa: PLC0415 - help must start fast
-
         given = {name: found.value for name, found in self.found.items() if name in _PLACE | {"http_hosts"}}
         arguments = session_arguments({**given, "access_token": Secret("none")}, self.labels())
         return {name: value for name, value in arguments.items() if name != "auth"}

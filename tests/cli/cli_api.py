@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import click
 from aiohttp import web
 
+from cyclr_async.cli.app import app
 from cyclr_async.usage.months.periods import add_months
 
 SECRET = "canary-client-secret-55e0"
@@ -173,3 +175,21 @@ def call(*args: str, env: dict[str, str] | None = None, stdin: str = "") -> Resu
         timeout=60,
     )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def commands(group: click.Group = app, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and group, loaded, with the words that call it."""
+    yield path, group
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None, name
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def leaves() -> Iterator[tuple[str, ...]]:
+    """The words of every command that does something."""
+    return (path for path, command in commands() if not isinstance(command, click.Group))
