@@ -65,6 +65,7 @@ LAZY: dict[str, frozenset[str]] = {
     # What a function may import besides, because most users of the module never need it.
     "partner": frozenset({"usage"}),
     "simulator": frozenset({""}),
+    "cli": frozenset({"v1"}),
 }
 
 PURE = (

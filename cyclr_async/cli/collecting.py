@@ -20,7 +20,7 @@ import click
 from cyclr_async.cli.connect import connected
 from cyclr_async.cli.exit_codes import Exit, InterruptedBySignal
 from cyclr_async.cli.options import Options
-from cyclr_async.cli.output import Output, chosen_format
+from cyclr_async.cli.output import Output, chosen_format, stream_broke
 from cyclr_async.cli.progress import showing
 from cyclr_async.cli.settings import simulated
 from cyclr_async.cli.signals import run_async
@@ -188,7 +188,7 @@ async def _collect(options: Options, job: Job, store: Path, state: _Progress, ro
                         if rows is not None:
                             rows.write(row_of(outcome, run.store.run_id))
             finally:
-                if rows is not None and not isinstance(sys.exception(), OSError):
+                if rows is not None and not stream_broke(sys.exception()):
                     for outcome in run.drain():
                         rows.write(row_of(outcome, run.store.run_id))
         state.now = datetime.fromtimestamp(session.clock.wall(), UTC)

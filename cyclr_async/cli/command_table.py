@@ -52,6 +52,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     ),
     "token": Entry("Sign-in tokens for users of the partner's application."),
     "token create": Entry("Create a link that signs a user in to an account.", "tokens:create"),
+    "api": Entry("Send a request to any operation of either API, and write the JSON of its answer.", "api:api"),
     "simulate": Entry(
         "Serve both APIs with invented accounts, or those of a file, for programs in any language.",
         "simulate:simulate",

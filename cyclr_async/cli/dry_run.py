@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["run_dry"]
 
-_COLUMNS: Final = ("dry_run", "operation", "method", "url", "body")
-_SECRET_FIELDS: Final = frozenset({"ApiKey", "Password"})
+_COLUMNS: Final = ("dry_run", "operation", "method", "url", "body", "headers")
+_SECRET_FIELDS: Final = frozenset({"apikey", "authvalue", "password", "token"})
+_LISTS_OF_SECRETS: Final = frozenset({"properties", "connectorauthentications"})
+"""Values of properties may be keys of a third party; only its connector knows which."""
 
 
 class _WouldSendError(Exception):
@@ -63,11 +65,30 @@ async def run_dry(options: Options, act: Callable[[cyclr_async.AsyncPartnerSessi
             await act(session)
         except _WouldSendError as stop:
             call = stop.call
-    body = loads(bytes(call.body)) if call.body is not None else None
-    if isinstance(body, dict):
-        body = {name: "***" if name in _SECRET_FIELDS else value for name, value in body.items()}
+    body = _masked(loads(bytes(call.body))) if call.body is not None else None
     with Output(options, _COLUMNS, many=False) as output:
         output.write(
-            {"dry_run": True, "operation": call.name, "method": call.method, "url": str(call.url), "body": body}
+            {
+                "dry_run": True,
+                "operation": call.name,
+                "method": call.method,
+                "url": str(call.url),
+                "body": body,
+                "headers": dict(call.headers),  # besides the usual ones
+            }
         )
     echo(options, "dry run: nothing was sent")
+
+
+def _masked(value: Any, *, values: bool = False) -> Any:
+    """Return a body without its secrets; with ``values`` those of ``Value`` are some."""
+    if isinstance(value, list):
+        return [_masked(item, values=values) for item in value]
+    if not isinstance(value, dict):
+        return value
+    shown = {}
+    for name, item in value.items():
+        folded = name.lower()  # the server does not mind the case either
+        secret = folded in _SECRET_FIELDS or (values and folded == "value")
+        shown[name] = "***" if secret and item is not None else _masked(item, values=folded in _LISTS_OF_SECRETS)
+    return shown

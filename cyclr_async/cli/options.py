@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass  # attrs would cost help 40 ms
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field  # attrs would cost help 40 ms
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from cyclr_async.cli.command_table import COMMANDS, Entry
+from cyclr_async.settings import APIS
 
-__all__ = ["FORMATS", "Command", "Group", "Options", "current"]
+if TYPE_CHECKING:
+    from cyclr_async.cli.settings import Settings
+
+__all__ = ["FORMATS", "Command", "Group", "Options", "current", "knows_both_apis"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 
@@ -40,10 +46,13 @@ class Options:
     v1_url: str | None = None
     client_id: str | None = None
     partner: str | None = None
+    api: str | None = None
     client_secret_file: str | None = None
     client_secret_stdin: bool = False
     timeout: float | None = None
     http_host: tuple[str, ...] = ()
+    resolved: Settings | None = field(default=None, repr=False)
+    """The settings, found once: a secret on standard input can be read only once."""
 
 
 class _Seconds(click.ParamType):  # type: ignore[type-arg]
@@ -107,6 +116,17 @@ SHARED: Final = (
 )
 
 
+def knows_both_apis(function: F) -> F:
+    """Give a command the option ``--api``; :func:`~cyclr_async.cli.settings.chosen_api` says which is meant."""
+    return click.option(
+        "--api",
+        type=click.Choice(APIS, case_sensitive=False),
+        expose_value=False,
+        callback=_keep,
+        help="Which of the two APIs. [env: CYCLR_API]  [partner]",
+    )(function)
+
+
 class _Help(click.Command):
     """Help with examples before the options, and the shared options last."""
 
@@ -127,7 +147,7 @@ class _Help(click.Command):
         common: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
+            if record is not None and record[1]:  # an argument stands in the first line already
                 (common if id(param) in shared else own).append(record)
         for title, records in (("Options", own), ("Options of every command", common)):
             if records:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from yarl import URL
 
 from cyclr_async.checks import shown
-from cyclr_async.errors import ConflictError, InvalidArgumentError, UnauthorizedError
+from cyclr_async.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthorizedError
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import NO_HEADERS
 from cyclr_async.http.resource import Resource, Sender
@@ -67,11 +67,18 @@ class _Part(Resource):
         if isinstance(json, str):
             raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
         call = raw_request(
-            self._root, method, path, query=query, body=json, repeatable=repeatable, headers=self._headers
+            self._root,
+            method,
+            path,
+            query=query,
+            body=json,
+            repeatable=repeatable,
+            headers=self._headers,
+            blanks=True,
         )
         try:
             return await self._sender.send(call, timeout)
-        except (ConflictError, UnauthorizedError) as error:
+        except (ConflictError, NotFoundError, UnauthorizedError) as error:
             explained(error, scoped=bool(self._headers))
             raise
 

@@ -27,7 +27,7 @@ ID = f"{3:032x}"
 
 
 LEAVES = list(leaves())
-CALLS = [path for path in LEAVES if path[0] not in {"usage", "simulate", "config", "completion"}]
+CALLS = [path for path in LEAVES if path[0] not in {"usage", "api", "simulate", "config", "completion"}]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 PROMPTS = re.findall(r"^\$ (cyclr .*)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
@@ -62,6 +62,7 @@ def test_every_command_is_here() -> None:
         "usage status",
         "usage repair",
         "usage rekey",
+        "api",
         "simulate",
         "config show",
         "config check",
