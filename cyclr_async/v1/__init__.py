@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from cyclr_async.v1.account import Account, AccountUsage
 from cyclr_async.v1.account_connector import AccountConnector, CustomField, Property
 from cyclr_async.v1.account_connectors import AccountConnectors, basic_auth
+from cyclr_async.v1.accounts import Accounts
 from cyclr_async.v1.api import AccountScope, V1Api
 from cyclr_async.v1.connector import Authentication, Choice, Connector, Field, Method, Parameter, Trigger
 from cyclr_async.v1.connectors import Connectors, Methods
@@ -15,10 +17,13 @@ from cyclr_async.v1.template import Template, TemplateConnector
 from cyclr_async.v1.templates import AccountTemplates, Templates
 
 __all__ = [
+    "Account",
     "AccountConnector",
     "AccountConnectors",
     "AccountScope",
     "AccountTemplates",
+    "AccountUsage",
+    "Accounts",
     "Authentication",
     "Choice",
     "Connector",

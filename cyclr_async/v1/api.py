@@ -14,6 +14,7 @@ from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_requ
 from cyclr_async.http.request import NO_HEADERS
 from cyclr_async.http.resource import Resource, Sender
 from cyclr_async.v1.account_connectors import AccountConnectors
+from cyclr_async.v1.accounts import Accounts
 from cyclr_async.v1.connectors import Connectors, Methods
 from cyclr_async.v1.cycles import Cycles
 from cyclr_async.v1.resource import explained
@@ -80,15 +81,17 @@ class V1Api(_Part):
     """The v1.0 API.
 
     Attributes:
+        accounts: of the partner.
         connectors: the catalogue.
         methods: of all connectors.
         templates: that are published.
     """
 
-    __slots__ = ("connectors", "methods", "templates")
+    __slots__ = ("accounts", "connectors", "methods", "templates")
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
+        self.accounts = Accounts(sender, root, headers)
         self.connectors = Connectors(sender, root, headers)
         self.methods = Methods(sender, root, headers)
         self.templates = Templates(sender, root, headers)
