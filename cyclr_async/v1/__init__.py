@@ -11,10 +11,14 @@ from cyclr_async.v1.connector import Authentication, Choice, Connector, Field, M
 from cyclr_async.v1.connectors import Connectors, Methods
 from cyclr_async.v1.cycle import Cycle, CycleConnector, Edge, Incident, Prerequisite, Transaction, Variable
 from cyclr_async.v1.cycles import Cycles
+from cyclr_async.v1.launch import Launch
+from cyclr_async.v1.launch_link import ConnectorAuthentication, LaunchLink, MarketplaceLink, OrbitLink
 from cyclr_async.v1.step import FieldMapping, ParameterMapping, Step
 from cyclr_async.v1.steps import Steps
 from cyclr_async.v1.template import Template, TemplateConnector
 from cyclr_async.v1.templates import AccountTemplates, Templates
+from cyclr_async.v1.tokens import SignInToken, Tokens
+from cyclr_async.v1.users import Users
 
 __all__ = [
     "Account",
@@ -27,6 +31,7 @@ __all__ = [
     "Authentication",
     "Choice",
     "Connector",
+    "ConnectorAuthentication",
     "Connectors",
     "CustomField",
     "Cycle",
@@ -36,19 +41,26 @@ __all__ = [
     "Field",
     "FieldMapping",
     "Incident",
+    "Launch",
+    "LaunchLink",
+    "MarketplaceLink",
     "Method",
     "Methods",
+    "OrbitLink",
     "Parameter",
     "ParameterMapping",
     "Prerequisite",
     "Property",
+    "SignInToken",
     "Step",
     "Steps",
     "Template",
     "TemplateConnector",
     "Templates",
+    "Tokens",
     "Transaction",
     "Trigger",
+    "Users",
     "V1Api",
     "Variable",
     "basic_auth",
