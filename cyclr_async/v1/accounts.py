@@ -11,12 +11,12 @@ from typing import Final
 from cyclr_async.checks import check_timeout, shown
 from cyclr_async.errors import AlreadyExistsError, BadRequestError, InvalidArgumentError, NotFoundError
 from cyclr_async.http.classify import is_foreign
-from cyclr_async.http.request import Safety
+from cyclr_async.http.request import Response
 from cyclr_async.http.resource import body_of, model, text
 from cyclr_async.v1.account import Account, AccountUsage
-from cyclr_async.v1.once import Creation, TimeLeft, already, delete_once
+from cyclr_async.v1.once import Creation, TimeLeft, already
 from cyclr_async.v1.paging import PAGE_SIZE
-from cyclr_async.v1.resource import V1Resource, flag, models, nothing, query_text, some
+from cyclr_async.v1.resource import V1Resource, flag, models, query_text, some
 from cyclr_async.wire.segments import free_segment
 from cyclr_async.wire.unset import UNSET, Unset
 
@@ -376,26 +376,7 @@ class Accounts(V1Resource):
 
         Source: ``DELETE /accounts/{id}``. What becomes of its active cycles is not known.
         """
-        path = account_path(account_id)
-        time = TimeLeft(self._sender.clock, check_timeout(timeout))
-
-        async def send() -> None:
-            await self._send(
-                "v1.accounts.delete",
-                "DELETE",
-                path,
-                nothing,
-                json=False,
-                safety=Safety.UNSAFE,
-                timeout=time.left(),
-                advice="look whether the account is there before deleting it again",
-            )
-
-        async def look() -> object:
-            found = await self._found(account_id, time)
-            return None if found is None else found.created_date or found.id
-
-        await delete_once(time, send, look)
+        await self._delete("v1.accounts.delete", account_path(account_id), seen=_birth, timeout=timeout)
 
     def _creation(
         self, account_id: str, fields: Mapping[str, object], parent_account_id: str | None, time: TimeLeft
@@ -439,6 +420,11 @@ def account_path(account_id: str) -> str:
         InvalidArgumentError: the id cannot be one.
     """
     return f"accounts/{free_segment(account_id)}"
+
+
+def _birth(answer: Response) -> object:
+    """Return what tells an account from another one that is made later under the same id."""
+    return model(Account)(answer).created_date or True
 
 
 def _body(account_id: str | None, fields: Mapping[str, object], parent_account_id: str | None) -> dict[str, object]:
