@@ -7,7 +7,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, TypeVar, Unpack
 
 from yarl import URL
 
@@ -55,11 +55,35 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-__all__ = ["AsyncPartnerSession"]
+__all__ = ["AsyncPartnerSession", "SessionOptions"]
 
 T = TypeVar("T")
 
 _details = model(PartnerDetails)
+
+
+class SessionOptions(TypedDict, total=False):
+    """The arguments of :class:`AsyncPartnerSession` as keywords; their meaning is said there."""
+
+    auth: TokenProvider | str | Secret
+    partner: str | None
+    region: Region | str
+    base_url: str | URL | None
+    token_url: str | URL | None
+    v1_url: str | URL | None
+    http_hosts: Iterable[str]
+    timeouts: Timeouts | None
+    retry: RetryPolicy | None
+    limits: Limits | None
+    client_session: aiohttp.ClientSession | None
+    ca_file: str | PathLike[str] | None
+    client_certificate: tuple[str | PathLike[str], str | PathLike[str]] | None
+    ssl_context: ssl.SSLContext | None
+    proxy: str | URL | SecretUrl | None
+    trace_configs: Sequence[aiohttp.TraceConfig]
+    on_event: EventHook | None
+    on_token: OnToken | None
+    clock: Clock | None
 
 
 class AsyncPartnerSession:
@@ -191,10 +215,10 @@ class AsyncPartnerSession:
         self._provider = provider
         self._pid = os.getpid()
         sender = self._sender = self._sender_over(self._executor)
-        self.accounts = Accounts(sender, self._root, self)
-        self.connectors = Connectors(sender, self._root)
-        self.priceplans = PricePlans(sender, self._root)
-        self.tokens = Tokens(sender, self._root, self._http_hosts)
+        self.accounts: Accounts = Accounts(sender, self._root, self)
+        self.connectors: Connectors = Connectors(sender, self._root)
+        self.priceplans: PricePlans = PricePlans(sender, self._root)
+        self.tokens: Tokens = Tokens(sender, self._root, self._http_hosts)
 
     def _sender_over(self, executor: AuthorizedExecutor) -> Sender:
         """Return what the resources send with; a dry run has one of its own that sends nothing."""
@@ -230,7 +254,7 @@ class AsyncPartnerSession:
         return v1_url_beside(self._token_url) if found is None else found.v1_url
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Unpack[SessionOptions]) -> Self:
         """Make a session from ``CYCLR_*`` variables.
 
         Credentials: ``CYCLR_ACCESS_TOKEN``; or ``CYCLR_CLIENT_ID`` and ``CYCLR_CLIENT_SECRET``; or
@@ -348,7 +372,7 @@ class AsyncPartnerSession:
         path: str,
         *,
         query: Query | None = None,
-        json: Any = None,
+        json: object = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:

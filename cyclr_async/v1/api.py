@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
@@ -44,7 +44,7 @@ class _Part(Resource):
         path: str,
         *,
         query: Query | None = None,
-        json: Any = None,
+        json: object = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:
@@ -111,13 +111,13 @@ class V1Api(_Part):
     def __init__(self, sender: Sender, root: URL, *, console: URL, http_hosts: frozenset[str] = frozenset()) -> None:
         super().__init__(sender, root)
         headers = NO_HEADERS
-        self.accounts = Accounts(sender, root, headers)
-        self.connectors = Connectors(sender, root, headers)
-        self.launch = Launch(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
-        self.users = Users(sender, root, headers)
-        self.templates = Templates(sender, root, headers)
+        self.accounts: Accounts = Accounts(sender, root, headers)
+        self.connectors: Connectors = Connectors(sender, root, headers)
+        self.launch: Launch = Launch(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.tokens: Tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
+        self.users: Users = Users(sender, root, headers)
+        self.templates: Templates = Templates(sender, root, headers)
 
     def account(self, account_id: str) -> AccountScope:
         """Return the API as one account sees it. No call is made: whether the account exists shows with the first one.
@@ -151,12 +151,12 @@ class AccountScope(_Part):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.catalogue = Connectors(sender, root, headers)
-        self.connectors = AccountConnectors(sender, root, headers)
-        self.cycles = Cycles(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.steps = Steps(sender, root, headers)
-        self.templates = AccountTemplates(sender, root, headers)
+        self.catalogue: Connectors = Connectors(sender, root, headers)
+        self.connectors: AccountConnectors = AccountConnectors(sender, root, headers)
+        self.cycles: Cycles = Cycles(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.steps: Steps = Steps(sender, root, headers)
+        self.templates: AccountTemplates = AccountTemplates(sender, root, headers)
 
     @property
     def account_id(self) -> str:

@@ -24,7 +24,7 @@ class OutcomeQueue:
         self._outcomes: deque[UsageOutcome] = deque()
         self._producers = WaitQueue()
         self._consumers = WaitQueue()
-        self.ended = False
+        self.ended: bool = False
         self.failure: BaseException | None = None
 
     @property

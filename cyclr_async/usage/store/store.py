@@ -74,9 +74,9 @@ class UsageStore:
     ) -> None:
         run = opening.run
         self.path = path
-        self.scope = run.scope
-        self.run_id = run.run_id
-        self.listing_complete = run.listing_complete
+        self.scope: RunScope = run.scope
+        self.run_id: int = run.run_id
+        self.listing_complete: bool = run.listing_complete
         self.opening = opening
         self.scope_given = scope_given
         self._writer = writer
@@ -89,6 +89,7 @@ class UsageStore:
         self._timer: asyncio.TimerHandle | None = None
         self._ended: Future[None] | None = None
         self._failure_reported = False
+        # The writer is a thread that ends with the program: what waits for its commit then would be lost.
         atexit.register(self._end_of_program)
 
     @classmethod
@@ -153,6 +154,7 @@ class UsageStore:
             )
 
         must_exist = bool(resume)
+        # In a thread, since opening checks the runs and, up to a size, the history of the file.
         started = loop.run_in_executor(None, _open_run, path, must_exist, choose, write, batch_seconds)
         try:
             writer, opening, where = await asyncio.shield(started)
@@ -197,6 +199,7 @@ class UsageStore:
                 written, or is closed.
         """
         known = self.scope.ids
+        # A run of release 0.1, or one that was begun with add_accounts(): the first who says it decides.
         if known is None:
             await self._call(lambda run: run.bind(ids))
             self.scope = attrs.evolve(self.scope, ids=ids)
