@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
 from typing import Final
+
+from yarl import URL
 
 from cyclr_async.checks import check_timeout, shown
 from cyclr_async.errors import AlreadyExistsError, BadRequestError, InvalidArgumentError, NotFoundError
 from cyclr_async.http.classify import is_foreign
-from cyclr_async.http.request import Response
-from cyclr_async.http.resource import body_of, model, text
+from cyclr_async.http.request import NO_HEADERS, Response
+from cyclr_async.http.resource import Sender, body_of, model, text
 from cyclr_async.v1.account import Account, AccountUsage
+from cyclr_async.v1.answer_ids import AnswerIds
 from cyclr_async.v1.once import Creation, TimeLeft, already
 from cyclr_async.v1.paging import PAGE_SIZE
 from cyclr_async.v1.resource import V1Resource, flag, models, query_text, some
@@ -22,6 +25,8 @@ from cyclr_async.wire.unset import UNSET, Unset
 
 __all__ = ["Accounts", "account_path"]
 
+_account = model(Account)
+_usage = model(AccountUsage)
 _IN_USE: Final = "id already in use"
 _LONGEST_RETENTION: Final = 744
 """Hours, a month of 31 days: the server stores more as that, without a word, so more is refused here."""
@@ -32,7 +37,11 @@ _ADVICE: Final = "change it with update(), or choose another id"
 class Accounts(V1Resource):
     """The accounts of the partner."""
 
-    __slots__ = ()
+    __slots__ = ("_ids",)
+
+    def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        super().__init__(sender, root, headers)
+        self._ids = AnswerIds()
 
     async def iter(
         self, *, ascending: bool | None = None, recheck: bool = True, timeout: float | None = None
@@ -111,7 +120,15 @@ class Accounts(V1Resource):
 
         Source: ``GET /accounts/{id}``.
         """
-        return await self._send("v1.accounts.get", "GET", account_path(account_id), model(Account), timeout=timeout)
+        path = account_path(account_id)
+
+        def account(answer: Response) -> Account:
+            found = _account(answer)
+            # Not the stricter rule: an account may be asked for by an id that is not its API id, as far as is known.
+            self._ids.check("v1.accounts.get", account_id, found.id, answer.connection, always=False)
+            return found
+
+        return await self._send("v1.accounts.get", "GET", path, account, timeout=timeout)
 
     async def subaccounts(
         self, account_id: str, *, ascending: bool | None = None, timeout: float | None = None
@@ -152,12 +169,23 @@ class Accounts(V1Resource):
 
         Raises:
             NotFoundError: no such account.
+            DesynchronizedError: the answers name another account, also when repeated.
             CyclrError: see :mod:`cyclr_async.errors`.
 
         Source: ``GET /accounts/{id}/usage``. That the period is the current one, up to now, is assumed.
         """
         path = f"{account_path(account_id)}/usage"
-        return await self._send("v1.accounts.usage", "GET", path, model(AccountUsage), timeout=timeout)
+        return await self._send("v1.accounts.usage", "GET", path, self._usage_of(account_id), timeout=timeout)
+
+    def _usage_of(self, account_id: str) -> Callable[[Response], AccountUsage]:
+        """Return a decoder of the usage of this account, which refuses that of another one."""
+
+        def usage(answer: Response) -> AccountUsage:
+            found = _usage(answer)
+            self._ids.check("v1.accounts.usage", account_id, found.id, answer.connection)
+            return found
+
+        return usage
 
     async def create(
         self,
@@ -357,7 +385,7 @@ class Accounts(V1Resource):
             transaction_error_webhook_url,
             transaction_error_webhook_include_warnings,
         )
-        return await self._send("v1.accounts.update", "PUT", path, model(Account), body=some(fields), timeout=timeout)
+        return await self._send("v1.accounts.update", "PUT", path, _account, body=some(fields), timeout=timeout)
 
     async def delete(self, account_id: str, *, timeout: float | None = None) -> None:
         """Delete an account, once. Its id is free again at once.
@@ -398,7 +426,7 @@ class Accounts(V1Resource):
             "v1.accounts.create",
             "POST",
             "accounts",
-            model(Account),
+            _account,
             body=body_of(body),
             timeout=time.left(),
             advice="look for the account before creating it again, or give it an id, which makes that unnecessary",
@@ -424,7 +452,7 @@ def account_path(account_id: str) -> str:
 
 def _birth(answer: Response) -> object:
     """Return what tells an account from another one that is made later under the same id."""
-    return model(Account)(answer).created_date or True
+    return _account(answer).created_date or True
 
 
 def _body(account_id: str | None, fields: Mapping[str, object], parent_account_id: str | None) -> dict[str, object]:
