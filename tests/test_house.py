@@ -48,7 +48,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.resource": RESOURCES,
     "http.engine": WIRE | GROUND | {"http.engine", "http.timeouts", "checks", "config"},
     "partner": RESOURCES | {"partner"},
-    "v1": RESOURCES | {"v1", "http.raw_request"},
+    "v1": RESOURCES | {"v1", "http.raw_request", "partner.sign_in_token"},  # the one answer that both APIs share
     "session": WIRE | {"partner", "v1", "http", "checks", "config", "auth", "environment"},
     "usage": WIRE | GROUND | {"usage", "partner", "config", "auth", "http.limiter", "http.timeouts"},
     "usage.months.periods": frozenset(),

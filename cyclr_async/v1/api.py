@@ -14,11 +14,15 @@ from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_requ
 from cyclr_async.http.request import NO_HEADERS
 from cyclr_async.http.resource import Resource, Sender
 from cyclr_async.v1.account_connectors import AccountConnectors
+from cyclr_async.v1.accounts import Accounts
 from cyclr_async.v1.connectors import Connectors, Methods
 from cyclr_async.v1.cycles import Cycles
+from cyclr_async.v1.launch import Launch
 from cyclr_async.v1.resource import explained
 from cyclr_async.v1.steps import Steps
 from cyclr_async.v1.templates import AccountTemplates, Templates
+from cyclr_async.v1.tokens import Tokens
+from cyclr_async.v1.users import Users
 
 __all__ = ["ACCOUNT_HEADER", "AccountScope", "V1Api"]
 
@@ -79,18 +83,33 @@ class _Part(Resource):
 class V1Api(_Part):
     """The v1.0 API.
 
+    Args:
+        sender: carries the calls.
+        root: the root of the API.
+        console: scheme, host and port that sign-in links lead to unless told otherwise.
+        http_hosts: hosts that a sign-in link may name with plain http, besides this machine.
+
     Attributes:
+        accounts: of the partner.
         connectors: the catalogue.
+        launch: links to LAUNCH, ORBIT and the Marketplace.
         methods: of all connectors.
         templates: that are published.
+        tokens: that sign a user in.
+        users: of accounts.
     """
 
-    __slots__ = ("connectors", "methods", "templates")
+    __slots__ = ("accounts", "connectors", "launch", "methods", "templates", "tokens", "users")
 
-    def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
-        super().__init__(sender, root, headers)
+    def __init__(self, sender: Sender, root: URL, *, console: URL, http_hosts: frozenset[str] = frozenset()) -> None:
+        super().__init__(sender, root)
+        headers = NO_HEADERS
+        self.accounts = Accounts(sender, root, headers)
         self.connectors = Connectors(sender, root, headers)
+        self.launch = Launch(sender, root, headers)
         self.methods = Methods(sender, root, headers)
+        self.tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
+        self.users = Users(sender, root, headers)
         self.templates = Templates(sender, root, headers)
 
     def account(self, account_id: str) -> AccountScope:

@@ -62,6 +62,7 @@ _HEADER: Final = (
     "the access token was refused, or X-Cyclr-Account names no account that it opens: check the account id, and "
     "whether the token is restricted to another account"
 )
+_PARTNER_LEVEL: Final = "a token that is restricted to an account opens nothing at the level of the partner"
 
 
 class V1Resource(Resource):
@@ -115,6 +116,7 @@ class V1Resource(Resource):
         *,
         timeout: float | None,
         query: Mapping[str, QueryValue] | None = None,
+        recheck: bool = False,
     ) -> AsyncGenerator[T, None]:
         """Yield the elements of a list that comes in pages; ``timeout`` is that of each page."""
 
@@ -122,7 +124,7 @@ class V1Resource(Resource):
             asked = {"page": page, "pageSize": PAGE_SIZE, **(query or {})}
             return await self._send(name, "GET", path, _page_of(cls), query=asked, timeout=timeout)
 
-        async for page in pages(fetch, id_of, operation=name):
+        async for page in pages(fetch, id_of, operation=name, recheck=recheck):
             for item in page:
                 yield item
 
@@ -159,10 +161,10 @@ def explained(error: CyclrError, *, scoped: bool) -> None:
         where = "in this account" if scoped else "in this API"
         error.args = (f"{error.message.partition(' 404')[0]} 404: there is nothing with that id {where}",)
         return
-    if isinstance(error, ConflictError) and not is_foreign(error):
-        advice = _STOP_FIRST
-    elif isinstance(error, UnauthorizedError) and scoped and not error.token_request:
-        advice = _HEADER
+    if isinstance(error, ConflictError) and scoped and not is_foreign(error):
+        advice = _STOP_FIRST  # only what belongs to a cycle conflicts, and every cycle belongs to an account
+    elif isinstance(error, UnauthorizedError) and not error.token_request:
+        advice = _HEADER if scoped else _PARTNER_LEVEL
     else:
         return
     error.args = (f"{error.message}; {advice}",)
