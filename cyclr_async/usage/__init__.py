@@ -10,8 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
@@ -67,6 +67,8 @@ __all__ = [
     "UsageReader",
     "UsageRow",
     "UsageStore",
+    "V1Collection",
+    "V1UsageOutcome",
     "bar",
     "escape_terminal",
     "export_usage",
@@ -107,6 +109,8 @@ _HOME: Final = {
     "UsageReader": "usage.store.reader",
     "UsageRow": "usage.store.rows",
     "UsageStore": "usage.store.store",
+    "V1Collection": "usage.collect.collection",
+    "V1UsageOutcome": "usage.collect.outcome",
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",

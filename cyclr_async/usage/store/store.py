@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cyclr_async.auth.providers import PartnerIdentity
     from cyclr_async.http.clock import Clock
     from cyclr_async.partner import Account
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.store.findings import Finding
 
 __all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore", "rekey_store"]
@@ -312,7 +312,7 @@ class UsageStore:
             failure = damaged(self.path, f"what was listed of account {shown(account_id)!r} cannot be read")
         raise failure
 
-    async def record(self, outcome: UsageOutcome) -> None:
+    async def record(self, outcome: UsageOutcome | V1UsageOutcome) -> None:
         """Take over an outcome; waits only while ``batch_size`` outcomes are not committed.
 
         A cancelled call has taken the outcome over all the same.
