@@ -50,7 +50,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "partner": RESOURCES | {"partner"},
     "v1": RESOURCES | {"v1", "http.raw_request", "partner.sign_in_token"},  # the one answer that both APIs share
     "session": WIRE | {"partner", "v1", "http", "checks", "config", "auth", "environment"},
-    "usage": WIRE | GROUND | {"usage", "partner", "config", "auth", "http.limiter", "http.timeouts"},
+    "usage": WIRE
+    | GROUND
+    | {"usage", "partner", "v1", "checks", "config", "auth", "http.limiter", "http.resource", "http.timeouts"},
     "usage.months.periods": frozenset(),
     "simulator": WIRE | {"simulator"},
     "simulator.v1": frozenset({"wire.unset", "simulator"}),
@@ -64,6 +66,7 @@ ROOMS: dict[str, frozenset[str]] = {
 LAZY: dict[str, frozenset[str]] = {
     # What a function may import besides, because most users of the module never need it.
     "partner": frozenset({"usage"}),
+    "v1": frozenset({"usage"}),
     "simulator": frozenset({""}),
     "cli": frozenset({"v1"}),
 }
