@@ -302,7 +302,7 @@ class AsyncPartnerSession:
                     "where the v1.0 API of this private instance is cannot be told from base_url and token_url: give "
                     "v1_url='https://{its API host}/v1.0' (CYCLR_V1_URL, --v1-url)"
                 )
-            self._v1 = V1Api(self._sender, self._v1_root)
+            self._v1 = V1Api(self._sender, self._v1_root, console=self._root.origin(), http_hosts=self._http_hosts)
         return self._v1
 
     @property

@@ -97,11 +97,15 @@ class Transport:
                     return reader.close()
                 else:
                     # The body stays out of this frame, which is part of the traceback of an error.
-                    return call.decode(Response(status, response.headers, await self._body(call, response, attempt)))
+                    return call.decode(
+                        Response(status, response.headers, await self._body(call, response, attempt), attempt.protocol)
+                    )
             finally:
                 # After the last byte this gives the connection back, if it is not back already; before, it drops it.
                 response.close()
         except FOREIGN as error:
+            if isinstance(error, DesynchronizedError):
+                attempt.doubt()  # a decoder found out that the answer is another request's
             failed = self._translated(error, call, attempt, status)
         except DecodeError as error:
             attempt.doubt()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 # For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
@@ -68,6 +68,8 @@ __all__ = [
     "UsageReader",
     "UsageRow",
     "UsageStore",
+    "V1Collection",
+    "V1UsageOutcome",
     "bar",
     "escape_terminal",
     "export_usage",
@@ -109,6 +111,8 @@ _HOME: Final = {
     "UsageReader": "usage.store.reader",
     "UsageRow": "usage.store.rows",
     "UsageStore": "usage.store.store",
+    "V1Collection": "usage.collect.collection",
+    "V1UsageOutcome": "usage.collect.outcome",
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 import cattrs
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.secret import HiddenStr, Secret
+from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.wire import strict_json
 from cyclr_async.wire.dates import is_never, parse_datetime, wire_text
 from cyclr_async.wire.extra import EMPTY, Extra
@@ -33,9 +33,14 @@ _TESTS: Final[dict[type, str]] = {
     int: "{v}.__class__ is int and -9223372036854775808 <= {v} <= 9223372036854775807",
     datetime: "{v}.__class__ is str",
     Secret: "{v}.__class__ is str",
+    SecretUrl: "{v}.__class__ is str",
     object: "True",
 }
-_MAKERS: Final[dict[type, str]] = {datetime: "parse_datetime({v})", Secret: "Secret({v})"}
+_MAKERS: Final[dict[type, str]] = {
+    datetime: "parse_datetime({v})",
+    Secret: "Secret({v})",
+    SecretUrl: "SecretUrl({v})",
+}
 
 
 def _compile(cls: type[Any]) -> Hook:
@@ -101,6 +106,7 @@ def _compile(cls: type[Any]) -> Hook:
         "careful": careful,
         "parse_datetime": parse_datetime,
         "Secret": Secret,
+        "SecretUrl": SecretUrl,
         "never": _never,
     }
     scope |= {f"of_{kind.__name__}": hook_for(kind) for kind in {field.kind for field in plan.fields} if is_model(kind)}
@@ -170,7 +176,7 @@ def _to_wire(model: Any) -> dict[str, Any]:
 def _value_to_wire(value: Any, kind: type[Any]) -> Any:
     if kind is datetime:
         return wire_text(value)
-    if kind is Secret:
+    if kind is Secret or kind is SecretUrl:
         return HiddenStr(value.reveal())
     if kind is object:
         return _detached(value)
@@ -201,11 +207,12 @@ def _build() -> cattrs.Converter:
     # our own errors carry the path.
     made = cattrs.Converter(detailed_validation=False)
     # cattrs coerces these by default ("false" becomes True, null "None"): on a bill that is a wrong figure.
-    for kind in (str, int, bool, datetime, Secret):
+    for kind in (str, int, bool, datetime, Secret, SecretUrl):
         made.register_structure_hook(kind, _strict(kind))
     made.register_unstructure_hook(datetime, wire_text)
     # A text that prints as stars, so that the result can be sent and not be logged by mistake.
-    made.register_unstructure_hook(Secret, lambda secret: HiddenStr(secret.reveal()))
+    for kind in (Secret, SecretUrl):
+        made.register_unstructure_hook(kind, lambda secret: HiddenStr(secret.reveal()))
     made.register_structure_hook_factory(is_model, _compile)
     made.register_unstructure_hook_factory(is_model, lambda _: _to_wire)
     return made

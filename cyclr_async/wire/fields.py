@@ -6,13 +6,13 @@ from typing import Any, Final, get_args, get_origin
 
 import attrs
 
-from cyclr_async.secret import Secret
+from cyclr_async.secret import Secret, SecretUrl
 
 __all__ = ["NEVER", "ModelFields", "WireField", "fields_of", "is_model"]
 
 NEVER: Final = {"never": True}
 """Metadata of a field whose date in the year 1, the zero of .NET, is read as None: it never happened."""
-_KINDS: Final = (str, int, bool, datetime, Secret)
+_KINDS: Final = (str, int, bool, datetime, Secret, SecretUrl)
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from cyclr_async.errors import InvalidArgumentError
 
-__all__ = ["segment"]
+__all__ = ["free_segment", "segment"]
 
 # Far beyond any id or connector name that the API is known to give out, far below what servers accept in a path.
 _LIMIT: Final = 128
@@ -16,6 +16,7 @@ _EXCERPT: Final = 16
 # What needs no encoding and no thought, which is nearly every id, in one match. Bound at once: it is called per
 # request.
 _PLAIN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,128}").fullmatch
+_SLASHES: Final = re.compile(r"[/\\]")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f/\\?#%]")
 
 
@@ -48,6 +49,44 @@ def segment(value: str, *, name: str = "account_id", blanks: bool = False) -> st
             f"{name} cannot be used in a URL: it {problem}{_excerpt(value)}; pass the id as the API returned it"
         )
     return quote(str.__str__(value), safe="")
+
+
+def free_segment(value: str, *, name: str = "account_id") -> str:
+    """Return an id that may be any text as one percent-encoded path segment.
+
+    Where the other side allows every text as an id, refusing a slash would shut accounts out. What is refused is what
+    would lead elsewhere if something on the way decoded it: a dot segment between slashes.
+
+    Args:
+        value: 1 to 128 characters; no control or unassigned characters, no white space around it, no part ``.`` or
+            ``..`` between slashes or backslashes, in whatever form a server may read these.
+        name: what the value is called in the error message.
+
+    Returns:
+        The encoded segment, ASCII only.
+
+    Raises:
+        InvalidArgumentError: the value cannot be a path segment.
+    """
+    if type(value) is str and _PLAIN(value):
+        return value
+    problem = _free_problem(value)
+    if problem:
+        raise InvalidArgumentError(
+            f"{name} cannot be used in a URL: it {problem}{_excerpt(value)}; pass the id as the API returned it"
+        )
+    return quote(str.__str__(value), safe="")
+
+
+def _free_problem(value: object) -> str:
+    if not isinstance(value, str) or not value or len(value) > _LIMIT:
+        return _problem(value)
+    if value != value.strip():
+        return "has white space around it"
+    if any(unicodedata.category(char).startswith(("C", "Zl", "Zp")) for char in value):
+        return "holds a control, format, surrogate or unassigned character"
+    parts = _SLASHES.split(unicodedata.normalize("NFKC", value))
+    return "holds a dot segment, which names another path" if {".", ".."} & set(parts) else ""
 
 
 def _problem(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import attrs
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.secret import Secret
+from cyclr_async.secret import Secret, SecretUrl
 from cyclr_async.wire.dates import is_never, parse_datetime
 from cyclr_async.wire.extra import EMPTY, Extra
 from cyclr_async.wire.fields import WireField, fields_of, is_model
@@ -15,7 +15,14 @@ __all__ = ["Issue", "check_value", "error_for", "kind_of", "validate"]
 
 # As much as an INTEGER of SQLite and of most other databases holds: what is beyond could not be kept anywhere.
 _INT64: Final = 1 << 63
-_EXPECTED: Final[dict[type, str]] = {str: "str", int: "int", bool: "bool", datetime: "datetime", Secret: "str"}
+_EXPECTED: Final[dict[type, str]] = {
+    str: "str",
+    int: "int",
+    bool: "bool",
+    datetime: "datetime",
+    Secret: "str",
+    SecretUrl: "str",
+}
 
 
 @attrs.frozen
@@ -69,8 +76,8 @@ def check_value(value: Any, kind: type[Any], path: str = "$") -> Any:
             # A subclass of str, from a decoder of the caller's, becomes a plain text: a model holds nothing that can
             # change.
             return str.__str__(value)
-        if kind is Secret:
-            return Secret(str.__str__(value))
+        if kind is Secret or kind is SecretUrl:
+            return kind(str.__str__(value))
         try:
             return parse_datetime(value)
         except ValueError:

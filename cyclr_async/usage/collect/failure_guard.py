@@ -10,11 +10,11 @@ so a run that ends over it marks no account as missing.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from cyclr_async.errors import BulkInterruptedError, CyclrError, UnauthorizedError
 from cyclr_async.http.classify import Concern, classify, is_wrong_address, needs_witness
-from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.outcome import Outcome
 from cyclr_async.usage.collect.work_items import WorkItem
 
 __all__ = ["FailureRateGuard", "Refusal"]
@@ -24,7 +24,7 @@ _ROW: Final = 50
 _UNAUTHORIZED_ROW: Final = 3
 """The same for 401, which is about the token as a rule: no use in asking fifty times with a dead one."""
 
-Refusal = tuple[WorkItem, UsageOutcome]
+Refusal = tuple[WorkItem, Outcome[Any, Any]]
 
 
 class FailureRateGuard:
@@ -58,7 +58,7 @@ class FailureRateGuard:
             return True
         return classify(error) is Concern.ACCOUNT and getattr(error, "status", 200) >= 300
 
-    def hold(self, item: WorkItem, outcome: UsageOutcome) -> None:
+    def hold(self, item: WorkItem, outcome: Outcome[Any, Any]) -> None:
         """Keep a refusal back."""
         self.refusals += 1
         # Numbered, because answers overtake each other: what began before a refusal says nothing about it.

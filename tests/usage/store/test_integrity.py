@@ -395,8 +395,8 @@ async def test_a_damaged_run_keeps_its_accounts(path: Path) -> None:
 async def test_a_store_of_a_later_release_is_not_repaired(path: Path) -> None:
     await fill(path)
     with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 3")
-    with pytest.raises(StoreError, match="schema version 3"):
+        other.execute("PRAGMA user_version = 4")
+    with pytest.raises(StoreError, match="schema version 4"):
         UsageReader(path)
     later = path.with_name("later.db")
     shutil.copy(path, later)
