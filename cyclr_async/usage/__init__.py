@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.export.export import ExportResult, export_usage
     from cyclr_async.usage.export.jsonl_format import write_jsonl
     from cyclr_async.usage.months.periods import NotComparable
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -49,6 +50,7 @@ __all__ = [
     "FinalStatus",
     "Finding",
     "FindingKind",
+    "Listed",
     "NotComparable",
     "NotCompared",
     "Opening",
@@ -92,6 +94,7 @@ _HOME: Final = {
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",
+    "Listed": "usage.store.api_rows",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
