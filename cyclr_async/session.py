@@ -35,19 +35,20 @@ from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.http.clock import Clock, SystemClock, checked_clock
 from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
+from cyclr_async.http.exchange import Exchange
 from cyclr_async.http.executor import AuthorizedExecutor, Counters, Executor, Options, request_ids
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import Request, Safety
-from cyclr_async.http.resource import Sender, domain_of, model
+from cyclr_async.http.resource import Sender, domain_of
 from cyclr_async.http.retry import RetryBudget, RetryStrategy
 from cyclr_async.http.stats import Stats, stats_of
 from cyclr_async.http.timeouts import TimerWheel
-from cyclr_async.http.transport import Transport
 from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.settings import SETTINGS
 from cyclr_async.v1 import V1Api
+from cyclr_async.wire.converter import decoder_of
 
 if TYPE_CHECKING:
     import ssl
@@ -58,8 +59,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncPartnerSession", "SessionOptions"]
 
 T = TypeVar("T")
-
-_details = model(PartnerDetails)
 
 
 class SessionOptions(TypedDict, total=False):
@@ -173,7 +172,7 @@ class AsyncPartnerSession:
         )
         secure = any(url is not None and url.scheme == "https" for url in (*origins, self._token_url))
         self._pool = Pool(
-            origins=origins,
+            origins=origins if self._token_url is None else (*origins, self._token_url),
             needs_tls=secure,
             network=network,
             timeouts=self._timeouts,
@@ -182,7 +181,7 @@ class AsyncPartnerSession:
         )
         self._watch = TimerWheel()
         prefix = f"{secrets.token_hex(8)}-"
-        transport = Transport(
+        exchange = Exchange(
             self._pool,
             clock,
             self._watch,
@@ -199,10 +198,10 @@ class AsyncPartnerSession:
             "on_event": on_event,
         }
         # Token requests need no token and no slot, so what carries them is there before what needs a token.
-        endpoint = TokenEndpoint(self._token_url, Executor(transport, clock, self._watch, **options).run)
+        endpoint = TokenEndpoint(self._token_url, Executor(exchange, clock, self._watch, **options).run)
         self._tokens = TokenManager(provider, endpoint, clock, on_token=on_token, on_event=on_event)
         self._executor = AuthorizedExecutor(
-            transport,
+            exchange,
             clock,
             self._watch,
             limiter=Limiter(limits.connections, limits.requests_per_second, clock),
@@ -328,7 +327,8 @@ class AsyncPartnerSession:
         """
         url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
         return await self._sender.send(
-            Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
+            Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=decoder_of(PartnerDetails)),
+            timeout,
         )
 
     @property

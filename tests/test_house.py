@@ -42,7 +42,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http": AUTH | {"http", "checks"},
     "http.request": WIRE,
     "http.classify": BASE,
-    "http.retry": BASE | {"config", "http.request"},
+    "http.retry": BASE | {"config", "http.request", "http.classify"},
     "http.limiter": BASE | {"http.clock"},
     "http.wait_queue": frozenset(),
     "http.resource": RESOURCES,
@@ -230,6 +230,18 @@ def test_dependencies_stay_where_they_belong() -> None:
 
 def test_pure_rooms_touch_nothing() -> None:
     assert found_in(impurities, [path for path in MODULES if room_of(name_of(path)) in PURE]) == {}
+
+
+def test_only_the_engine_knows_aiohttp() -> None:
+    users = {
+        name_of(path)
+        for path in MODULES
+        for lazily in (False, True)
+        if "aiohttp" in foreign(imports_of(path, lazily=lazily))
+    }
+    # The simulator has a server of aiohttp's, which is another matter.
+    assert {name for name in users if not name.startswith(("http.engine.", "simulator"))} == set()
+    assert "http.engine.direct" in users
 
 
 def test_the_simulator_knows_nothing_of_the_client() -> None:

@@ -21,9 +21,8 @@ from cyclr_async.errors import (
     UnauthorizedError,
     UnexpectedRedirectError,
 )
-from cyclr_async.http.request import Request, Response, Safety
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
-from cyclr_async.wire.strict_json import loads
 
 __all__ = ["Send", "TokenEndpoint", "token_failure", "token_request"]
 
@@ -121,8 +120,8 @@ def token_request(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Req
     )
 
 
-def _token(answer: Response) -> AccessToken:
-    token, problem, code = _parsed(answer.body)
+def _token(data: object) -> AccessToken:
+    token, problem, code = _parsed(data)
     if token is not None:
         return token
     if code:
@@ -133,9 +132,8 @@ def _token(answer: Response) -> AccessToken:
     raise DecodeError(f"its answer cannot be used: {problem}", path="$.access_token", expected=problem)
 
 
-def _parsed(body: bytes) -> tuple[AccessToken | None, str, str]:
-    # Returned, not raised, so that no traceback passes through a frame that holds the plain token.
-    data = loads(body)
+def _parsed(data: object) -> tuple[AccessToken | None, str, str]:
+    # Returned, not raised: whoever raises says what is wrong with the answer, and not how it was taken apart.
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
         code = str(data.get("error")) if isinstance(data, dict) else ""
         return None, "access_token must be a str", code if code in _REFUSING | _PASSING else ""

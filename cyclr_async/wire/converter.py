@@ -6,19 +6,19 @@ not recognise goes through :mod:`cyclr_async.wire.validation`, which accepts wha
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, overload
 
 import cattrs
 
 from cyclr_async.errors import DecodeError
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.wire import strict_json
-from cyclr_async.wire.dates import is_never, parse_datetime, wire_text
+from cyclr_async.wire.dates import USUAL_FORM, is_never, parse_datetime, wire_text
 from cyclr_async.wire.extra import EMPTY, Extra
 from cyclr_async.wire.fields import WireField, fields_of, is_model
 from cyclr_async.wire.validation import Issue, check_value, error_for, kind_of, validate
 
-__all__ = ["Problem", "converter", "decode", "structure", "structure_list", "unstructure"]
+__all__ = ["Problem", "converter", "decode", "decoder_of", "structure", "structure_list", "unstructure"]
 
 T = TypeVar("T")
 Hook: TypeAlias = Callable[[Any, Any], Any]
@@ -37,7 +37,7 @@ _TESTS: Final[dict[type, str]] = {
     object: "True",
 }
 _MAKERS: Final[dict[type, str]] = {
-    datetime: "parse_datetime({v})",
+    datetime: USUAL_FORM,
     Secret: "Secret({v})",
     SecretUrl: "SecretUrl({v})",
 }
@@ -104,6 +104,7 @@ def _compile(cls: type[Any]) -> Hook:
         "empty": EMPTY,
         "surplus": surplus,
         "careful": careful,
+        "from_iso": datetime.fromisoformat,
         "parse_datetime": parse_datetime,
         "Secret": Secret,
         "SecretUrl": SecretUrl,
@@ -231,6 +232,15 @@ def hook_for(cls: type[Any]) -> Hook:
     if hook is None:
         hook = _hooks[cls] = converter.get_structure_hook(cls)
     return hook
+
+
+def decoder_of(cls: type[T]) -> Callable[[Any], T]:
+    """Return what makes a model of its JSON object, as :func:`structure` does.
+
+    For whoever decodes often and keeps it: no look-up by class, and no frame of this module, per model.
+    """
+    decoder: Any = hook_for(cls)  # its second argument is for cattrs, and has a default
+    return cast("Callable[[Any], T]", decoder)
 
 
 def structure(data: object, cls: type[T]) -> T:
