@@ -17,7 +17,7 @@ from cyclr_async.usage.months.periods import NotComparable
 __all__ = ["Gap", "GapReason", "GroupTotal", "MonthTotal", "StatementLine", "StatementTotals", "percent_of"]
 
 GapReason: TypeAlias = Literal[
-    "gone", "missing", "forbidden", "failed", "pending", "not_collected", "other_period", "overlapping"
+    "gone", "missing", "forbidden", "failed", "pending", "not_collected", "not_begun", "other_period", "overlapping"
 ]
 """Why an account has no figure in a month:
 
@@ -27,6 +27,7 @@ GapReason: TypeAlias = Literal[
 * ``failed``: asked for, and any other error came.
 * ``pending``: a run knows it, and has not asked for it yet.
 * ``not_collected``: it had a figure in the period before, and no run of the month is about it.
+* ``not_begun``: its period before is not over, so that none can have begun.
 * ``other_period``: it was collected, and its period begins in another month.
 * ``overlapping``: its only period that begins in the month overlaps others, which count instead.
 """

@@ -133,10 +133,14 @@ class StatementPeriod:
 
     @property
     def previous(self) -> Self:
-        """The adjacent earlier one of the same length: as many whole months, or as many days."""
-        months = self.months
-        start = self.start - (self.end - self.start) if months is None else _months_later(self.start, -months)
-        return attrs.evolve(self, start=start, end=self.start)
+        """The days on which the periods just before began: a month earlier, or as many months as it is long.
+
+        Of whole months these are as many whole months, directly before.
+        """
+        back = 1
+        while _months_later(self.start, back) < self.end:
+            back += 1
+        return attrs.evolve(self, start=_months_later(self.start, -back), end=_months_later(self.end, -back))
 
     def earlier_months(self, count: int) -> list[StatementPeriod]:
         """Return so many calendar months up to the one that holds its last day, oldest first.

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from cyclr_async.errors import StoreError
+from cyclr_async.usage.store.month_tables import FIGURE_SUMMED
 from cyclr_async.usage.store.paths import shown
 from cyclr_async.usage.store.rows import utc_text
 from cyclr_async.wire.dates import parse_datetime
@@ -179,7 +180,9 @@ def sealed_text(value: object) -> str:
 
 
 # The fastest way from columns to one text: half the time of a join, for millions of rows.
-_FORMS: Final = {len(columns): f"%s{BETWEEN}" * len(columns) for columns in (ITEM_SUMMED, OBSERVATION_SUMMED)}
+_FORMS: Final = {
+    len(columns): f"%s{BETWEEN}" * len(columns) for columns in (ITEM_SUMMED, OBSERVATION_SUMMED, FIGURE_SUMMED)
+}
 
 
 def checksum(*values: object) -> int:
@@ -205,9 +208,9 @@ def advice(path: Path) -> str:
     )
 
 
-def sealed(connection: sqlite3.Connection) -> bool:
-    """Whether the store has checksums: from schema version 2 on."""
-    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= 2)
+def sealed(connection: sqlite3.Connection, *, figures: bool = False) -> bool:
+    """Whether the store has checksums: from schema version 2 on, and of the figures by themselves from 3 on."""
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= (3 if figures else 2))
 
 
 def is_large(connection: sqlite3.Connection) -> bool:

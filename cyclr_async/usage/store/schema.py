@@ -21,6 +21,7 @@ from cyclr_async.usage.store.integrity import (
     damaged,
     is_large,
 )
+from cyclr_async.usage.store.month_tables import MONTH_TABLES
 from cyclr_async.usage.store.paths import shown
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _MINIMUM_SQLITE: Final = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger("cyclr_async.usage.store")
@@ -133,7 +134,8 @@ _VERSION_2: Final = (
     # Last, so that they cover the columns above.
     *SEALS,
 )
-_MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+_VERSION_3: Final = (*MONTH_TABLES,)
+_MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statement by statement, what leads from each version to the next; the first makes an empty file a store."""
 
 # A store holds texts of some kilobytes. A damaged length must not make SQLite ask for a gigabyte of memory.

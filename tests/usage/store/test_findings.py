@@ -183,4 +183,4 @@ async def test_a_store_of_the_first_schema_is_read_and_taken_over(path: Path, sc
     assert kinds(summary_of(path).findings) == [("count_fell", "a")]
     assert summary_of(path, 1).task_count == 7
     with closing(sqlite3.connect(path)) as new:
-        assert new.execute("PRAGMA user_version").fetchone() == (2,)
+        assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
