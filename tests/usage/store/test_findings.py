@@ -13,6 +13,7 @@ from cyclr_async import AsyncPartnerSession
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Finding, RunScope, Summary, UsageReader, UsageStore, render, summarize
 from cyclr_async.usage.collect.collection import Collection
+from cyclr_async.usage.store.schema import SCHEMA_VERSION
 from tests.support.store_v1 import version_1
 from tests.support.usage_make import SEEN, good
 from tests.support.usage_server import PartnerServer, all_of, http
