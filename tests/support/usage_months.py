@@ -53,14 +53,15 @@ class StoreMaker:
         ids: str = "all",
         complete: bool = True,
         status: str = "complete",
+        api: str = "partner",
     ) -> int:
         """Begin a run; what follows belongs to it."""
         if self._writer is not None:
             self._writer.end()
         cursor = self.connection.execute(
-            "INSERT INTO run (base_url, partner, from_date, ids, status, created_at, updated_at, listing_complete) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (BASE_URL, PARTNER, from_date, ids, status, stored(at), stored(at), int(complete)),
+            "INSERT INTO run (base_url, partner, from_date, ids, status, created_at, updated_at, listing_complete, "
+            "api) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (BASE_URL, PARTNER, from_date, ids, status, stored(at), stored(at), int(complete), api),
         )
         assert cursor.lastrowid is not None
         self.run_id = cursor.lastrowid
@@ -75,11 +76,13 @@ class StoreMaker:
         name: str | None = None,
         plan: int | None = 1,
         audit: str | None = None,
+        parent: str | None = None,
+        task_audit: str | None = None,
     ) -> Self:
         """Let the account list name an account."""
         assert self._writer is not None
         document = json.dumps({"Id": account_id, "Name": name, "PricePlanId": plan, "AuditInfo": audit})
-        self._writer.add([(account_id, name, plan, audit, document)])
+        self._writer.add([(account_id, name, plan, audit, document, parent, task_audit)])
         return self
 
     def usage(
@@ -89,7 +92,7 @@ class StoreMaker:
         end: str,
         tasks: int,
         *,
-        cycles: int = 1,
+        cycles: int | None = 1,
         seen: str | None = None,
         plan: int | None = None,
         audit: str | None = None,

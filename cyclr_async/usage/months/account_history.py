@@ -31,14 +31,14 @@ class PeriodObservation:
         observed_at: when it came.
         run_id: the run.
         task_count: tasks, as it said them.
-        cycle_count: the maximum of cycles, as it said it.
+        cycle_count: the maximum of cycles, as it said it; None over the v1.0 API.
         provisional: whether the period was not over then.
     """
 
     observed_at: str
     run_id: int
     task_count: int
-    cycle_count: int
+    cycle_count: int | None
     provisional: bool
 
 
@@ -51,7 +51,7 @@ class AccountPeriod:
         period_to: its end as the API says it.
         period_end: when it is really over, exclusive.
         task_count: tasks, by the last observation.
-        cycle_count: the maximum of cycles, by the last observation.
+        cycle_count: the maximum of cycles, by the last observation; None over the v1.0 API.
         price_plan_id: by the last observation.
         observed_at: when that was.
         provisional: whether it may still rise.
@@ -64,7 +64,7 @@ class AccountPeriod:
     period_to: str
     period_end: str
     task_count: int
-    cycle_count: int
+    cycle_count: int | None
     price_plan_id: int | None
     observed_at: str
     provisional: bool
@@ -113,7 +113,7 @@ def read_history(store: str | os.PathLike[str], account_id: str) -> AccountHisto
     with store_errors(path, "reading a history"), closing(connect_readonly(path)) as connection:
         connection.execute("BEGIN")  # periods and facts of one moment
         check_runs(connection, path)
-        if not sealed(connection, figures=True):
+        if not sealed(connection):
             check_history(connection, path)
         reader = MonthReader(connection, path, _EVER, _EVER, facts_from=_EVER)
         observed = list(reader.observations(account_id))

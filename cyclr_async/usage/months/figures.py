@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cyclr_async.usage.months.period_texts import comparable, end_of
 from cyclr_async.usage.months.periods import NotComparable, Period, counted_once
 
-__all__ = ["AccountFacts", "Figure", "choose", "compare"]
+__all__ = ["AccountFacts", "Figure", "choose", "compare", "most_cycles"]
 
 
 class AccountFacts(NamedTuple):
@@ -19,6 +19,7 @@ class AccountFacts(NamedTuple):
     name: str | None = None
     price_plan_id: int | None = None
     audit_info: str | None = None
+    task_audit_info: str | None = None
     api_id: str | None = None
     parent_account_id: str | None = None
 
@@ -33,7 +34,7 @@ class Figure(NamedTuple):
         period_from: when the period began; unique for an account.
         period_to: its end as the API says it.
         task_count: tasks.
-        cycle_count: the maximum of cycles.
+        cycle_count: the maximum of cycles; None over the v1.0 API, which counts none.
         price_plan_id: from the usage.
         audit_info: from the usage.
         observed_at: when the answer came.
@@ -46,7 +47,7 @@ class Figure(NamedTuple):
     period_from: str
     period_to: str
     task_count: int
-    cycle_count: int
+    cycle_count: int | None
     price_plan_id: int | None
     audit_info: str | None
     observed_at: str
@@ -63,6 +64,11 @@ class Figure(NamedTuple):
     def period(self) -> Period:
         """The period."""
         return Period.of(self.period_from, self.period_to)
+
+
+def most_cycles(figures: Sequence[Figure]) -> int | None:
+    """Return the maximum of cycles of several figures; None when none of them has one."""
+    return max((figure.cycle_count for figure in figures if figure.cycle_count is not None), default=None)
 
 
 def choose(figures: Sequence[Figure]) -> list[Figure]:

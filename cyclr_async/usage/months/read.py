@@ -15,7 +15,7 @@ import attrs
 
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.usage.months.expected import Expected, gap_detail
-from cyclr_async.usage.months.figures import AccountFacts, Figure, choose, compare
+from cyclr_async.usage.months.figures import AccountFacts, Figure, choose, compare, most_cycles
 from cyclr_async.usage.months.period_texts import comparable, end_of
 from cyclr_async.usage.months.statement import Gap, StatementLine, StatementTotals
 from cyclr_async.usage.months.statement_period import StatementPeriod
@@ -122,8 +122,8 @@ def read_statement(
     path = store_path(store)
     with store_errors(path, "reading it"), closing(connect_readonly(path)) as connection:
         check_runs(connection, path)
-        if not sealed(connection, figures=True):
-            # Made by an earlier release: the figures have no checksum of their own, so all is looked at, once.
+        if not sealed(connection):
+            # Of release 0.1, without checksums: the figures are compared with the answers kept beside them.
             check_history(connection, path)
         newest = next(read_runs(connection), None)
     partner = None if newest is None else newest.scope.partner
@@ -220,19 +220,20 @@ class _Pass:
             api_id=facts.api_id,
             parent_account_id=facts.parent_account_id,
             audit_info=facts.audit_info if last.audit_info is None else last.audit_info,
+            task_audit_info=facts.task_audit_info,
             price_plan_id=facts.price_plan_id if last.price_plan_id is None else last.price_plan_id,
             period_from=short_utc_text(first.period_from),
             period_to=short_utc_text(last.period_to),
             period_end=short_utc_text(end_of(last.period_from, last.period_to)),
             periods=len(current),
             task_count=sum(figure.task_count for figure in current),
-            cycle_count=max(figure.cycle_count for figure in current),
+            cycle_count=most_cycles(current),
             observed_at=short_utc_text(min(figure.observed_at for figure in current)),
             provisional=any(figure.provisional for figure in current),
             run_id=last.run_id,
             new=not earlier,
             previous_task_count=sum(figure.task_count for figure in found) if found else None,
-            previous_cycle_count=max(figure.cycle_count for figure in found) if found else None,
+            previous_cycle_count=most_cycles(found),
             previous_period_from=short_utc_text(found[0].period_from) if found else None,
             previous_period_to=short_utc_text(found[-1].period_to) if found else None,
             previous_provisional=any(figure.provisional for figure in found) if found else None,
@@ -285,6 +286,7 @@ def _plain_line(figure: Figure, earlier: Figure) -> StatementLine:
         facts.api_id,
         facts.parent_account_id,
         facts.audit_info if figure.audit_info is None else figure.audit_info,
+        facts.task_audit_info,
         facts.price_plan_id if figure.price_plan_id is None else figure.price_plan_id,
         short_utc_text(figure.period_from),
         short_utc_text(figure.period_to),

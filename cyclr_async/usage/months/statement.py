@@ -53,17 +53,18 @@ class StatementLine:
     Attributes:
         account_id: the account, as the API that was collected from names it.
         account_name: when it was listed.
-        api_id: its id in the v1.0 API, where the account list said it.
+        api_id: its id in the v1.0 API, where it was collected over that.
         parent_account_id: the account that it is a sub-account of, where the account list said it. Its figure is no
             part of its parent's.
         audit_info: the partner's own reference, from the usage, else from the account list.
+        task_audit_info: the partner's reference for tasks, which the v1.0 API names.
         price_plan_id: from the usage, else from the account list; the plan of the day on which it was observed.
         period_from: when the account's period began (the first of several).
         period_to: its end as the API says it (of the last of several).
         period_end: when it is really over, exclusive; see :mod:`cyclr_async.usage.months.periods`.
         periods: how many periods of the account are summed; 1 as a rule.
         task_count: tasks.
-        cycle_count: the maximum of cycles.
+        cycle_count: the maximum of cycles; None over the v1.0 API, which counts none.
         observed_at: when the figure was observed; of several the oldest.
         provisional: whether it may still rise: one was observed before its period was over.
         run_id: the run that observed it (the last of several).
@@ -83,13 +84,14 @@ class StatementLine:
     api_id: str | None
     parent_account_id: str | None
     audit_info: str | None
+    task_audit_info: str | None
     price_plan_id: int | None
     period_from: str
     period_to: str
     period_end: str
     periods: int
     task_count: int
-    cycle_count: int
+    cycle_count: int | None
     observed_at: str
     provisional: bool
     run_id: int

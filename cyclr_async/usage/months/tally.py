@@ -34,7 +34,7 @@ class GroupTally:
         """Add a line."""
         self.accounts += 1
         self.task_count += line.task_count
-        self.cycle_count += line.cycle_count
+        self.cycle_count += line.cycle_count or 0
         self.provisional += line.provisional
         previous = line.previous_task_count
         if previous is not None:

@@ -6,7 +6,15 @@ import heapq
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cyclr_async.usage.months.figures import AccountFacts, Figure
-from cyclr_async.usage.store.integrity import ITEM_SUMMED, checksum, damaged, sealed
+from cyclr_async.usage.store.api_rows import PARTNER_API, rows_of
+from cyclr_async.usage.store.integrity import (
+    FACT_SUMMED,
+    ITEM_SUMMED,
+    OBSERVATION_SUMMED,
+    checksum,
+    damaged,
+    schema_version,
+)
 from cyclr_async.usage.store.month_tables import FIGURE_SUMMED, IS_LONG
 from cyclr_async.usage.store.paths import shown
 
@@ -72,12 +80,20 @@ class MonthReader:
         self._connection = connection
         self._path = path
         self._first, self._end, self._facts_from = first, end, facts_from
-        self._indexed = sealed(connection, figures=True)
-        self._has_sums = sealed(connection)
-        self._index = "INDEXED BY observation_month" if self._indexed else ""
-        there = {row[0] for row in connection.execute("SELECT name FROM pragma_table_xinfo('item')")}
         # A store that no collection has opened yet is of an earlier version, and lacks what later ones have.
-        self._item = ", ".join(f"i.{name}" if name in there else "NULL" for name in (*ITEM_SUMMED, "checksum"))
+        version = schema_version(connection)
+        self._indexed, self._has_sums = version >= 3, version >= 2
+        self._index = "INDEXED BY observation_month" if self._indexed else ""
+        self._sums = [
+            "o.figure_sum" if self._indexed else "NULL",
+            "o.observed_copy" if self._has_sums else "o.observed_at",
+        ]
+        self._item = ", ".join(f"i.{name}" for name in ITEM_SUMMED) + (", i.checksum" if self._has_sums else ", NULL")
+        api = "api" if self._indexed else f"'{PARTNER_API}'"
+        runs = connection.execute(f"SELECT run_id, {api} FROM run")  # noqa: S608 - our own names
+        self._api_ids = {run_id for run_id, name in runs if rows_of(name).has_api_id}
+        # Most stores know of nobody's parent: then nothing is looked up for a million accounts.
+        self._has_facts = self._indexed and self._exists("SELECT 1 FROM account_fact")
         self._has_long = self._exists(f"SELECT 1 FROM observation WHERE {IS_LONG}")  # noqa: S608
 
     def figures(self) -> Iterator[Figure]:
@@ -107,7 +123,7 @@ class MonthReader:
             doubts.append(_LONG.format(is_long=_of("n", IS_LONG)))
         with_facts = self._end > self._facts_from and month >= self._facts_from[:7]
         columns = [f"o.{name}" for name in _COLUMNS]
-        columns += ["o.figure_sum", "o.observed_copy"] if self._indexed else ["NULL", "NULL"]
+        columns += self._sums
         columns.append(" OR ".join(doubts) or "0")
         join = ""
         if with_facts:
@@ -128,23 +144,60 @@ class MonthReader:
                 yield self._figure(row)
 
     def _figure(self, row: Sequence[Any]) -> Figure:
-        if self._indexed and (row[9] != checksum(*row[:_SUMMED]) or row[10] != row[7]):
-            raise damaged(self._path, f"what was observed of account {shown(str(row[0]))!r} has changed")
-        facts = self._facts(row[12:]) if len(row) > 12 else None
+        if self._has_sums and (row[9] != checksum(*row[:_SUMMED]) or row[10] != row[7]):
+            self._check_whole(row)
+        facts = self._facts(row[8], row[0], row[12:]) if len(row) > 12 else None
         return Figure._make((*row[:9], bool(row[11]), facts))
 
-    def _facts(self, item: Sequence[Any]) -> AccountFacts:
-        if item[0] is None:
-            return AccountFacts()  # the usage is there, and the account is not: a repair may have left it so
+    def _check_whole(self, row: Sequence[Any]) -> None:
+        """Check an observation that was written before figures had a checksum of their own by that of the whole row.
+
+        Raises:
+            StoreError: it has one and it is wrong, or the row is not that of the index.
+        """
+        found = None
+        if row[9] is None:
+            columns = ", ".join((*OBSERVATION_SUMMED, "checksum", "observed_copy"))
+            query = f"""
+                SELECT {columns} FROM observation
+                WHERE (account_id, period_from, observed_at, run_id) = (?, ?, ?, ?)
+            """  # noqa: S608 - our own names
+            key = row[0], row[1], row[7], row[8]
+            found = self._connection.execute(query, key).fetchone()
+        if found is None or tuple(found[: len(FIGURE_SUMMED)]) != tuple(row[: len(FIGURE_SUMMED)]):
+            sound = False
+        else:
+            sound = found[-2] == checksum(*found[:-2]) and found[-1] == row[7]
+        if not sound:
+            raise damaged(self._path, f"what was observed of account {shown(str(row[0]))!r} has changed")
+
+    def _facts(self, run_id: int, account_id: str, item: Sequence[Any]) -> AccountFacts:
+        api_id = account_id if run_id in self._api_ids else None
+        if item[0] is None:  # the usage is there, and the account is not: a repair may have left it so
+            return AccountFacts(api_id=api_id)
         if self._has_sums and item[-1] != checksum(*item[:-1]):
-            raise damaged(self._path, f"what it says of account {shown(str(item[0]))!r} has changed")
-        return AccountFacts(item[4], item[5], item[6])
+            raise damaged(self._path, f"what it says of account {shown(account_id)!r} has changed")
+        parent, task_audit_info = self._lasting(run_id, account_id) if self._has_facts else (None, None)
+        return AccountFacts(item[4], item[5], item[6], task_audit_info, api_id, parent)
+
+    def _lasting(self, run_id: int, account_id: str) -> tuple[str | None, str | None]:
+        """Return the parent and the task audit info of an account, as a run knows them."""
+        query = f"""
+            SELECT checksum, {", ".join(FACT_SUMMED)} FROM account_fact WHERE account_id = ? AND run_id <= ?
+            ORDER BY run_id DESC LIMIT 1
+        """  # noqa: S608 - our own names
+        row = self._connection.execute(query, (account_id, run_id)).fetchone()
+        if row is None:
+            return None, None
+        if row[0] != checksum(*row[1:]):
+            raise damaged(self._path, f"what it says of account {shown(account_id)!r} has changed")
+        return row[3], row[4]
 
     def facts(self, run_id: int, account_id: str) -> AccountFacts:
         """Return what the account list of a run said of an account."""
         query = f"SELECT {self._item} FROM item AS i WHERE i.run_id = ? AND i.account_id = ?"  # noqa: S608
         row = self._connection.execute(query, (run_id, account_id)).fetchone()
-        return AccountFacts() if row is None else self._facts(row)
+        return AccountFacts() if row is None else self._facts(run_id, account_id, row)
 
     def newest_facts(self, account_id: str) -> AccountFacts | None:
         """Return what the newest run that knows an account says of it; None when none does."""
@@ -180,8 +233,7 @@ class MonthReader:
         return None if row is None else self._figure(row)
 
     def _plain_columns(self) -> str:
-        sums = ("o.figure_sum", "o.observed_copy") if self._indexed else ("NULL", "NULL")
-        return ", ".join([*(f"o.{name}" for name in _COLUMNS), *sums, "0"])
+        return ", ".join([*(f"o.{name}" for name in _COLUMNS), *self._sums, "0"])
 
     def runs_of(self, first: str, end: str, first_day: str, end_day: str) -> list[tuple[int, bool]]:
         """Return the runs that are about periods that begin in a stretch, newest first.
@@ -235,7 +287,7 @@ class MonthReader:
         row = self._connection.execute(query, (run_id, account_id)).fetchone()
         if row is None:
             return None
-        return ItemState(row[0], row[3], row[4], self._facts(row[1:]))
+        return ItemState(row[0], row[3], row[4], self._facts(run_id, account_id, row[1:]))
 
 
 def _of(table: str, condition: str) -> str:

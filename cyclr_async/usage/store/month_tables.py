@@ -29,6 +29,7 @@ CLOSED_LINE_COLUMNS: Final = (
     "api_id",
     "parent_account_id",
     "audit_info",
+    "task_audit_info",
     "price_plan_id",
     "period_from",
     "period_to",
@@ -47,9 +48,9 @@ CLOSED_GAP_COLUMNS: Final = ("account_id", "account_name", "reason", "detail", "
 
 MONTH_TABLES: Final = (
     # A statement reads one month of many out of an index that holds all it needs. The checksum of an observation covers
-    # the answer beside it, which is not in the index: so the figures have a checksum of their own.
+    # the answer beside it, which is not in the index: so the figures have a checksum of their own. Rows from before
+    # have none, and are looked up when they are read: to rewrite gigabytes would need room for a copy of them.
     "ALTER TABLE observation ADD COLUMN figure_sum INTEGER",
-    f"UPDATE observation SET figure_sum = checksum({', '.join(FIGURE_SUMMED)})",  # noqa: S608 - constants
     """
     CREATE INDEX observation_month ON observation (substr(period_from, 1, 7), account_id, period_from, observed_at,
         run_id, period_to, task_count, cycle_count, price_plan_id, audit_info, observed_copy, figure_sum)
@@ -90,13 +91,14 @@ MONTH_TABLES: Final = (
         api_id TEXT,
         parent_account_id TEXT,
         audit_info TEXT,
+        task_audit_info TEXT,
         price_plan_id INTEGER,
         period_from TEXT NOT NULL,
         period_to TEXT NOT NULL,
         period_end TEXT NOT NULL,
         periods INTEGER NOT NULL,
         task_count INTEGER NOT NULL,
-        cycle_count INTEGER NOT NULL,
+        cycle_count INTEGER,
         observed_at TEXT NOT NULL,
         provisional INTEGER NOT NULL,
         run_id INTEGER NOT NULL,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
-from cyclr_async.usage import Gap, StatementLine, StatementPeriod, UsageReader, read_statement
+from cyclr_async.usage import Gap, StatementLine, StatementPeriod, UsageReader, read_history, read_statement
 from cyclr_async.usage.months.period_texts import comparable, end_of
 from cyclr_async.usage.months.periods import Period, add_months, period_end_text, why_not_comparable
+from cyclr_async.usage.store.schema import connect
 from tests.support.usage_months import PARTNER, StoreMaker, stored
 
+VERSION_2 = Path(__file__).parent.parent / "store" / "data" / "version_2.sqlite"
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 
 
@@ -55,6 +60,7 @@ def test_two_months_of_three_accounts(path: Path) -> None:
         api_id=None,
         parent_account_id=None,
         audit_info=None,
+        task_audit_info=None,
         price_plan_id=9,
         period_from="2026-10-09T16:23:08Z",
         period_to="2026-11-08T16:23:08Z",
@@ -339,6 +345,44 @@ def test_a_changed_account_is_never_reported(path: Path) -> None:
         store.connection.execute("UPDATE item SET account_plan_id = 6")
     with pytest.raises(StoreError, match="what it says of account 'a' has changed"):
         lines(path, "2026-10")
+
+
+def test_a_store_of_an_earlier_version_says_the_same_before_and_after_it_was_written_to(path: Path) -> None:
+    shutil.copy(VERSION_2, path)
+    months = ("2026-09", "2026-10", "2026-11")
+    before = [list(read_statement(path, month, now=NOW).entries()) for month in months]
+    assert sum(map(len, before)) > 5
+    histories = [read_history(path, entry.account_id) for found in before for entry in found]
+    connect(path).close()
+    with closing(sqlite3.connect(path)) as store:
+        assert store.execute("SELECT count(*) FROM observation WHERE figure_sum IS NULL").fetchone() == (9,)
+    assert [
+        list(read_statement(path, month, now=NOW).entries()) for month in ("2026-09", "2026-10", "2026-11")
+    ] == before
+    assert [read_history(path, entry.account_id) for found in before for entry in found] == histories
+    with closing(sqlite3.connect(path)) as store:
+        store.execute("UPDATE observation SET task_count = task_count + 1")
+        store.commit()
+    with pytest.raises(StoreError, match="has changed"):
+        lines(path, "2026-10")
+
+
+def test_what_the_v1_api_says(path: Path) -> None:
+    with StoreMaker(path) as store:
+        store.run("2026-11-11", api="v1")
+        store.list("parent", plan=None).list("child", plan=None, parent="parent", task_audit="cost centre 7")
+        for account in ("parent", "child"):
+            store.usage(account, "2026-10-09", "2026-11-08", 5, cycles=None)
+    found = lines(path, "2026-10")
+    child = found["child"]
+    assert (child.api_id, child.parent_account_id, child.task_audit_info) == ("child", "parent", "cost centre 7")
+    assert (child.cycle_count, child.price_plan_id) == (None, None)
+    totals = read_statement(path, "2026-10", now=NOW).totals()
+    assert [(one.key, one.task_count) for one in totals.parents] == [("parent", 5), (None, 5)]
+    assert totals.cycle_count == 0
+    history = read_history(path, "child")
+    assert history is not None
+    assert (history.parent_account_id, history.periods[0].cycle_count) == ("parent", None)
 
 
 def test_what_is_no_period(path: Path) -> None:
