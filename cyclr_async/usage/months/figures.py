@@ -39,7 +39,7 @@ class Figure(NamedTuple):
         audit_info: from the usage.
         observed_at: when the answer came.
         run_id: the run.
-        doubtful: whether the period may overlap others that were not read with it.
+        doubtful: not 0 when the period may overlap others that were not read with it.
         facts: what the account list of the run said; None where it was not read.
     """
 
@@ -52,7 +52,7 @@ class Figure(NamedTuple):
     audit_info: str | None
     observed_at: str
     run_id: int
-    doubtful: bool = False
+    doubtful: int = 0
     facts: AccountFacts | None = None
 
     @property

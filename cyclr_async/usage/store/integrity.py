@@ -45,6 +45,7 @@ __all__ = [
     "check_structure",
     "checksum",
     "damaged",
+    "form_of",
     "is_large",
     "payload_agrees",
     "schema_version",
@@ -219,6 +220,11 @@ _FORMS: Final = {
     len(columns): f"%s{BETWEEN}" * len(columns)
     for columns in (ITEM_SUMMED, OBSERVATION_SUMMED, FIGURE_SUMMED, FACT_SUMMED)
 }
+
+
+def form_of(columns: int) -> str:
+    """Return the form by which so many columns become the text that a checksum is of."""
+    return _FORMS[columns]
 
 
 def checksum(*values: object) -> int:

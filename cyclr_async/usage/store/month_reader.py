@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cyclr_async.usage.months.figures import AccountFacts, Figure
@@ -13,6 +14,7 @@ from cyclr_async.usage.store.integrity import (
     OBSERVATION_SUMMED,
     checksum,
     damaged,
+    form_of,
     schema_version,
 )
 from cyclr_async.usage.store.month_tables import FIGURE_SUMMED, IS_LONG
@@ -134,20 +136,24 @@ class MonthReader:
         )
         cursor = self._connection.execute(query, (month, self._first, self._end))
         cursor.arraysize = 500  # fetchone() would be a call for each of a million rows
-        last = ""
+        # What follows runs twice for every account, so the checksum is worked out here, without a call.
+        form, crc, make = form_of(_SUMMED), zlib.crc32, Figure._make
+        checked, last = self._has_sums, ""
         while rows := cursor.fetchmany():
             for row in rows:
                 account_id = row[0]
                 if account_id < last:
                     raise damaged(self._path, f"its observations are out of order after account {shown(last)!r}")
                 last = account_id
-                yield self._figure(row)
+                if checked and (row[9] != crc((form % row[:_SUMMED]).encode()) or row[10] != row[7]):
+                    self._check_whole(row)
+                facts = self._facts(row[8], account_id, row[12:]) if with_facts else None
+                yield make((*row[:9], row[11], facts))
 
     def _figure(self, row: Sequence[Any]) -> Figure:
         if self._has_sums and (row[9] != checksum(*row[:_SUMMED]) or row[10] != row[7]):
             self._check_whole(row)
-        facts = self._facts(row[8], row[0], row[12:]) if len(row) > 12 else None
-        return Figure._make((*row[:9], bool(row[11]), facts))
+        return Figure._make((*row[:9], row[11], None))
 
     def _check_whole(self, row: Sequence[Any]) -> None:
         """Check an observation that was written before figures had a checksum of their own by that of the whole row.

@@ -236,7 +236,7 @@ def utc_text(moment: datetime) -> str:
 
 def short_utc_text(text: str) -> str:
     """Drop the fraction of a stored time when it is zero."""
-    return text.removesuffix(".000000Z") + "Z" if text.endswith(".000000Z") else text
+    return text[:-8] + "Z" if text[-8:] == ".000000Z" else text
 
 
 def _json(data: object) -> str:
