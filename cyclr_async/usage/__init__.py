@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
     from cyclr_async.usage.export.jsonl_format import write_jsonl
+    from cyclr_async.usage.months.account_history import AccountHistory, AccountPeriod, PeriodObservation, read_history
     from cyclr_async.usage.months.periods import NotComparable
+    from cyclr_async.usage.months.read import Statement, read_statement
+    from cyclr_async.usage.months.statement import (
+        Gap,
+        GapReason,
+        GroupTotal,
+        MonthTotal,
+        StatementLine,
+        StatementTotals,
+    )
+    from cyclr_async.usage.months.statement_period import StatementPeriod
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -40,6 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "AccountHistory",
+    "AccountPeriod",
     "Collection",
     "Comparable",
     "Comparison",
@@ -49,10 +62,15 @@ __all__ = [
     "FinalStatus",
     "Finding",
     "FindingKind",
+    "Gap",
+    "GapReason",
+    "GroupTotal",
+    "MonthTotal",
     "NotComparable",
     "NotCompared",
     "Opening",
     "PendingAccount",
+    "PeriodObservation",
     "PeriodTotal",
     "PlanTotal",
     "Progress",
@@ -63,6 +81,10 @@ __all__ = [
     "RunInfo",
     "RunScope",
     "State",
+    "Statement",
+    "StatementLine",
+    "StatementPeriod",
+    "StatementTotals",
     "Summary",
     "UsageOutcome",
     "UsageReader",
@@ -73,6 +95,8 @@ __all__ = [
     "bar",
     "escape_terminal",
     "export_usage",
+    "read_history",
+    "read_statement",
     "render",
     "repair_store",
     "summarize",
@@ -82,6 +106,8 @@ __all__ = [
 
 # Written out a third time, because __all__ and the imports above can only be read by tools when they are literal.
 _HOME: Final = {
+    "AccountHistory": "usage.months.account_history",
+    "AccountPeriod": "usage.months.account_history",
     "COLUMNS": "usage.store.rows",
     "Collection": "usage.collect.collection",
     "Comparable": "usage.store.reader",
@@ -92,10 +118,15 @@ _HOME: Final = {
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",
+    "Gap": "usage.months.statement",
+    "GapReason": "usage.months.statement",
+    "GroupTotal": "usage.months.statement",
+    "MonthTotal": "usage.months.statement",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
     "PendingAccount": "usage.store.rows",
+    "PeriodObservation": "usage.months.account_history",
     "PeriodTotal": "usage.store.reader",
     "PlanTotal": "usage.summary",
     "Progress": "usage.collect.progress",
@@ -106,6 +137,10 @@ _HOME: Final = {
     "RunInfo": "usage.store.rows",
     "RunScope": "usage.store.rows",
     "State": "usage.store.rows",
+    "Statement": "usage.months.read",
+    "StatementLine": "usage.months.statement",
+    "StatementPeriod": "usage.months.statement_period",
+    "StatementTotals": "usage.months.statement",
     "Summary": "usage.summary",
     "UsageOutcome": "usage.collect.outcome",
     "UsageReader": "usage.store.reader",
@@ -116,6 +151,8 @@ _HOME: Final = {
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",
+    "read_history": "usage.months.account_history",
+    "read_statement": "usage.months.read",
     "render": "usage.summary_text",
     "repair_store": "usage.store.repair",
     "summarize": "usage.summary",
