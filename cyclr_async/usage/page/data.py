@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -104,7 +104,9 @@ class PageReport:
         partner: whose accounts these are.
         made_at: when the figures were read from the store; aware.
         accounts: every account once, gone and missing ones too; read once, in one pass.
-        months: the trend, oldest first; the last one is the period of the report.
+        months: the trend, oldest first; the last one is the period of the report. Either the months, or a function
+            that returns them and is called when the accounts have been read, since who adds up while reading knows
+            them only then.
         previous_period: what it is compared with, in words; None when there is nothing to compare with.
         reasons: what the keys of :attr:`PageAccount.reason` mean.
         currency: an ISO 4217 code, or None without prices.
@@ -117,7 +119,7 @@ class PageReport:
     partner: str
     made_at: datetime
     accounts: Iterable[PageAccount]
-    months: Sequence[PageMonth] = ()
+    months: Sequence[PageMonth] | Callable[[], Sequence[PageMonth]] = ()
     previous_period: str | None = None
     reasons: Mapping[str, PageReason] = attrs.field(factory=dict)
     currency: str | None = None

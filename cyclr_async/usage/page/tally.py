@@ -217,6 +217,7 @@ class Tally:
         tasks_over: by how many tasks, together.
         charge: what these cost; None when nothing is charged.
         allowances: how many accounts have an allowance at all.
+        has_trend: whether any account has figures of several months.
         plans: by name.
         gaps: accounts without a figure, by reason.
         not_compared: accounts with a figure that is not compared, by reason.
@@ -237,6 +238,7 @@ class Tally:
     tasks_over: int = 0
     charge: Decimal | None = None
     allowances: int = 0
+    has_trend: bool = False
     plans: dict[str, PlanShare] = attrs.field(factory=dict)
     gaps: dict[str, GapGroup] = attrs.field(factory=dict)
     not_compared: dict[str, GapGroup] = attrs.field(factory=dict)
@@ -245,11 +247,12 @@ class Tally:
     _top: _Best[Ranked] = attrs.field(factory=lambda: _Best(_RANKED))
     _risers: _Best[Ranked] = attrs.field(factory=lambda: _Best(_RANKED // 2))
     _fallers: _Best[Ranked] = attrs.field(factory=lambda: _Best(_RANKED // 2))
-    _over: _Best[Ranked] = attrs.field(factory=lambda: _Best(_RANKED))
+    _most_over: _Best[Ranked] = attrs.field(factory=lambda: _Best(_RANKED))
     _plan_numbers: dict[str, int] = attrs.field(factory=dict)
     _reason_numbers: dict[str, int] = attrs.field(factory=dict)
     _limit: int = 0
     _rows: _Best[_ListRow] = attrs.field(factory=lambda: _Best(0))
+    _ordered: list[_ListRow] | None = None
 
     @classmethod
     def of(cls, report: PageReport, limit: int) -> Tally:
@@ -278,6 +281,7 @@ class Tally:
             self._add_figure(account, account.tasks, now)
         # A large account without a figure is listed before small ones with one.
         rank = account.tasks if account.tasks is not None else account.previous or 0
+        self.has_trend = self.has_trend or len(account.history) > 1
         if self._rows.admits(rank):
             self._rows.add(rank, self._row(account))
 
@@ -311,7 +315,7 @@ class Tally:
             self.tasks_over += over
             plan.accounts_over += 1
             plan.tasks_over += over
-            self._rank(self._over, over, account)
+            self._rank(self._most_over, over, account)
         if account.charge is not None:
             self.charge = (self.charge or Decimal()) + account.charge
             plan.charge = (plan.charge or Decimal()) + account.charge
@@ -389,14 +393,21 @@ class Tally:
         return list(self._reason_numbers)
 
     @property
+    def named_plans(self) -> dict[str, int]:
+        """The plans that accounts have, with the numbers that rows name them by; not the one that is not known."""
+        return {name: number for name, number in self._plan_numbers.items() if name != _UNKNOWN_PLAN}
+
+    @property
     def has_histories(self) -> bool:
         """Whether rows hold the tasks of every month, and not only their proportions."""
         return self.listed <= HISTORIES
 
     def rows(self) -> Iterator[bytes]:
         """Yield the listed accounts as JSON, those with most tasks first and those without a figure last."""
-        # The order of the ranking is that of tasks already; this sort is stable.
-        for row in sorted(self._rows.sorted(), key=lambda row: row.tasks is None):
+        if self._ordered is None:
+            # The order of the ranking is that of tasks already; this sort is stable.
+            self._ordered = sorted(self._rows.sorted(), key=lambda row: row.tasks is None)
+        for row in self._ordered:
             yield row.text(histories=self.has_histories)
 
     @property
@@ -417,7 +428,7 @@ class Tally:
     @property
     def most_over(self) -> list[Ranked]:
         """The accounts that are most over what is included for them."""
-        return self._over.sorted()
+        return self._most_over.sorted()
 
     @property
     def by_plan(self) -> list[PlanShare]:
