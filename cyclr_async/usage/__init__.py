@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from cyclr_async.usage.export.export import ExportResult, export_usage
     from cyclr_async.usage.export.jsonl_format import write_jsonl
     from cyclr_async.usage.months.periods import NotComparable
+    from cyclr_async.usage.page.data import PageAccount, PageMonth, PageReason, PageReport, Presence
+    from cyclr_async.usage.page.page import PageResult, ReportPage
+    from cyclr_async.usage.page.sparkline import sparkline
+    from cyclr_async.usage.page.svg import Chart
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "Chart",
     "Collection",
     "Comparable",
     "Comparison",
@@ -51,14 +56,21 @@ __all__ = [
     "NotComparable",
     "NotCompared",
     "Opening",
+    "PageAccount",
+    "PageMonth",
+    "PageReason",
+    "PageReport",
+    "PageResult",
     "PendingAccount",
     "PeriodTotal",
     "PlanTotal",
+    "Presence",
     "Progress",
     "ProgressHook",
     "Registered",
     "RepairResult",
     "RepairedRun",
+    "ReportPage",
     "RunInfo",
     "RunScope",
     "State",
@@ -72,6 +84,7 @@ __all__ = [
     "export_usage",
     "render",
     "repair_store",
+    "sparkline",
     "summarize",
     "write_csv",
     "write_jsonl",
@@ -79,6 +92,7 @@ __all__ = [
 
 _HOME: Final = {
     "COLUMNS": "usage.store.rows",
+    "Chart": "usage.page.svg",
     "Collection": "usage.collect.collection",
     "Comparable": "usage.store.reader",
     "Comparison": "usage.summary",
@@ -91,14 +105,21 @@ _HOME: Final = {
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
+    "PageAccount": "usage.page.data",
+    "PageMonth": "usage.page.data",
+    "PageReason": "usage.page.data",
+    "PageReport": "usage.page.data",
+    "PageResult": "usage.page.page",
     "PendingAccount": "usage.store.rows",
     "PeriodTotal": "usage.store.reader",
     "PlanTotal": "usage.summary",
+    "Presence": "usage.page.data",
     "Progress": "usage.collect.progress",
     "ProgressHook": "usage.collect.progress",
     "Registered": "usage.store.run_writer",
     "RepairResult": "usage.store.repair",
     "RepairedRun": "usage.store.repair",
+    "ReportPage": "usage.page.page",
     "RunInfo": "usage.store.rows",
     "RunScope": "usage.store.rows",
     "State": "usage.store.rows",
@@ -112,6 +133,7 @@ _HOME: Final = {
     "export_usage": "usage.export.export",
     "render": "usage.summary_text",
     "repair_store": "usage.store.repair",
+    "sparkline": "usage.page.sparkline",
     "summarize": "usage.summary",
     "write_csv": "usage.export.csv_format",
     "write_jsonl": "usage.export.jsonl_format",

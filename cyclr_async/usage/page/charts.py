@@ -14,6 +14,7 @@ from cyclr_async.usage.page.words import (
     NOTHING,
     change,
     count,
+    counted,
     money,
     percent,
     short_count,
@@ -30,6 +31,8 @@ _WIDE: Final = 980
 _ROW: Final = 36
 """Pixels of a row of bars: a line of text and the bar below it, since names are longer than any column beside it."""
 _BAR: Final = 10
+_PLANS: Final = 12
+"""Plans that are drawn, as many as the other charts have rows; the table has all."""
 _NAME_COLUMNS: Final = 38
 """Of a name before it is cut, so that the figure on the right has room; the table below has it whole."""
 
@@ -148,8 +151,9 @@ def _trend_words(months: Sequence[PageMonth]) -> str:
         return "No month has figures."
     (first, begin), (last, end) = known[0], known[-1]
     highest = max(known, key=lambda month: month[1])
+    ratio = f", {change(end, begin)}" if begin else ""
     return (
-        f"From {count(begin)} tasks in {first} to {count(end)} in {last}, {change(end, begin)}. "
+        f"From {counted(begin, 'task')} in {first} to {count(end)} in {last}{ratio}. "
         f"The highest month is {highest[0]} with {count(highest[1])}."
     )
 
@@ -158,18 +162,19 @@ def distribution_chart(bins: Sequence[Bin]) -> Chart:
     """Draw, for each size of account, its share of the accounts beside its share of the tasks."""
     accounts, tasks = sum(found.accounts for found in bins), sum(found.tasks for found in bins)
     top, bottom = 18, 230
-    highest = max((max(_share(b.accounts, accounts), _share(b.tasks, tasks)) for b in bins), default=1)
+    highest = max((max(_share(b.accounts, accounts), _share(b.tasks, tasks)) for b in bins), default=0.0) or 1.0
     pitch = _NARROW / max(len(bins), 1)
     drawn = [element("line", x1=0, x2=_NARROW, y1=bottom, y2=bottom, class_="axis")]
     for index, found in enumerate(bins):
         for side, (part, whole, kind) in enumerate(((found.accounts, accounts, "soft"), (found.tasks, tasks, "full"))):
-            height = _share(part, whole) * (bottom - top) / max(highest, 1)
+            height = _share(part, whole) * (bottom - top) / highest
             width = pitch * 0.4
             x = index * pitch + pitch * 0.08 + side * (width + pitch * 0.04)
             drawn.append(rect(x, bottom - height, width, height, kind))
-            if part and len(bins) <= 10:
-                shown = percent(part, whole).partition(".")[0]
-                drawn.append(label(x + width / 2, bottom - height - 4, f"{shown}%", "middle quiet small"))
+            if part:
+                drawn.append(
+                    label(x + width / 2, bottom - height - 4, _whole_percent(part, whole), "middle quiet small")
+                )
         drawn.append(label((index + 0.5) * pitch, bottom + 16, found.short_label, "middle small"))
     drawn.append(label(_NARROW / 2, bottom + 36, "tasks of an account", "middle quiet small"))
     drawing = _below((bottom + 44, "".join(drawn)), [("soft", "share of accounts"), ("full", "share of tasks")])
@@ -195,6 +200,12 @@ def distribution_chart(bins: Sequence[Bin]) -> Chart:
     )
 
 
+def _whole_percent(part: int, whole: int) -> str:
+    rounded = (200 * part + whole) // (2 * whole) if whole else 0
+    # Something is not nothing.
+    return f"{rounded}%" if rounded else "<1%"
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
@@ -210,7 +221,7 @@ def top_chart(largest: Sequence[Ranked], total: int) -> Chart:
     return Chart(
         "top",
         "Accounts with most tasks",
-        f"The {len(largest)} largest accounts have {count(together)} tasks, {percent(together, total)} of all.",
+        f"The {len(largest)} largest have {counted(together, 'task')}, {percent(together, total)} of all.",
         _NARROW,
         *drawing,
         ("Account", "Id", "Tasks", "Share", "Period before"),
@@ -245,9 +256,7 @@ def changes_chart(risers: Sequence[Ranked], fallers: Sequence[Ranked]) -> Chart:
             parts.append((height + 34, label(0, 14, heading, "strong") + _moved(body, 24)))
     height, body = _stacked(parts)
     words = " ".join(
-        f"{verb} most: {_name(a[0])}, {signed(a[0].change)} tasks."
-        for verb, a in (("Rose", risers), ("Fell", fallers))
-        if a
+        f"{verb} most: {_name(a[0])}, {signed(a[0].change)}." for verb, a in (("Rose", risers), ("Fell", fallers)) if a
     )
     return Chart(
         "changes",
@@ -296,7 +305,7 @@ def allowance_chart(over: Sequence[Ranked], currency: str | None) -> Chart:
     return Chart(
         "allowance",
         "Most over their allowance",
-        " ".join(f"{_name(a)}: {count(a.over)} tasks over {count(a.included or 0)}." for a in over[:3])
+        " ".join(f"{_name(a)}: {counted(a.over, 'task')} over {count(a.included or 0)}." for a in over[:3])
         or "No account is over its allowance.",
         _NARROW,
         *drawing,
@@ -316,19 +325,23 @@ def allowance_chart(over: Sequence[Ranked], currency: str | None) -> Chart:
 
 
 def plan_chart(plans: Sequence[PlanShare], total: int, currency: str | None) -> Chart:
-    """Draw the tasks of every plan, with a mark at what its accounts may use together."""
+    """Draw the tasks of the largest plans, with a mark at what their accounts may use together."""
+    drawn = plans[:_PLANS]
     rows = [
         _Row(visible(p.plan), f"{count(p.tasks)} ({percent(p.tasks, total)})", [(p.tasks, "full")], p.included)
-        for p in plans
+        for p in drawn
     ]
-    highest = max((max(p.tasks, p.included or 0) for p in plans), default=0)
+    highest = max((max(p.tasks, p.included or 0) for p in drawn), default=0)
     drawing = _bars(rows, highest)
-    if any(p.included is not None for p in plans):
+    if any(p.included is not None for p in drawn):
         drawing = _below(drawing, [("full", "used"), ("mark", "included, all its accounts together")])
     return Chart(
         "plans",
         "Tasks by price plan",
-        " ".join(f"{visible(p.plan)}: {count(p.tasks)} tasks of {count(p.accounts)} accounts." for p in plans),
+        " ".join(
+            f"{visible(p.plan)}: {counted(p.tasks, 'task')} of {counted(p.accounts, 'account')}." for p in drawn[:4]
+        )
+        + (f" {len(drawn)} of {len(plans)} plans are drawn." if len(plans) > len(drawn) else ""),
         _NARROW,
         *drawing,
         ("Plan", "Accounts", "Tasks", "Share", "Included", "Accounts over", "Tasks over", "Charge"),

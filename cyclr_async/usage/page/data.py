@@ -47,13 +47,18 @@ class PageMonth:
     provisional: int = 0
 
 
+def _unless_blank(name: str | None) -> str | None:
+    # A name that draws nothing would leave a row without a handle; the id stands there then.
+    return name if name is not None and name.strip() else None
+
+
 @attrs.frozen
 class PageAccount:
     """An account of the report.
 
     Attributes:
         account_id: its id.
-        name: as the service lists it; None where it is not known.
+        name: as the service lists it; None where it is not known, or blank.
         plan: the name of its price plan, or None.
         parent: the id of the account that it belongs to, or None.
         tasks: the figure that counts; None without one.
@@ -68,7 +73,7 @@ class PageAccount:
     """
 
     account_id: str
-    name: str | None = None
+    name: str | None = attrs.field(default=None, converter=_unless_blank)
     plan: str | None = None
     parent: str | None = None
     tasks: int | None = None

@@ -34,6 +34,7 @@ function drawing(className, box, ...parts) {
 
 // Numbers. Those beyond 2^53 arrive as texts; BigInt keeps them, and the tenths of a percentage, exact.
 const count = (value) => BigInt(value).toLocaleString("en");
+const counted = (value, thing) => `${count(value)} ${thing}${BigInt(value) === 1n ? "" : "s"}`;
 const signed = (value) => (value > 0n ? "+" : "") + value.toLocaleString("en");
 function percent(part, whole) {
   if (whole <= 0n) return DASH;
@@ -269,7 +270,7 @@ function start(data) {
     let tasks = 0n;
     for (const index of shown) if (rows[index][TASKS] != null) tasks += BigInt(rows[index][TASKS]);
     const range = part.length ? `${count(first + 1)} to ${count(first + part.length)} of ` : "";
-    status.textContent = `${range}${count(shown.length)} accounts, ${tasks.toLocaleString("en")} tasks`;
+    status.textContent = `${range}${counted(shown.length, "account")}, ${counted(tasks, "task")}`;
     // Not disabled: the button that led to the last page would lose the focus there.
     for (const id of ["first", "back"]) byId(id).setAttribute("aria-disabled", String(page === 0));
     for (const id of ["next", "last"]) byId(id).setAttribute("aria-disabled", String(page >= pages - 1));

@@ -18,7 +18,7 @@ from cyclr_async.usage.page.charts import (
 from cyclr_async.usage.page.data import PageMonth, PageReason, PageReport
 from cyclr_async.usage.page.svg import Chart
 from cyclr_async.usage.page.tally import GapGroup, Tally
-from cyclr_async.usage.page.words import change, count, escape, moment, money, percent, signed
+from cyclr_async.usage.page.words import change, count, counted, escape, moment, money, percent, signed
 
 __all__ = ["Sections"]
 
@@ -118,7 +118,7 @@ class Sections:
         about = [f"{count(tally.new)} new" if tally.new else "", f"{count(tally.gone)} gone" if tally.gone else ""]
         tiles.append(("Accounts with a figure", count(tally.with_figure), ", ".join(filter(None, about)) or "none new"))
         if tally.allowances:
-            past = f"{count(tally.tasks_over)} tasks over" if tally.over else "nobody is over"
+            past = f"{counted(tally.tasks_over, 'task')} over" if tally.over else "nobody is over"
             tiles.append(("Accounts over allowance", count(tally.over), past))
         if tally.charge is not None:
             tiles.append(("Charge for that", money(tally.charge, report.currency), "before tax, by the price book"))
@@ -139,23 +139,20 @@ class Sections:
         ratio = change(tally.compared_tasks, tally.previous_tasks)
         return (
             f"{signed(difference)} ({ratio}) against {self.report.previous_period}, "
-            f"over {count(tally.compared)} accounts that have both"
+            f"over {counted(tally.compared, 'account')} with both"
         )
 
     def _state(self, missing: int) -> str:
         tally, report = self.tally, self.report
         if report.closed is not None:
             return f'<p class="notice settled"><strong>Closed.</strong> {escape(report.closed)}</p>'
-        reasons = []
-        if tally.provisional:
-            reasons.append(f"{count(tally.provisional)} figures were observed before their period was over")
-        if missing:
-            reasons.append(f"{count(missing)} accounts have no figure")
-        if not reasons:
+        if not tally.provisional and not missing:
             return '<p class="notice settled"><strong>Final.</strong> Every account has a figure that is final.</p>'
+        rising = f"May still rise, observed before the period was over: {counted(tally.provisional, 'figure')}. "
+        without = f"Without a figure: {counted(missing, 'account')}. "
         return (
-            f'<p class="notice"><strong>Not final.</strong> {" and ".join(reasons)}: '
-            "the totals may still rise. Do not bill from them as they are.</p>"
+            f'<p class="notice"><strong>Not final.</strong> {rising if tally.provisional else ""}'
+            f"{without if missing else ''}Do not bill from these totals as they are.</p>"
         )
 
     def _allowance(self, chart: Chart | None) -> str:
@@ -164,14 +161,14 @@ class Sections:
             return ""
         if chart is None:
             return (
-                f"{_heading('allowance', 'Over allowance')}<p>None of the {count(tally.allowances)} accounts with an "
-                "allowance is over it.</p>"
+                f"{_heading('allowance', 'Over allowance')}<p>Nobody is over the allowance; "
+                f"{counted(tally.allowances, 'account')} have one.</p>"
             )
         amount = "" if tally.charge is None else f"; that costs {money(tally.charge, self.report.currency)}"
         more = "" if tally.over <= len(tally.most_over) else " The list of accounts below has them all."
         text = (
-            f"{count(tally.over)} of {count(tally.allowances)} accounts with an allowance are over it, by "
-            f"{count(tally.tasks_over)} tasks{amount}.{more}"
+            f"{counted(tally.over, 'account')} over, of {count(tally.allowances)} with an allowance, by "
+            f"{counted(tally.tasks_over, 'task')}{amount}.{more}"
         )
         figures = f"<div>{_figures(chart)}</div>"
         return (
@@ -218,7 +215,7 @@ class Sections:
             rows.append(f"<tr>{''.join(cells)}</tr>")
         numeric = {"Accounts", "Tasks in the period before"}
         head = "".join(f'<th scope="col"{" class=number" if name in numeric else ""}>{name}</th>' for name in columns)
-        return _table(caption, head, rows)
+        return _table(caption, head, rows, kind="reasons" if with_previous else "reasons shorter")
 
     def _freshness(self) -> str:
         fresh = self.tally.freshness
@@ -237,7 +234,8 @@ class Sections:
         return (
             f"{heading}<p>The figures were observed from {moment(fresh.oldest)} to {moment(fresh.newest)}, and read "
             f"from the store {moment(self.report.made_at)}. {count(self.tally.provisional)} of {count(total)} were "
-            "observed before their period was over.</p>" + _table(caption, head.format("Figures", "Share"), rows)
+            "observed before their period was over.</p>"
+            + _table(caption, head.format("Figures", "Share"), rows, kind="fit")
         )
 
     def _accounts(self) -> str:
@@ -263,7 +261,7 @@ class Sections:
         rows = "".join(static_row(values, columns, tally.plan_names, report.currency) for values in first_rows(tally))
         left_out = tally.seen - tally.listed
         note = (
-            f"<p>Of {count(tally.seen)} accounts the {count(tally.listed)} with most tasks are listed; totals and "
+            f"<p>Of {counted(tally.seen, 'account')} the {count(tally.listed)} with most tasks are listed; totals and "
             f"charts are about all of them. An export has the other {count(left_out)}.</p>"
             if left_out
             else ""
@@ -282,7 +280,7 @@ class Sections:
             '<button type="button" id="first">First</button><button type="button" id="back">Back</button>'
             '<p id="status" role="status"></p>'
             '<button type="button" id="next">Next</button><button type="button" id="last">Last</button></div>'
-            '<div class="wide" tabindex="0" role="region" aria-label="List of accounts">'
+            '<div class="wide" tabindex="0" role="group" aria-label="List of accounts">'
             '<table id="account-list" class="accounts"><caption>Accounts, and whether their figures are final. '
             "The name of an account opens its details.</caption>"
             f"<thead>{columns.head()}</thead><tbody>\n{rows}</tbody></table></div>"
@@ -297,18 +295,15 @@ def _heading(name: str, text: str) -> str:
     return f'<h2 id="{name}-heading">{text}</h2>'
 
 
-def _table(caption: str, head: str, rows: Iterable[str]) -> str:
+def _table(caption: str, head: str, rows: Iterable[str], *, kind: str = "") -> str:
+    named = f' class="{kind}"' if kind else ""
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)}'
-        f"</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="group" aria-label="{escape(caption)}"><table{named}>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
 _SECTION_OF = {"trend": "trend", "distribution": "sizes", "top": "largest", "changes": "changes", "plans": "plans"}
-
-
-_TEXTS = frozenset({"Account", "Id", "Month", "Plan", "Tasks of an account"})
-"""Headings of the columns of charts that do not hold numbers."""
 
 
 def _figure(chart: Chart | None, *, wide: bool = False) -> str:
@@ -316,7 +311,7 @@ def _figure(chart: Chart | None, *, wide: bool = False) -> str:
     if chart is None:
         return ""
     name = _SECTION_OF[chart.name]
-    sideways = ' class="sideways" tabindex="0" role="region" aria-label="Chart"' if wide else ""
+    sideways = ' class="sideways" tabindex="0" role="group" aria-label="Chart"' if wide else ""
     return (
         f"{_heading(name, escape(chart.title))}"
         f'<p class="intro">{escape(chart.description)}</p>'
@@ -326,17 +321,15 @@ def _figure(chart: Chart | None, *, wide: bool = False) -> str:
 
 
 def _figures(chart: Chart) -> str:
-    numeric = [name not in _TEXTS for name in chart.columns]
-    head = "".join(
-        f'<th scope="col"{" class=number" if number else ""}>{escape(name)}</th>'
-        for name, number in zip(chart.columns, numeric, strict=True)
-    )
+    # The id of an account stands below its name, so that figures have room beside them.
+    named = chart.columns[1] == "Id"
+    first = 2 if named else 1
+    head = f'<th scope="col">{escape(chart.columns[0])}</th>'
+    head += "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in chart.columns[first:])
     rows = []
     for row in chart.rows:
-        cells = [f'<th scope="row"><bdi>{escape(row[0])}</bdi></th>']
-        cells += [
-            f"<td{' class=number' if number else ''}><bdi>{escape(text)}</bdi></td>"
-            for text, number in zip(row[1:], numeric[1:], strict=True)
-        ]
+        below = f'<bdi class="id">{escape(row[1])}</bdi>' if named and row[1] != row[0] else ""
+        cells = [f'<th scope="row"><bdi class="who">{escape(row[0])}</bdi>{below}</th>']
+        cells += [f'<td class="number">{escape(text)}</td>' for text in row[first:]]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return _table(chart.title, head, rows)

@@ -85,6 +85,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, thing: str) -> str:
+    """Return how many there are of something whose plural is regular: ``1 account``, ``2,000 accounts``."""
+    return f"{count(value)} {thing}{'' if value == 1 else 's'}"
+
+
 def signed(value: int) -> str:
     """Return a difference with its sign: ``+1,234``, ``-5``, ``0``."""
     return f"{value:+,}" if value else "0"

@@ -90,20 +90,19 @@ def report(
             "A task is counted by the service; this page adds up and compares, and measures nothing itself.",
             "An account belongs to the month in which its billing period begins.",
         ),
-        "months": month_totals() if months is None else months,
+        "months": month_totals(accounts) if months is None and isinstance(accounts, list) else months or (),
     } | values
     return PageReport(accounts=accounts, **given)  # type: ignore[arg-type]
 
 
-def month_totals(scale: int = 100_000) -> list[PageMonth]:
-    chance = random.Random(5)
-    totals = [int(scale * (1 + 0.05 * index) * chance.uniform(0.9, 1.1)) for index in range(len(MONTHS))]
-    months = [
-        PageMonth(label, total, 400 + 8 * index)
-        for index, (label, total) in enumerate(zip(MONTHS, totals, strict=True))
-    ]
+def month_totals(accounts: Sequence[PageAccount]) -> list[PageMonth]:
+    """The trend of some accounts, with one month that nobody collected."""
+    months = []
+    for index, label in enumerate(MONTHS):
+        known = [value for account in accounts if account.history and (value := account.history[index]) is not None]
+        provisional = sum(account.provisional for account in accounts) if index == len(MONTHS) - 1 else 0
+        months.append(PageMonth(label, sum(known), len(known), provisional))
     months[2] = PageMonth(MONTHS[2], None)
-    months[-1] = PageMonth(MONTHS[-1], totals[-1], 500, 12)
     return months
 
 
@@ -147,7 +146,7 @@ def plausible(number: int, *, seed: int = 1) -> Iterator[PageAccount]:
             reason="no_earlier" if new else None,
             presence="new" if new else "there",
             included=included,
-            charge=Decimal(over) * Decimal("0.002") if over else None,
+            charge=(Decimal(over) * Decimal("0.002")).quantize(Decimal("0.01")) if over else None,
             observed_at=seen,
             history=history,
         )
@@ -166,6 +165,6 @@ def hostile() -> Iterator[PageAccount]:
             included=500,
             charge=Decimal("1.50"),
             observed_at=MADE_AT - timedelta(hours=index),
-            history=(5, None, index),
+            history=(*range(10), None, 5, index),
         )
         yield PageAccount(f"gap {text}", text, reason=f"reason {text}")
