@@ -70,9 +70,11 @@ function spark(levels) {
   return drawing("spark", `0 0 ${levels.length * 6 - 1} 16`, ["", d]);
 }
 
-function gauge(part) {
+function gauge(row) {
   // Up to twice the allowance; what is more than that is as long, and is said in figures.
-  const used = Math.min(part, 1) * 50, past = Math.min(Math.max(part - 1, 0), 1) * 50;
+  const tasks = BigInt(row[TASKS]), included = BigInt(row[INCLUDED]);
+  const length = (part) => (part <= 0n ? 0 : included ? Math.min(Number((part * 500n) / included), 500) / 10 : 50);
+  const used = included ? length(tasks) : 50, past = length(tasks - included);
   return drawing("gauge", "0 0 100 10", ["track", "M0 0h50v10h-50z"], ["used", `M0 0h${used}v10h-${used}z`],
     ["past", `M50 0h${past}v10h-${past}z`]);
 }
@@ -116,7 +118,7 @@ function start(data) {
     used(row, cell) {
       const part = share(row);
       if (part == null) cell.append(DASH);
-      else cell.append(percent(BigInt(row[TASKS]), BigInt(row[INCLUDED])), make("br"), gauge(part));
+      else cell.append(percent(BigInt(row[TASKS]), BigInt(row[INCLUDED])), make("br"), gauge(row));
     },
     charge: (row, cell) => cell.append(row[CHARGE] == null ? DASH : money(row[CHARGE], data.currency)),
     trend: (row, cell) => cell.append(row[LEVELS] ? spark(row[LEVELS]) : DASH),
@@ -177,7 +179,12 @@ function start(data) {
     head.append(...data.months.map((month) => Object.assign(make("th", "number", month), { scope: "col" })));
     tasks.append(...values.map((value) => make("td", "number", value == null ? DASH : count(value))));
     const found = make("table", "", make("caption", "", "Tasks by month"), make("thead", "", head), make("tbody", "", tasks));
-    return make("div", "wide", found);
+    const wide = make("div", "wide", found);
+    // What can be moved sideways has to be reached with the keyboard.
+    wide.tabIndex = 0;
+    wide.setAttribute("role", "group");
+    wide.setAttribute("aria-label", "Tasks by month");
+    return wide;
   }
 
   // Order. The keys of a column are made once, when somebody sorts by it.
