@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
     from cyclr_async.usage.export.jsonl_format import write_jsonl
+    from cyclr_async.usage.months.account_history import AccountHistory, AccountPeriod, PeriodObservation, read_history
     from cyclr_async.usage.months.periods import NotComparable
+    from cyclr_async.usage.months.read import Statement, read_statement
+    from cyclr_async.usage.months.statement import (
+        Gap,
+        GapReason,
+        GroupTotal,
+        MonthTotal,
+        StatementLine,
+        StatementTotals,
+    )
+    from cyclr_async.usage.months.statement_period import StatementPeriod
     from cyclr_async.usage.page.data import PageAccount, PageMonth, PageReason, PageReport, Presence
     from cyclr_async.usage.page.page import PageResult, ReportPage
     from cyclr_async.usage.page.sparkline import sparkline
@@ -43,6 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "AccountHistory",
+    "AccountPeriod",
     "Chart",
     "Collection",
     "Comparable",
@@ -53,6 +66,10 @@ __all__ = [
     "FinalStatus",
     "Finding",
     "FindingKind",
+    "Gap",
+    "GapReason",
+    "GroupTotal",
+    "MonthTotal",
     "NotComparable",
     "NotCompared",
     "Opening",
@@ -62,6 +79,7 @@ __all__ = [
     "PageReport",
     "PageResult",
     "PendingAccount",
+    "PeriodObservation",
     "PeriodTotal",
     "PlanTotal",
     "Presence",
@@ -74,6 +92,10 @@ __all__ = [
     "RunInfo",
     "RunScope",
     "State",
+    "Statement",
+    "StatementLine",
+    "StatementPeriod",
+    "StatementTotals",
     "Summary",
     "UsageOutcome",
     "UsageReader",
@@ -82,6 +104,8 @@ __all__ = [
     "bar",
     "escape_terminal",
     "export_usage",
+    "read_history",
+    "read_statement",
     "render",
     "repair_store",
     "sparkline",
@@ -91,6 +115,8 @@ __all__ = [
 ]
 
 _HOME: Final = {
+    "AccountHistory": "usage.months.account_history",
+    "AccountPeriod": "usage.months.account_history",
     "COLUMNS": "usage.store.rows",
     "Chart": "usage.page.svg",
     "Collection": "usage.collect.collection",
@@ -102,6 +128,10 @@ _HOME: Final = {
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",
+    "Gap": "usage.months.statement",
+    "GapReason": "usage.months.statement",
+    "GroupTotal": "usage.months.statement",
+    "MonthTotal": "usage.months.statement",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
@@ -111,6 +141,7 @@ _HOME: Final = {
     "PageReport": "usage.page.data",
     "PageResult": "usage.page.page",
     "PendingAccount": "usage.store.rows",
+    "PeriodObservation": "usage.months.account_history",
     "PeriodTotal": "usage.store.reader",
     "PlanTotal": "usage.summary",
     "Presence": "usage.page.data",
@@ -123,6 +154,10 @@ _HOME: Final = {
     "RunInfo": "usage.store.rows",
     "RunScope": "usage.store.rows",
     "State": "usage.store.rows",
+    "Statement": "usage.months.read",
+    "StatementLine": "usage.months.statement",
+    "StatementPeriod": "usage.months.statement_period",
+    "StatementTotals": "usage.months.statement",
     "Summary": "usage.summary",
     "UsageOutcome": "usage.collect.outcome",
     "UsageReader": "usage.store.reader",
@@ -131,6 +166,8 @@ _HOME: Final = {
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",
+    "read_history": "usage.months.account_history",
+    "read_statement": "usage.months.read",
     "render": "usage.summary_text",
     "repair_store": "usage.store.repair",
     "sparkline": "usage.page.sparkline",

@@ -188,7 +188,7 @@ class _Tally:
     def add(self, row: Comparable) -> None:
         self.accounts += 1
         self.tasks += row.task_count
-        self.cycles += row.cycle_count
+        self.cycles += row.cycle_count or 0
         self.provisional += row.provisional
         self.observed = _span(self.observed, row.observed_at)
         self.starts = _span(self.starts, row.period_from)

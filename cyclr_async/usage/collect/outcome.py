@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import ClassVar, Generic, TypeVar
 
 import attrs
 
 from cyclr_async.errors import CyclrError, InvalidArgumentError
+from cyclr_async.partner import Account, AccountUsage
+from cyclr_async.usage.store.api_rows import PARTNER_API
 
-if TYPE_CHECKING:
-    from cyclr_async.partner import Account, AccountUsage
+__all__ = ["Outcome", "UsageOutcome"]
 
-__all__ = ["UsageOutcome"]
+AccountT = TypeVar("AccountT")
+UsageT = TypeVar("UsageT")
 
 
 def _now() -> datetime:
@@ -20,27 +22,22 @@ def _now() -> datetime:
 
 
 @attrs.frozen(kw_only=True)
-class UsageOutcome:
-    """The result of asking for the usage of one account: a usage or an error, never both and never neither.
+class Outcome(Generic[AccountT, UsageT]):
+    """What the outcomes of every API have in common. The models are those of the API.
 
-    Args:
-        account_id: the account that was asked for.
-        usage: what the server answered, or None.
-        error: why there is no usage, or None.
-        account: the account itself, when it is known from the account list.
-        attempts: HTTP attempts made for this account, 0 or more.
-        collected_at: when the answer arrived; aware.
-
-    Raises:
-        InvalidArgumentError: both or neither of ``usage`` and ``error``, or a naive ``collected_at``.
+    Attributes:
+        api: the API that was asked.
     """
 
+    api: ClassVar[str]
+
     account_id: str
-    usage: AccountUsage | None = None
+    usage: UsageT | None = None
     error: CyclrError | None = None
-    account: Account | None = None
+    account: AccountT | None = None
     attempts: int = 0
     collected_at: datetime = attrs.field(factory=_now)
+    parent_account_id: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if (self.usage is None) == (self.error is None):
@@ -52,3 +49,23 @@ class UsageOutcome:
     def ok(self) -> bool:
         """Whether the usage was collected."""
         return self.usage is not None
+
+
+@attrs.frozen(kw_only=True)
+class UsageOutcome(Outcome[Account, AccountUsage]):
+    """The result of asking for the usage of one account: a usage or an error, never both and never neither.
+
+    Args:
+        account_id: the account that was asked for.
+        usage: what the server answered, or None.
+        error: why there is no usage, or None.
+        account: the account itself, when it is known from the account list.
+        attempts: HTTP attempts made for this account, 0 or more.
+        collected_at: when the answer arrived; aware.
+        parent_account_id: None: the partner API says nothing of sub-accounts.
+
+    Raises:
+        InvalidArgumentError: both or neither of ``usage`` and ``error``, or a naive ``collected_at``.
+    """
+
+    api: ClassVar[str] = PARTNER_API

@@ -12,8 +12,9 @@ import attrs
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
+from cyclr_async.usage.store.api_rows import PARTNER_API
 from cyclr_async.usage.store.paths import shown
-from cyclr_async.usage.store.rows import LAZY_IDS, Counts, RunInfo, RunScope, utc_text
+from cyclr_async.usage.store.rows import ALL_IDS, LAZY_IDS, TREE_IDS, Counts, RunInfo, RunScope, utc_text
 from cyclr_async.wire.text import duration
 
 if TYPE_CHECKING:
@@ -115,11 +116,11 @@ def fresh_between(now: datetime, max_age: timedelta) -> tuple[str, str]:
 
 
 def _run_info(row: tuple[object, ...]) -> RunInfo:
-    run_id, base_url, partner, from_date, status, created, updated, finished, listed, *counts, ids, oldest = row
+    run_id, base_url, partner, from_date, status, created, updated, finished, listed, *counts, ids, oldest, api = row
     day = None if from_date is None else date.fromisoformat(str(from_date))
     return RunInfo(
         run_id=int(str(run_id)),
-        scope=RunScope(str(base_url), str(partner), day, None if ids is None else str(ids)),
+        scope=RunScope(str(base_url), str(partner), day, None if ids is None else str(ids), str(api)),
         status=str(status),
         created_at=datetime.fromisoformat(str(created)),
         updated_at=datetime.fromisoformat(str(updated)),
@@ -131,9 +132,10 @@ def _run_info(row: tuple[object, ...]) -> RunInfo:
 
 
 def read_runs(connection: sqlite3.Connection) -> Iterator[RunInfo]:
-    """Yield the runs of a store, newest first; also of a store of schema version 1, which readers leave as it is."""
+    """Yield the runs of a store, newest first; also of an earlier schema version, which readers leave as it is."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     added = "ids, oldest_at" if version > 1 else "NULL, NULL"
+    added += ", api" if version > 2 else f", '{PARTNER_API}'"
     for row in connection.execute(f"SELECT {_RUN_COLUMNS}, {added} FROM run ORDER BY run_id DESC"):  # noqa: S608
         yield _run_info(row)
 
@@ -183,7 +185,8 @@ def _unfinished(runs: list[RunInfo], scope: RunScope | None) -> list[RunInfo]:
 def _same(found: RunScope, wanted: RunScope) -> bool:
     """Whether a run is of the scope; a scope that says nothing about ids fits any."""
     return (
-        _place(found.base_url) == _place(wanted.base_url)
+        found.api == wanted.api
+        and _place(found.base_url) == _place(wanted.base_url)
         and _folded(found.partner) == _folded(wanted.partner)
         and found.from_date == wanted.from_date
         and (wanted.ids is None or found.ids == wanted.ids)
@@ -228,7 +231,8 @@ def _subject(scope: RunScope) -> str:
     period = "since the last bill" if scope.from_date is None else f"from {scope.from_date.isoformat()}"
     number = (scope.ids or "").partition(":")[0]
     whose = f" of {int(number):,} given accounts" if number.isdigit() else " of given accounts" if number else ""
-    return f"usage {period}{'' if number == 'all' else whose}"
+    whose = {ALL_IDS: "", TREE_IDS: " of every account and its sub-accounts"}.get(number, whose)
+    return f"usage {period}{whose}"
 
 
 def _begin(
@@ -250,10 +254,10 @@ def _begin(
         )
     former = same[0].run_id if take_over and same and scope.ids == LAZY_IDS else None
     from_date = None if scope.from_date is None else scope.from_date.isoformat()
-    values = (scope.base_url, scope.partner, from_date, scope.ids, former, "running", utc_text(now), utc_text(now))
+    values = (scope.base_url, scope.partner, from_date, scope.ids, scope.api, former, utc_text(now), utc_text(now))
     cursor = connection.execute(
-        "INSERT INTO run (base_url, partner, from_date, ids, supersedes, status, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO run (base_url, partner, from_date, ids, api, supersedes, status, created_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?)",
         values,
     )
     assert cursor.lastrowid is not None
