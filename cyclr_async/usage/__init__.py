@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.page.page import PageResult, ReportPage
     from cyclr_async.usage.page.sparkline import sparkline
     from cyclr_async.usage.page.svg import Chart
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -70,6 +71,7 @@ __all__ = [
     "Gap",
     "GapReason",
     "GroupTotal",
+    "Listed",
     "MonthTotal",
     "NotComparable",
     "NotCompared",
@@ -135,6 +137,7 @@ _HOME: Final = {
     "Gap": "usage.months.statement",
     "GapReason": "usage.months.statement",
     "GroupTotal": "usage.months.statement",
+    "Listed": "usage.store.api_rows",
     "MonthTotal": "usage.months.statement",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
