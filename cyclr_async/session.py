@@ -301,7 +301,9 @@ class AsyncPartnerSession:
                     "where the v1.0 API of this private instance is cannot be told from base_url and token_url: give "
                     "v1_url='https://{its API host}/v1.0' (CYCLR_V1_URL, --v1-url)"
                 )
-            self._v1 = V1Api(self._sender, self._v1_root, console=self._root.origin(), http_hosts=self._http_hosts)
+            self._v1 = V1Api(
+                self._sender, self._v1_root, self, console=self._root.origin(), http_hosts=self._http_hosts
+            )
         return self._v1
 
     @property
@@ -360,6 +362,14 @@ class AsyncPartnerSession:
                     raise  # a token provider of the caller's: it says nothing about the partner's settings
                 named = None
         return identity(self._provider, named)
+
+    def known_identity(self) -> PartnerIdentity:
+        """Return whose data this is without asking: the caller's ``partner``, else the client id.
+
+        Raises:
+            ConfigurationError: there is neither.
+        """
+        return identity(self._provider, self.partner)
 
     async def request(
         self,

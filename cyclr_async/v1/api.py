@@ -12,7 +12,7 @@ from cyclr_async.checks import shown
 from cyclr_async.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthorizedError
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import NO_HEADERS
-from cyclr_async.http.resource import Resource, Sender
+from cyclr_async.http.resource import PartnerSource, Resource, Sender
 from cyclr_async.v1.account_connectors import AccountConnectors
 from cyclr_async.v1.accounts import Accounts
 from cyclr_async.v1.connectors import Connectors, Methods
@@ -93,6 +93,7 @@ class V1Api(_Part):
     Args:
         sender: carries the calls.
         root: the root of the API.
+        source: tells whose accounts they are, for stores.
         console: scheme, host and port that sign-in links lead to unless told otherwise.
         http_hosts: hosts that a sign-in link may name with plain http, besides this machine.
 
@@ -108,10 +109,18 @@ class V1Api(_Part):
 
     __slots__ = ("accounts", "connectors", "launch", "methods", "templates", "tokens", "users")
 
-    def __init__(self, sender: Sender, root: URL, *, console: URL, http_hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        root: URL,
+        source: PartnerSource,
+        *,
+        console: URL,
+        http_hosts: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(sender, root)
         headers = NO_HEADERS
-        self.accounts: Accounts = Accounts(sender, root, headers)
+        self.accounts: Accounts = Accounts(sender, root, source)
         self.connectors: Connectors = Connectors(sender, root, headers)
         self.launch: Launch = Launch(sender, root, headers)
         self.methods: Methods = Methods(sender, root, headers)

@@ -29,6 +29,7 @@ __all__ = [
     "add_months",
     "counted_once",
     "look_back_text",
+    "month_after_text",
     "period_end_text",
     "why_not_comparable",
 ]
@@ -214,6 +215,11 @@ def period_end_text(period_from: str | None, period_to: str | None) -> str | Non
 def look_back_text(period_from: str, period_to: str) -> str:
     """Return :attr:`Period.look_back` of a stored period; the SQL function ``period_look_back``."""
     return _text(Period.of(period_from, period_to).look_back)
+
+
+def month_after_text(period_from: str) -> str:
+    """Return a month after the start of a stored period; the SQL function ``month_after``."""
+    return _text(add_months(datetime.fromisoformat(period_from), 1))
 
 
 def why_not_comparable(current: Period, earlier: Period | None) -> NotComparable | None:

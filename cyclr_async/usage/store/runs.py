@@ -12,7 +12,7 @@ import attrs
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
-from cyclr_async.usage.store.api_rows import PARTNER_API
+from cyclr_async.usage.store.api_rows import PARTNER_API, V1_API
 from cyclr_async.usage.store.paths import shown
 from cyclr_async.usage.store.rows import ALL_IDS, LAZY_IDS, TREE_IDS, Counts, RunInfo, RunScope, utc_text
 from cyclr_async.wire.text import duration
@@ -49,9 +49,17 @@ _RUN_COLUMNS: Final = (
 # The document gives a period's end as one day before the next period begins. Whether a service means that day, or the
 # moment itself, cannot be told from an answer, so a period counts as closed since when either of the two has passed.
 _REAL_END: Final = "period_end(o.period_from, o.period_to)"
-CLOSED_SINCE: Final = (
-    f"(o.observed_at < o.period_to AND o.period_to <= :now OR o.observed_at < {_REAL_END} AND {_REAL_END} <= :now)"
-)
+# The v1.0 API names the moment of its answer as the end, by its own clock. That this has passed closes nothing: a
+# period goes on until the next bill, a month after it began. A period that is said to end at another time ends then.
+_UP_TO_NOW: Final = f"""
+    o.run_id IN (SELECT run_id FROM run WHERE api = '{V1_API}')
+        AND abs(julianday(o.period_to) - julianday(o.observed_at)) < 1.0 / 24
+        AND o.period_to < month_after(o.period_from)
+"""  # noqa: S608 - constants
+CLOSED_SINCE: Final = f"""
+    CASE WHEN {_UP_TO_NOW} THEN o.observed_at < month_after(o.period_from) AND month_after(o.period_from) <= :now
+    ELSE o.observed_at < o.period_to AND o.period_to <= :now OR o.observed_at < {_REAL_END} AND {_REAL_END} <= :now END
+"""
 """SQL: an observation ``o`` was made before its period closed, and at ``:now`` it has closed."""
 
 _ASK_AGAIN: Final = f"""
@@ -59,7 +67,7 @@ _ASK_AGAIN: Final = f"""
     WHERE run_id = :run AND state = 'ok' AND EXISTS (
         SELECT 1 FROM observation AS o
         WHERE o.account_id = item.account_id AND o.period_from = item.period_from
-            AND o.observed_at = item.observed_at AND o.run_id = item.run_id AND {CLOSED_SINCE})
+            AND o.observed_at = item.observed_at AND o.run_id = item.run_id AND ({CLOSED_SINCE}))
 """  # noqa: S608 - constants
 _SET_TURNS: Final = """
     UPDATE item SET turn = CASE state WHEN 'pending' THEN 1 WHEN 'failed' THEN 2 ELSE 3 END

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from cyclr_async.errors import CyclrError, StoreError
-from cyclr_async.usage.months.periods import look_back_text, period_end_text
+from cyclr_async.usage.months.periods import look_back_text, month_after_text, period_end_text
 from cyclr_async.usage.store.integrity import (
     SEALS,
     SEALS_OF_APIS,
@@ -22,6 +22,7 @@ from cyclr_async.usage.store.integrity import (
     damaged,
     is_large,
 )
+from cyclr_async.usage.store.month_tables import MONTH_TABLES
 from cyclr_async.usage.store.paths import shown
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ _VERSION_2: Final = (
     *SEALS,
 )
 # From here on a run says over which API it was collected. None of these statements touches a row of an account or an
-# observation: a store of some gigabytes is brought here at once, and needs no room for a copy.
+# observation: a store of some gigabytes needs no room for a copy, only for the index by month.
 _VERSION_3: Final = (
     # The v1.0 API counts no cycles. ALTER TABLE cannot take a NOT NULL away, and SQLite's documentation names this way
     # for it: the text of the table changes, and nothing of what is stored. Only this part of the text is replaced,
@@ -162,6 +163,7 @@ _VERSION_3: Final = (
     # How many of these rows a run has made, so that a lost one is noticed.
     "ALTER TABLE run ADD COLUMN facts INTEGER NOT NULL DEFAULT 0",
     *SEALS_OF_APIS,
+    *MONTH_TABLES,
 )
 _MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statement by statement, what leads from each version to the next; the first makes an empty file a store."""
@@ -289,8 +291,9 @@ def migrate(connection: sqlite3.Connection, version: int, until: int = SCHEMA_VE
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:
-    """Make ``period_end`` and ``period_look_back`` known to SQL: what a period is is said in one place."""
+    """Make the functions of periods known to SQL: what a period is is said in one place."""
     connection.create_function("period_end", 2, period_end_text, deterministic=True)
+    connection.create_function("month_after", 1, month_after_text, deterministic=True)
     connection.create_function("period_look_back", 2, look_back_text, deterministic=True)
 
 
