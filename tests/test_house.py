@@ -48,22 +48,27 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.resource": RESOURCES,
     "http.engine": WIRE | GROUND | {"http.engine", "http.timeouts", "checks", "config"},
     "partner": RESOURCES | {"partner"},
-    "v1": RESOURCES | {"v1", "http.raw_request"},
+    "v1": RESOURCES | {"v1", "http.raw_request", "partner.sign_in_token"},  # the one answer that both APIs share
     "session": WIRE | {"partner", "v1", "http", "checks", "config", "auth", "environment"},
-    "usage": WIRE | GROUND | {"usage", "partner", "config", "auth", "http.limiter", "http.timeouts"},
+    "usage": WIRE
+    | GROUND
+    | {"usage", "partner", "v1", "checks", "config", "auth", "http.limiter", "http.resource", "http.timeouts"},
     "usage.months.periods": frozenset(),
     "simulator": WIRE | {"simulator"},
     "simulator.v1": frozenset({"wire.unset", "simulator"}),
     "cli": WIRE
-    | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", "http.resource", ""},
+    | {"cli", "usage", "partner", "session", "config", "auth", "environment", "http.request", "http.resource", ""}
+    # The package of the simulator loads what it names on first use, so it costs a command nothing.
+    | {"simulator"},
     "": frozenset({"_version"}),
 }
 
 LAZY: dict[str, frozenset[str]] = {
     # What a function may import besides, because most users of the module never need it.
     "partner": frozenset({"usage"}),
+    "v1": frozenset({"usage"}),
     "simulator": frozenset({""}),
-    "cli": frozenset({"simulator"}),
+    "cli": frozenset({"v1"}),
 }
 
 PURE = (

@@ -26,6 +26,7 @@ from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
 
 __all__ = ["Send", "TokenEndpoint", "token_failure", "token_request"]
 
+# A word of the endpoint about itself: the credentials may be good, so the next attempt is made with the same.
 _PASSING: Final = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 """OAuth codes that are about the endpoint and not about who asks (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)."""
 _REFUSING: Final = frozenset(
@@ -83,7 +84,7 @@ class TokenEndpoint:
             TokenEndpointError: it answered with neither a token nor a refusal.
             CyclrError: it could not be asked.
         """
-        # Without an URL the session accepts a fixed token only, but a class derived from that one may ask all the same.
+        # A session is made without one for a fixed token only, which never asks; but a subclass of it may.
         if self._url is None:
             raise ConfigurationError("token_url is missing: the token provider asked for the token endpoint")
         request = token_request(self._url, form, repeatable=repeatable)
@@ -91,6 +92,7 @@ class TokenEndpoint:
             return await self._send(request, timeout=_TIMEOUT)
         except CyclrError as error:
             failed = token_failure(error, self._url)
+        # Outside of the except block, so that the error chains none whose frames hold the form.
         raise failed
 
 
@@ -106,8 +108,9 @@ def token_request(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Req
         name="token",
         method="POST",
         url=url,
-        # Safe although it is a POST: it changes nothing but the number of tokens there are.
+        # Not by the method: a POST for client credentials can be repeated at no cost, one for a refresh token never.
         safety=Safety.SAFE if repeatable else Safety.UNSAFE,
+        # Hidden, because a request is an argument of every function on its way, and its body is the secret.
         body=HiddenBytes(urlencode(form).encode("ascii")),
         content_type="application/x-www-form-urlencoded",
         once=not repeatable,
@@ -135,12 +138,13 @@ def _parsed(data: object) -> tuple[AccessToken | None, str, str]:
         code = str(data.get("error")) if isinstance(data, dict) else ""
         return None, "access_token must be a str", code if code in _REFUSING | _PASSING else ""
     kind, lifetime, refresh = data.get("token_type", "bearer"), data.get("expires_in"), data.get("refresh_token")
+    # The endpoint writes it in lower case, the standard (RFC 6749 section 5.1) in any.
     if not isinstance(kind, str) or kind.lower() != "bearer":
         return None, "token_type must be bearer", ""
+    # A quoted number can mean nothing else. isascii, because isdigit also knows digits of other scripts, and
+    # superscripts, at which int() fails.
     if isinstance(lifetime, str) and lifetime.isascii() and lifetime.isdigit():
         lifetime = int(lifetime)
-    # A life of zero seconds would have the token fetched before every call; that is a broken endpoint, not a short
-    # life.
     if lifetime is not None and (isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)) or lifetime <= 0):
         return None, "expires_in must be a number of seconds greater than 0", ""
     try:
@@ -148,6 +152,7 @@ def _parsed(data: object) -> tuple[AccessToken | None, str, str]:
             AccessToken(
                 Secret(data["access_token"]),
                 expires_in=lifetime,
+                # Anything else is no refresh token to anybody, and no reason to refuse the access token beside it.
                 refresh_token=Secret(refresh) if isinstance(refresh, str) and refresh else None,
             ),
             "",
@@ -165,6 +170,7 @@ def token_failure(error: CyclrError, url: URL) -> CyclrError:
         url: the token endpoint; its origin is named in the message.
     """
     failed = _meaning(error, f"the token endpoint {url.origin()}")
+    # By this a bulk run tells that no account is at fault.
     failed.token_request = True
     return failed
 
@@ -180,7 +186,9 @@ def _meaning(error: CyclrError, endpoint: str) -> CyclrError:
             request_id=error.request_id,
             attempts=error.attempts,
         )
+    # The name of the operation means nothing to a caller who asked for something else.
     what = error.message.removeprefix("token: ")
+    # These keep their class: retry and breaker know what to do about them.
     passing = isinstance(error, (ServerError, RateLimitedError))
     if isinstance(error, DecodeError) or (isinstance(error, ResponseError) and not passing):
         if isinstance(error, UnexpectedRedirectError):
@@ -188,8 +196,6 @@ def _meaning(error: CyclrError, endpoint: str) -> CyclrError:
         elif isinstance(error, ResponseError):
             said = f" ({error.server_message})" if error.server_message else ""
             what = f"it answered {error.status}{said}"
-        # Neither a refusal of the credentials nor a passing fault: whoever answered is no token endpoint, and asking
-        # again would not make it one.
         return TokenEndpointError(
             f"{endpoint} issues no token: {what}; check token_url, or what stands between",
             status=error.status,
@@ -197,6 +203,7 @@ def _meaning(error: CyclrError, endpoint: str) -> CyclrError:
             attempts=error.attempts,
             sent="yes",
         )
+    # Changed in place: class, status, attempts and whether it was sent stay true of it.
     error.args = (f"{endpoint}: {what}",)
     return error
 

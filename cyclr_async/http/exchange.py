@@ -129,7 +129,10 @@ class Exchange:
             response.doubt()
             error.status = response.status
             failed = error.with_traceback(None)  # the frames of a decoder hold the body
-        except (DesynchronizedError, ResponseTooLargeError) as error:
+        except DesynchronizedError as error:
+            response.doubt()  # a decoder found out that the answer is another request's
+            failed = error.with_traceback(None)  # as above
+        except ResponseTooLargeError as error:
             failed = error.with_traceback(None)  # as above
         finally:
             # After the last byte this gives the connection back, if it is not back already; before, it drops it.
@@ -225,7 +228,7 @@ class Exchange:
         if body and not _is_json(call, response):
             raise _wrong_type(call)
         if call.interpret is not None:
-            return call.interpret(Response(response.status, response.headers, body))
+            return call.interpret(Response(response.status, response.headers, body, response.connection))
         assert call.decode is not None  # a request says how its answer becomes a value in one way at least
         return call.decode(loads(body))
 

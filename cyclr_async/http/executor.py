@@ -27,6 +27,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http import reports
 from cyclr_async.http.clock import Clock
+from cyclr_async.http.counters import Counters
 from cyclr_async.http.deadline_errors import (
     attempt_deadline_exceeded,
     attempt_timed_out,
@@ -41,7 +42,6 @@ from cyclr_async.http.exchange import Exchange
 from cyclr_async.http.limiter import AnswerTimes, Limiter
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.retry import RetryStrategy, Verdict, decide, failure_of, is_unsettled
-from cyclr_async.http.stats import Counters
 from cyclr_async.http.stream import Stream
 from cyclr_async.http.timeouts import Attempt, TimerWheel
 from cyclr_async.secret import HiddenStr
@@ -84,15 +84,16 @@ class CallState:
     )
 
     def __init__(self, request_id: str, started: float, timeout: float) -> None:
-        self.request_id = request_id
-        self.started = started
-        self.timeout = timeout
-        self.deadline = self.send_by = started + timeout
-        self.first = started
-        self.attempts = 0
-        self.spent = 0
-        self.refreshed = False
-        self.unsettled = False
+        self.request_id: str = request_id
+        self.started: float = started
+        self.timeout: float = timeout
+        self.deadline: float = started + timeout
+        self.send_by: float = self.deadline
+        self.first: float = started
+        self.attempts: int = 0
+        self.spent: int = 0
+        self.refreshed: bool = False
+        self.unsettled: bool = False
         """True once an attempt was sent of which it is not known whether it was carried out."""
         self.token: AccessToken | None = None
         self.failure: CyclrError | None = None

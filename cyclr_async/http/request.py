@@ -40,11 +40,13 @@ class Response:
         status: the HTTP status, 200 to 299.
         headers: the response headers.
         body: the decoded body.
+        connection: something that stands for the connection it came on, and nothing else; None when that is not known.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=False)
+    connection: object = attrs.field(default=None, repr=False)
 
 
 class Reader(Protocol[T_co]):

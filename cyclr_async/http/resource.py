@@ -81,6 +81,10 @@ class PartnerSource(Protocol):
         """Return whose data this is; may ask the service."""
         ...
 
+    def known_identity(self) -> PartnerIdentity:
+        """Return whose data this is as far as is known without asking."""
+        ...
+
 
 class Resource:
     """A part of an API.

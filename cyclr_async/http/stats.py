@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from typing import TYPE_CHECKING, Final
-
 import attrs
 
-if TYPE_CHECKING:
-    from cyclr_async.auth.token_manager import TokenManager
-    from cyclr_async.http.engine.pool import Pool
-    from cyclr_async.http.executor import AuthorizedExecutor
+from cyclr_async.auth.token_manager import TokenManager
+from cyclr_async.http.engine.pool import Pool
+from cyclr_async.http.executor import AuthorizedExecutor
 
-__all__ = ["Counters", "Stats", "stats_of"]
-
-_logger: Final = logging.getLogger("cyclr_async.http")
-
-
-class Counters:
-    """What has happened so far, for :meth:`AsyncPartnerSession.stats`; token requests count as well."""
-
-    __slots__ = ("active", "attempts", "calls", "failures", "idle", "retries")
-
-    def __init__(self) -> None:
-        self.active = self.attempts = self.calls = self.failures = self.retries = 0
-        # Made only when somebody closes the session: an event for every call would be paid by all of them.
-        self.idle: asyncio.Event | None = None
-        """Set when no call is under way any more; only while somebody waits for that."""
-
-    async def drain(self, grace: float) -> None:
-        """Wait for the calls under way, this many seconds at most. No new ones may be started meanwhile."""
-        if self.active and grace > 0:
-            self.idle = asyncio.Event()
-            try:
-                async with asyncio.timeout(grace):
-                    await self.idle.wait()
-            except TimeoutError:
-                # A warning, because what is cut off here may be a write whose outcome nobody will learn.
-                _logger.warning("closing with %d calls still under way", self.active)
+__all__ = ["Stats", "stats_of"]
 
 
 @attrs.frozen(kw_only=True)

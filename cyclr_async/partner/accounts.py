@@ -338,53 +338,37 @@ class Accounts(Resource):
             BulkInterruptedError: the run stopped early; ``reason`` and ``resumable`` tell. From the iteration, or when
                 the block is entered and the service cannot be asked whose data this is.
         """
-        from cyclr_async.usage.collect import collection, opening  # noqa: PLC0415 - sqlite, engine: for bulk work only
+        from cyclr_async.usage.collect import api, collection, outcome, start  # noqa: PLC0415 - sqlite: for bulk work only
 
         if from_date is not None:
             self._check_day(from_date)
-        age = opening.check_store_options(store, resume, max_age)
-        _function(on_progress, "on_progress")
-        limits = self._sender.limits
-        if concurrency is None:
-            concurrency = min(32, limits.connections)
-        if type(concurrency) is not int or concurrency < 1:
-            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {shown(concurrency)}")
-        if type(passes) is not int or passes < 0:
-            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {shown(passes)}")
-        number = isinstance(max_outage, (int, float)) and not isinstance(max_outage, bool)
-        if not number or not max_outage >= 0:  # also refuses NaN
-            raise InvalidArgumentError(
-                f"max_outage must be a number of seconds, 0 or more, or math.inf; got {shown(max_outage)}"
-            )
-        if account_ids is not None:
-            collection.check_ids(account_ids)
 
         def fetch(account_id: str) -> Awaitable[AccountUsage]:
             return self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, _ONE_ATTEMPT)
 
-        plan = None
-        if store is not None:
-            plan = opening.StorePlan(
-                store=store,
+        return start.start(
+            collection.Collection,
+            api.UsageApi(
                 base_url=str(self._root),
-                partner=self._source.partner,
-                identify=self._source.identify,
-                from_date=from_date,
-                source=self.iter if account_ids is None else account_ids,
-                resume=resume,
-                max_age=age,
-                clock=self._sender.clock,
+                account_type=Account,
+                outcome=outcome.UsageOutcome,
+                accounts=self.iter,
+                usage=fetch,
+            ),
+            account_ids,
+            start.CollectOptions(
+                concurrency=concurrency,
+                store=store,
+                on_progress=on_progress,
                 max_outage=max_outage,
-            )
-        return collection.Collection(
-            fetch,
-            self.iter if account_ids is None else account_ids,
-            clock=self._sender.clock,
-            concurrency=concurrency,
-            plan=plan,
-            on_progress=on_progress,
-            max_outage=max_outage,
-            passes=passes,
+                passes=passes,
+                resume=resume,
+                max_age=max_age,
+            ),
+            sender=self._sender,
+            partner=self._source.partner,
+            identify=self._source.identify,
+            from_date=from_date,
         )
 
     def _check_day(self, from_date: date) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final, Self, SupportsIndex
 
 __all__ = ["USUAL_FORM", "WireDatetime", "format_date", "format_datetime", "is_never", "parse_datetime", "wire_text"]
 
+# fromisoformat alone accepts much that the API never writes (weeks, blanks, commas), and whatever is read without
+# having been meant becomes a wrong period. Digits by name, because \d knows those of other scripts.
 _ISO: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
     r"(\.[0-9]{1,7})?"
@@ -33,11 +35,14 @@ class WireDatetime(datetime):
     It compares and hashes as the datetime it is; arithmetic and :meth:`replace` give plain datetimes.
     """
 
+    # The text is kept because the API writes seven digits and a datetime holds six: to_dict() has to give back what
+    # came.
     __slots__ = ("_wire",)
     _wire: str
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make a plain datetime: only :func:`parse_datetime` knows a wire text."""
+        # datetime makes instances of the subclass in its own methods, now() for example; those have no wire text.
         return datetime(*args, **kwargs)  # type: ignore[return-value]  # noqa: DTZ001
 
     @classmethod
@@ -63,6 +68,7 @@ class WireDatetime(datetime):
 
     def replace(self, *args: Any, **kwargs: Any) -> Any:
         """Return a plain datetime with some parts changed: the wire text no longer describes it."""
+        # By way of a plain datetime: that of the parent class would make this class again, without its text.
         return datetime.combine(self.date(), self.timetz()).replace(*args, **kwargs)
 
     __replace__ = replace
@@ -100,6 +106,8 @@ def parse_datetime(text: str) -> datetime:
     moment = None
     if match:
         seconds, fraction, zone = match.groups(default="")
+        # No zone means UTC: the v1.0 API gives the same column the name NextBillDateUtc, and Timezone is for display
+        # only.
         zone = "+00:00" if zone in {"", "Z"} else zone
         with suppress(ValueError, OverflowError):  # no such day, or an offset that leads out of the years 1 to 9999
             moment = _from_iso(seconds + fraction[:7] + zone).astimezone(UTC)
@@ -110,6 +118,7 @@ def parse_datetime(text: str) -> datetime:
 
 def is_never(text: str) -> bool:
     """Return whether a date text of the API is the zero of .NET, which stands for never."""
+    # By the beginning, because it comes with and without a Z, and may have a fraction.
     return text.startswith("0001-01-01T00:00:00")
 
 
@@ -118,6 +127,7 @@ def wire_text(moment: datetime) -> str:
     if isinstance(moment, WireDatetime):
         return moment.wire
     text = _utc(moment).isoformat()
+    # As the server writes fractions: without zeros at the end.
     return text.rstrip("0") if "." in text else text
 
 
@@ -135,6 +145,7 @@ def format_datetime(moment: datetime) -> str:
     """
     if not isinstance(moment, datetime):
         raise TypeError(f"a datetime is needed, not {type(moment).__name__}")
+    # As in the examples. An offset or a fraction would be the only one that this API ever sees.
     return _utc(moment).isoformat(timespec="seconds")
 
 

@@ -37,6 +37,11 @@ class EngineResponse(Protocol):
     status: int
     headers: Mapping[str, str]
 
+    @property
+    def connection(self) -> object:
+        """What stands for the connection and can be referred to weakly; None where it is not known."""
+        ...
+
     def whole(self) -> bytes | None:
         """Return the decoded body when all of it is there already, which is the usual case; else None: read it.
 

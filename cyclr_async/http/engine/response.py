@@ -66,8 +66,14 @@ class PooledResponse:
         self._protocol = protocol
         self._transport = transport
         self._body: Body | None = None
-        self.status = attempt.status = status
-        self.headers = headers
+        self.status: int = status
+        attempt.status = status
+        self.headers: Mapping[str, str] = headers
+
+    @property
+    def connection(self) -> object:
+        """What stands for the connection. Its protocol, since aiohttp's own object is made anew for every request."""
+        return self._protocol
 
     def whole(self) -> bytes | None:
         """Return the body when all of it is there already and nothing has to be looked at; None is always right."""
