@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 import click
@@ -92,6 +92,13 @@ def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {name: value for name, value in options.items() if value is not None}
+    if fields.get("transaction_error_webhook_enabled") and "transaction_error_webhook_url" not in fields:
+        raise click.UsageError("--webhook needs --webhook-url in the same command: the server looks at nothing else")
+    return fields
+
+
 @click.command(
     "list",
     cls=Command,
@@ -133,7 +140,7 @@ def get(ctx: click.Context, account_id: str) -> None:
 @click.pass_context
 def create(ctx: click.Context, /, account_id: str | None, dry_run: bool, **given: Any) -> None:
     """Create an account, once if you choose its id. Without one the service makes a GUID."""
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = _given(given)
     write_one(
         current(ctx),
         lambda session, time: session.v1.accounts.create(account_id, timeout=time, **fields),
@@ -156,7 +163,7 @@ def create(ctx: click.Context, /, account_id: str | None, dry_run: bool, **given
 @click.pass_context
 def ensure(ctx: click.Context, /, account_id: str, dry_run: bool, **given: Any) -> None:
     """Show the account with this id, created now if there is none. One that differs is an error, and left as it is."""
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = _given(given)
     write_one(
         current(ctx),
         lambda session, time: session.v1.accounts.ensure(account_id, timeout=time, **fields),
@@ -180,7 +187,7 @@ def ensure(ctx: click.Context, /, account_id: str, dry_run: bool, **given: Any) 
 @click.pass_context
 def update(ctx: click.Context, /, account_id: str, dry_run: bool, clear: tuple[str, ...], **given: Any) -> None:
     """Change an account; what is not named stays as it is."""
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = _given(given)
     both = sorted(fields.keys() & set(clear))
     if both:
         raise click.UsageError(f"{', '.join(both)}: give either a value or --clear")
@@ -224,7 +231,7 @@ def subaccounts(ctx: click.Context, account_id: str) -> None:
     """List the sub-accounts of an account."""
     options = current(ctx)
 
-    async def found(session: Session) -> Any:
+    async def found(session: Session) -> AsyncGenerator[Any, None]:
         for one in await session.v1.accounts.subaccounts(account_id, timeout=options.timeout):
             yield one
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import click
@@ -21,7 +22,7 @@ def list_users(ctx: click.Context, account_id: str) -> None:
     """List the users of an account."""
     options = current(ctx)
 
-    async def found(session: Session) -> Any:
+    async def found(session: Session) -> AsyncGenerator[str, None]:
         for one in await session.v1.users.list(account_id, timeout=options.timeout):
             yield one
 
