@@ -19,12 +19,11 @@ from cyclr_async.errors import (
     InvalidArgumentError,
     OutcomeUnknownError,
 )
-from cyclr_async.http.request import Request, Response, Safety
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import ListReader, PartnerSource, Resource, Sender, body_of, id_of, rest_of, text
-from cyclr_async.http.resource import model as model_of
 from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.partner import Account, AccountUsage
-from cyclr_async.wire.converter import decode
+from cyclr_async.wire.converter import decoder_of
 from cyclr_async.wire.dates import format_date, format_datetime
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.stream import ListDecoder
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Accounts"]
 
 BadRecordHook = Callable[[int, DecodeError], object]
-_USAGE = model_of(AccountUsage)
 _ONE_ATTEMPT = RetryStrategy(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
 """A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
 _DAY = timedelta(hours=24)
@@ -58,11 +56,14 @@ class Accounts(Resource):
         source: tells whose accounts they are, for stores.
     """
 
-    __slots__ = ("_source",)
+    __slots__ = ("_accounts_path", "_decode_usage", "_source")
 
     def __init__(self, sender: Sender, root: URL, source: PartnerSource) -> None:
         super().__init__(sender, root)
         self._source = source
+        # Once and not for each account: a bulk run makes millions of requests of the same kind.
+        self._accounts_path = f"{self._path}/accounts"
+        self._decode_usage = decoder_of(AccountUsage)
 
     async def list(
         self, *, on_bad_record: BadRecordHook | None = None, timeout: float | None = None
@@ -87,7 +88,6 @@ class Accounts(Resource):
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
-            decode=_accounts,
             reader=lambda: ListReader(Account, "accounts.list", self._sender.limits, on_bad_record),
         )
         return await self._sender.send(call, timeout)
@@ -121,7 +121,6 @@ class Accounts(Resource):
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
-            decode=_accounts,
             reader=lambda: ListReader(Account, "accounts.list", self._sender.limits),
         )
         decoder = ListDecoder(Account, lenient=on_bad_record is not None)
@@ -203,7 +202,6 @@ class Accounts(Resource):
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
-            decode=lambda _: None,
             reader=lambda: _MarkerSearch(marker),
         )
         try:
@@ -388,11 +386,11 @@ class Accounts(Resource):
             )
 
     def _usage_call(self, account_id: str, from_date: date | None) -> Request[AccountUsage]:
-        url = self._url(f"accounts/{segment(account_id)}/billing")
+        url = self._root.with_path(f"{self._accounts_path}/{segment(account_id)}/billing", encoded=True)
         day = _day(from_date)
         if day is not None:
             url = url.with_query(f"fromDate={day}")
-        return Request(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
+        return Request(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=self._decode_usage)
 
 
 class _MarkerSearch:
@@ -421,15 +419,11 @@ class _MarkerSearch:
                 self._found = account.id
 
 
-def _accounts(answer: Response) -> list[Account]:
-    return decode(answer.body, list[Account])
-
-
-def _same_id(account_id: str) -> Callable[[Response], str]:
+def _same_id(account_id: str) -> Callable[[object], str]:
     """Return a decoder of the answer to a change of this account."""
 
-    def decoded(answer: Response) -> str:
-        found = id_of(answer)
+    def decoded(data: object) -> str:
+        found = id_of(data)
         # An id may be written in two ways, which is no reason to doubt an update.
         if _bare(found) != _bare(account_id):
             raise DesynchronizedError(

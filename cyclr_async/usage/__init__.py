@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Final
 
+# For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
     from cyclr_async.usage.collect.collection import Collection, V1Collection
     from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
@@ -79,6 +80,7 @@ __all__ = [
     "write_jsonl",
 ]
 
+# Written out a third time, because __all__ and the imports above can only be read by tools when they are literal.
 _HOME: Final = {
     "COLUMNS": "usage.store.rows",
     "Collection": "usage.collect.collection",

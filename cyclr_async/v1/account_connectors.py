@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from yarl import URL
 
-from cyclr_async.checks import check_timeout
+from cyclr_async.checks import check_timeout, shown
 from cyclr_async.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -57,9 +57,9 @@ class AccountConnectors(V1Resource):
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
         self._catalogue = Connectors(sender, root, headers)
-        self.properties = Properties(sender, root, headers)
-        self.fields = CustomFields(sender, root, headers)
-        self.custom = CustomConnectors(sender, root, headers)
+        self.properties: Properties = Properties(sender, root, headers)
+        self.fields: CustomFields = CustomFields(sender, root, headers)
+        self.custom: CustomConnectors = CustomConnectors(sender, root, headers)
 
     async def iter(self, *, timeout: float | None = None) -> AsyncGenerator[AccountConnector, None]:
         """Yield the connectors of the account, page after page. They carry their icons, so each is large.
@@ -288,7 +288,7 @@ class AccountConnectors(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = own_path(account_connector_id)
-        await self._send("v1.account_connectors.delete", "DELETE", path, nothing, json=False, timeout=timeout)
+        await self._delete("v1.account_connectors.delete", path, timeout=timeout)
 
     async def call(
         self,
@@ -297,6 +297,7 @@ class AccountConnectors(V1Resource):
         *,
         parameters: Mapping[int, object] | None = None,
         fields: Mapping[int, object] | None = None,
+        verb: Literal["GET", "POST"] = "POST",
         repeatable: bool = False,
         timeout: float | None = None,
     ) -> Any:
@@ -307,6 +308,7 @@ class AccountConnectors(V1Resource):
             method: the id of the method, an int, or its ``method_unique_identifier``.
             parameters: values by the ids of parameters.
             fields: values by the ids of request fields.
+            verb: ``"GET"`` for the form of the request without a body, which takes neither parameters nor fields.
             repeatable: whether the third party may be called again when it is not known if it was.
             timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
 
@@ -320,7 +322,8 @@ class AccountConnectors(V1Resource):
             OutcomeUnknownError: the third party may have been called.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        return await self._use("call", "methods", account_connector_id, method, parameters, fields, repeatable, timeout)
+        given = _given(parameters, fields)
+        return await self._use("call", "methods", account_connector_id, method, given, verb, repeatable, timeout)
 
     async def test(
         self,
@@ -329,6 +332,7 @@ class AccountConnectors(V1Resource):
         *,
         parameters: Mapping[int, object] | None = None,
         fields: Mapping[int, object] | None = None,
+        verb: Literal["GET", "POST"] = "POST",
         repeatable: bool = False,
         timeout: float | None = None,
     ) -> Any:
@@ -337,7 +341,8 @@ class AccountConnectors(V1Resource):
         Raises:
             CyclrError: as :meth:`call`.
         """
-        return await self._use("test", "test", account_connector_id, method, parameters, fields, repeatable, timeout)
+        given = _given(parameters, fields)
+        return await self._use("test", "test", account_connector_id, method, given, verb, repeatable, timeout)
 
     async def _use(
         self,
@@ -345,20 +350,25 @@ class AccountConnectors(V1Resource):
         part: str,
         account_connector_id: int,
         method: object,
-        parameters: Mapping[int, object] | None,
-        fields: Mapping[int, object] | None,
+        given: Mapping[str, object],
+        verb: str,
         repeatable: bool,
         timeout: float | None,
     ) -> Any:
         chosen = segment(method, name="method") if isinstance(method, str) else number(method, "method")
-        given = {"Parameters": _by_id(parameters, "parameters"), "Fields": _by_id(fields, "fields")}
+        if verb not in {"GET", "POST"}:
+            raise InvalidArgumentError(f"verb must be 'GET' or 'POST'; got {shown(verb)}")
+        if verb == "GET" and any(value is not UNSET for value in given.values()):
+            raise InvalidArgumentError("parameters and fields are sent in a body, which verb='GET' has not: use 'POST'")
+        # What the method does at the third party is not known, so a GET is no read either unless the caller says so.
+        again = Safety.SAFE if verb == "GET" else Safety.REPEATABLE
         return await self._send(
             f"v1.account_connectors.{what}",
-            "POST",
+            verb,
             f"{own_path(account_connector_id)}/{part}/{chosen}",
             raw,
-            body=free_body(given),
-            safety=Safety.REPEATABLE if repeatable is True else Safety.UNSAFE,
+            body=None if verb == "GET" else free_body(given),
+            safety=again if repeatable is True else Safety.UNSAFE,
             timeout=timeout,
             advice="look at the third party whether it was called, or pass repeatable=True if the method only reads",
         )
@@ -466,6 +476,10 @@ def _exists(found: AccountConnector) -> AlreadyExistsError:
     return AlreadyExistsError(
         f"v1.connectors.install: the account has a connector {found.id} of that name", status=400, attempts=1
     )
+
+
+def _given(parameters: Mapping[int, object] | None, fields: Mapping[int, object] | None) -> dict[str, object]:
+    return {"Parameters": _by_id(parameters, "parameters"), "Fields": _by_id(fields, "fields")}
 
 
 def _by_id(values: Mapping[int, object] | None, name: str) -> dict[str, object] | Unset:

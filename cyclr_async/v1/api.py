@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
 from cyclr_async.checks import shown
-from cyclr_async.errors import ConflictError, InvalidArgumentError, UnauthorizedError
+from cyclr_async.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthorizedError
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import NO_HEADERS
 from cyclr_async.http.resource import PartnerSource, Resource, Sender
@@ -44,7 +44,7 @@ class _Part(Resource):
         path: str,
         *,
         query: Query | None = None,
-        json: Any = None,
+        json: object = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:
@@ -71,11 +71,18 @@ class _Part(Resource):
         if isinstance(json, str):
             raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
         call = raw_request(
-            self._root, method, path, query=query, body=json, repeatable=repeatable, headers=self._headers
+            self._root,
+            method,
+            path,
+            query=query,
+            body=json,
+            repeatable=repeatable,
+            headers=self._headers,
+            blanks=True,
         )
         try:
             return await self._sender.send(call, timeout)
-        except (ConflictError, UnauthorizedError) as error:
+        except (ConflictError, NotFoundError, UnauthorizedError) as error:
             explained(error, scoped=bool(self._headers))
             raise
 
@@ -113,13 +120,13 @@ class V1Api(_Part):
     ) -> None:
         super().__init__(sender, root)
         headers = NO_HEADERS
-        self.accounts = Accounts(sender, root, source)
-        self.connectors = Connectors(sender, root, headers)
-        self.launch = Launch(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
-        self.users = Users(sender, root, headers)
-        self.templates = Templates(sender, root, headers)
+        self.accounts: Accounts = Accounts(sender, root, source)
+        self.connectors: Connectors = Connectors(sender, root, headers)
+        self.launch: Launch = Launch(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.tokens: Tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
+        self.users: Users = Users(sender, root, headers)
+        self.templates: Templates = Templates(sender, root, headers)
 
     def account(self, account_id: str) -> AccountScope:
         """Return the API as one account sees it. No call is made: whether the account exists shows with the first one.
@@ -153,12 +160,12 @@ class AccountScope(_Part):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.catalogue = Connectors(sender, root, headers)
-        self.connectors = AccountConnectors(sender, root, headers)
-        self.cycles = Cycles(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.steps = Steps(sender, root, headers)
-        self.templates = AccountTemplates(sender, root, headers)
+        self.catalogue: Connectors = Connectors(sender, root, headers)
+        self.connectors: AccountConnectors = AccountConnectors(sender, root, headers)
+        self.cycles: Cycles = Cycles(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.steps: Steps = Steps(sender, root, headers)
+        self.templates: AccountTemplates = AccountTemplates(sender, root, headers)
 
     @property
     def account_id(self) -> str:

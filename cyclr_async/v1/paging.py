@@ -46,7 +46,7 @@ def total_pages(headers: Mapping[str, str]) -> int | None:
 
 async def pages(
     fetch: Callable[[int], Awaitable[Page[T]]],
-    id_of: Callable[[T], object],
+    id_of: Callable[[T], object] | None,
     *,
     operation: str,
     recheck: bool = False,
@@ -59,7 +59,8 @@ async def pages(
 
     Args:
         fetch: gets the page with this number, counted from 1.
-        id_of: the id of an element.
+        id_of: the id of an element; None for elements without ids, of which equal ones on one page are two, and on
+            different pages the same that has moved.
         operation: the operation, for the message of an error.
         recheck: read the pages again, backwards, for what the first reading has missed. A row that is deleted moves all
             behind it forward, and one of them from a page that is still to be read to one that was read; neither the
@@ -79,7 +80,7 @@ async def pages(
         if not page.items:
             break
         fresh = _fresh(page, id_of, seen)
-        ids = [id_of(item) for item in page.items]
+        ids = [item if id_of is None else id_of(item) for item in page.items]
         known = 0 if fresh else known + 1
         if fresh:
             yield fresh
@@ -100,9 +101,13 @@ async def pages(
             yield fresh
 
 
-def _fresh(page: Page[T], id_of: Callable[[T], object], seen: set[object]) -> list[T]:
+def _fresh(page: Page[T], id_of: Callable[[T], object] | None, seen: set[object]) -> list[T]:
     """Return the elements of a page that were not seen, and note that they are."""
-    fresh: list[T] = []
+    if id_of is None:
+        fresh = [item for item in page.items if item not in seen]
+        seen.update(fresh)
+        return fresh
+    fresh = []
     for item in page.items:
         key = id_of(item)
         if key not in seen:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import builtins
 
-from cyclr_async.checks import check_timeout
-from cyclr_async.errors import DecodeError, InvalidArgumentError, NotFoundError
-from cyclr_async.http.classify import is_foreign
-from cyclr_async.http.request import Response, Safety
+from cyclr_async.errors import DecodeError, InvalidArgumentError
+from cyclr_async.http.request import Response
 from cyclr_async.http.resource import body_of, text
 from cyclr_async.secret import Secret
 from cyclr_async.v1.accounts import account_path
-from cyclr_async.v1.once import TimeLeft, delete_once
+from cyclr_async.v1.once import TimeLeft
 from cyclr_async.v1.resource import V1Resource, hidden, nothing, secret_text
 from cyclr_async.wire.strict_json import loads
 from cyclr_async.wire.unset import UNSET
@@ -100,31 +98,12 @@ class Users(V1Resource):
         """
         path = _users(account_id)
         wanted = str(text(username, "username")).strip().casefold()
-        time = TimeLeft(self._sender.clock, check_timeout(timeout))
 
-        async def send() -> None:
-            await self._send(
-                "v1.users.remove",
-                "DELETE",
-                path,
-                nothing,
-                body=body_of({"UserName": username}),
-                json=False,
-                safety=Safety.UNSAFE,
-                timeout=time.left(),
-                advice="look whether the account still has the user",
-            )
-
-        async def look() -> object:
-            try:
-                names = await self.list(account_id, timeout=time.left())
-            except NotFoundError as error:
-                if is_foreign(error):
-                    raise
-                return None  # the account is gone, and its users with it
+        async def look(time: TimeLeft) -> object:
+            names = await self.list(account_id, timeout=time.left())
             return True if wanted in {name.strip().casefold() for name in names} else None
 
-        await delete_once(time, send, look)
+        await self._delete("v1.users.remove", path, body=body_of({"UserName": username}), look=look, timeout=timeout)
 
     async def _put(
         self, name: str, path: str, username: str, password: str | Secret | None, timeout: float | None

@@ -88,8 +88,10 @@ class AccountSource:
         self._on_taken_over = taken_over
         self._listing = not isinstance(source, (Iterable, AsyncIterable))
         if self._listing:
+            # The list sets the pace and not the workers, so the caller's figure for ids of its own does not apply.
             ahead = _LIST_AHEAD if store is None else _STORE_AHEAD
         self._ahead = ahead
+        # Half of what is read ahead, so that one batch can arrive while the other is worked off.
         self._batch = min(_BATCH, max(1, ahead // 2))
         self._max_outage = max_outage
         self._ready: deque[WorkItem] = deque()
@@ -109,9 +111,9 @@ class AccountSource:
         self._problems = 0
         self._problem: DecodeError | None = None
         self._broken: CyclrError | None = None
-        self.asked = registered
-        self.listing_complete = False
-        self.list_missing = False
+        self.asked: int = registered
+        self.listing_complete: bool = False
+        self.list_missing: bool = False
         """Whether the account list was empty although the store knows accounts."""
 
     @property
@@ -234,6 +236,8 @@ class AccountSource:
                 return
             if not _passes(failure):
                 raise failure
+            # Once accounts have come from there, the address is right, and what answers now stands in for it for a
+            # while.
             if is_wrong_address(failure) and not self.asked:
                 raise BulkInterruptedError(
                     f"the account list cannot be had, and nothing else has answered: {failure.message}",
@@ -252,6 +256,8 @@ class AccountSource:
                 if left <= 0:
                     return
                 wait = min(_UNTIL_LISTED[min(failures, len(_UNTIL_LISTED) - 1)], left)
+                # Not bounded by what is left of the outage: asking earlier than the service allows would only be
+                # refused.
                 wait = max(wait, min(asked_to_wait(failure) or 0.0, _LONGEST_WAIT))
                 failures += 1
             self._relisted = set(self._listed or ())
@@ -282,6 +288,7 @@ class AccountSource:
 
     async def _follow(self, source: AsyncIterable[Any]) -> None:
         """Register what arrives in batches of what is there, so that nothing waits for a batch to fill."""
+        # A task of its own, since the source is read at its own speed while its entries wait for the store.
         reader = asyncio.get_running_loop().create_task(self._read(source), name="cyclr-async-source")
         reader.add_done_callback(lambda _: self._arrived.set())
         try:
@@ -304,6 +311,7 @@ class AccountSource:
             async for entry in source:
                 await self._arrive(entry)
         finally:
+            # At once and not by the garbage collector: its connection is dropped with it.
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
 

@@ -38,7 +38,7 @@ class FailureRateGuard:
     __slots__ = ("_unauthorized_row", "held", "refusals")
 
     def __init__(self) -> None:
-        self.refusals = 0
+        self.refusals: int = 0
         self.held: deque[tuple[int, Refusal]] = deque()
         """Refusals that are held back, each with its number; empty in a run without any, which is the usual one."""
         self._unauthorized_row = _UNAUTHORIZED_ROW
@@ -61,6 +61,7 @@ class FailureRateGuard:
     def hold(self, item: WorkItem, outcome: Outcome[Any, Any]) -> None:
         """Keep a refusal back."""
         self.refusals += 1
+        # Numbered, because answers overtake each other: what began before a refusal says nothing about it.
         self.held.append((self.refusals, (item, outcome)))
 
     def released(self, before: int) -> list[Refusal]:
@@ -78,11 +79,13 @@ class FailureRateGuard:
 
     def needs_witness(self) -> bool:
         """Whether, at the end of a run in which accounts were answered, a witness has to decide about the rest."""
+        # A 404 that the API itself has written is believed then: something has answered, so the address is right.
         return any(needs_witness(error) for error in self._errors())
 
     def is_an_answer(self) -> bool:
         """Whether what is held back is believed though nothing has answered: the refusal of one single account."""
         errors = self._errors()
+        # Whoever asks about one account wants to hear that it does not exist, and there is nobody else to ask.
         alone = len(errors) == 1 and self.refusals == 1
         return alone and not isinstance(errors[0], UnauthorizedError) and not is_wrong_address(errors[0])
 

@@ -74,9 +74,9 @@ class AccountFetcher(Generic[OutcomeT]):
         self._known_good: deque[str] = deque(maxlen=_WITNESSES)
         self.adaptive = adaptive
         self.breaker = breaker
-        self.guard = FailureRateGuard()
+        self.guard: FailureRateGuard = FailureRateGuard()
         self.store: UsageStore | None = None
-        self.in_flight = 0
+        self.in_flight: int = 0
 
     async def fetch(self, item: WorkItem, *, may_defer: bool) -> OutcomeT | None:
         """Ask for one account until it is settled; None when it is put off to a later pass.
@@ -88,6 +88,8 @@ class AccountFetcher(Generic[OutcomeT]):
             return self._outcome(account_id=item.account_id, error=item.refused, collected_at=self._now())
         while True:
             probe = await self._probe() if self.breaker.is_open else False
+            # Before each request and not before the first: only what came before this one can be vouched for by its
+            # answer.
             item.begun = self.guard.refusals
             answer = await self._call(item.account_id, probe=probe)
             if not isinstance(answer, CyclrError):
@@ -110,6 +112,8 @@ class AccountFetcher(Generic[OutcomeT]):
             if weight and item.tries < _TRIES:
                 wait = backoff(max(1, int(item.tries)), base=0.5, cap=20.0, random=self._clock.random())
                 await self._clock.sleep(wait)
+            # Minutes later, at the end of the pass, a server that could not answer for this account may have
+            # recovered.
             elif weight and may_defer:
                 item.tries = 0
                 return None
@@ -145,6 +149,7 @@ class AccountFetcher(Generic[OutcomeT]):
             if not isinstance(answer, CyclrError):
                 return begun
             _raise_for_everybody(answer)
+            # No verdict on anybody: it is asked again, after the others.
             passes = classify(answer) is Concern.SERVICE
             faults += passes and not self.breaker.is_open
             if passes and faults < _WITNESS_FAULTS:
@@ -158,8 +163,11 @@ class AccountFetcher(Generic[OutcomeT]):
     async def known_good(self) -> list[str]:
         """Return accounts that have answered: those of this run, newest first, else some of the store."""
         if not self._known_good and self.store is not None:
+            # In a thread, since the file may be large and on a slow disk. Needed only when a run is continued and
+            # finds nobody.
             found = await asyncio.to_thread(_first_collected, self.store.path, self.store.run_id)
             self._known_good.extend(found)
+        # The newest is the least likely to have been deleted meanwhile.
         return list(reversed(self._known_good))
 
     async def _probe(self) -> bool:
@@ -174,6 +182,7 @@ class AccountFetcher(Generic[OutcomeT]):
         return probe
 
     def _collected(self, item: WorkItem) -> None:
+        # The same account three times would be one witness and not three.
         if not self._known_good or self._known_good[-1] != item.account_id:
             self._known_good.append(item.account_id)
         if self.adaptive.succeeded():
@@ -222,12 +231,15 @@ class AccountFetcher(Generic[OutcomeT]):
         concern = classify(error)
         if isinstance(error, RateLimitedError) and not error.token_request:
             self.adaptive.overloaded(self._clock.now())
+            # To a probe within an outage a 429 is no sign of health: it counts on, or 429s and faults by turns would
+            # never end.
             if not (probe and self.breaker.outage):
                 self.breaker.abandon(probe=probe)
                 self.breaker.throttled()
                 return
         if concern is Concern.SERVICE:
             self.breaker.fault(error, probe=probe)
+            # These may mean too many at once; a 500 or a page means a fault, which asking more slowly does not mend.
             if isinstance(error, TimeoutError) or getattr(error, "status", None) == 503:
                 self.adaptive.overloaded(self._clock.now())
         elif isinstance(error, InvalidArgumentError) or _is_for_everybody(error):

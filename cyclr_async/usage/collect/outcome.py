@@ -43,6 +43,7 @@ class Outcome(Generic[AccountT, UsageT]):
     def __attrs_post_init__(self) -> None:
         if (self.usage is None) == (self.error is None):
             raise InvalidArgumentError("an outcome carries either a usage or an error")
+        # The store compares times as texts in UTC, and what time a naive one means depends on the machine.
         if self.collected_at.tzinfo is None:
             raise InvalidArgumentError("collected_at must carry a time zone")
 

@@ -27,7 +27,7 @@ class OutcomeQueue(Generic[T]):
         self._outcomes: deque[T] = deque()
         self._producers = WaitQueue()
         self._consumers = WaitQueue()
-        self.ended = False
+        self.ended: bool = False
         self.failure: BaseException | None = None
 
     @property

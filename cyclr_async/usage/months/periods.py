@@ -44,6 +44,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _SLACK: Final = timedelta(days=3)
 """How far the ends of a month by the two readings, or with and without clamping, are apart at most: a bill of
 28 February is followed by one of 28 to 31 March."""
+# calendar.monthrange would check its arguments each time, and this is asked for every account of a report.
 _MONTH_DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 

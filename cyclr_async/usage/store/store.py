@@ -75,9 +75,9 @@ class UsageStore:
     ) -> None:
         run = opening.run
         self.path = path
-        self.scope = run.scope
-        self.run_id = run.run_id
-        self.listing_complete = run.listing_complete
+        self.scope: RunScope = run.scope
+        self.run_id: int = run.run_id
+        self.listing_complete: bool = run.listing_complete
         self.opening = opening
         self.scope_given = scope_given
         self._rows = rows_of(run.scope.api)
@@ -91,6 +91,7 @@ class UsageStore:
         self._timer: asyncio.TimerHandle | None = None
         self._ended: Future[None] | None = None
         self._failure_reported = False
+        # The writer is a thread that ends with the program: what waits for its commit then would be lost.
         atexit.register(self._end_of_program)
 
     @classmethod
@@ -155,6 +156,7 @@ class UsageStore:
             )
 
         must_exist = bool(resume)
+        # In a thread, since opening checks the runs and, up to a size, the history of the file.
         started = loop.run_in_executor(None, _open_run, path, must_exist, choose, write, batch_seconds)
         try:
             writer, opening, where = await asyncio.shield(started)
@@ -199,6 +201,7 @@ class UsageStore:
                 written, or is closed.
         """
         known = self.scope.ids
+        # A run of release 0.1, or one that was begun with add_accounts(): the first who says it decides.
         if known is None:
             await self._call(lambda run: run.bind(ids))
             self.scope = attrs.evolve(self.scope, ids=ids)
