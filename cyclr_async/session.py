@@ -313,13 +313,8 @@ class AsyncPartnerSession:
 
     @property
     def clock(self) -> Clock:
-        """Time and chance, as given."""
+        """Time and chance, as given: for a store that is opened beside the session, so that both tell the same time."""
         return self._sender.clock
-
-    @property
-    def limits(self) -> Limits:
-        """The limits in force."""
-        return self._sender.limits
 
     async def details(self, *, timeout: float | None = None) -> PartnerDetails:
         """Return the partner's settings.
@@ -412,7 +407,7 @@ class AsyncPartnerSession:
         return await self._sender.send(call, timeout)
 
     def stats(self) -> Stats:
-        """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
+        """Return what is going on now: calls in flight and queued, pause, connections, attempts and retries."""
         return stats_of(self._executor, self._pool, self._tokens)
 
     async def close(self) -> None:
@@ -443,6 +438,11 @@ class AsyncPartnerSession:
         await self.close()
 
     if not TYPE_CHECKING:
+
+        @property
+        def limits(self) -> Limits:
+            """The limits in force; for code that was written for 0.1, and so not shown to type checkers."""
+            return self._sender.limits
 
         def __enter__(self) -> NoReturn:
             raise TypeError("use 'async with AsyncPartnerSession(...)': the session is asynchronous")

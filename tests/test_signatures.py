@@ -18,13 +18,14 @@ from cyclr_async import AsyncPartnerSession, Limits, Timeouts
 from cyclr_async.config import Region
 from cyclr_async.http.resource import Resource
 from cyclr_async.simulator import Billing, Holdings
-from cyclr_async.usage import Collection, UsageStore
+from cyclr_async.usage import UsageStore
+from cyclr_async.usage.collect.collection import BulkRun
 from cyclr_async.wire.model import Model
 
 PUBLIC = ("cyclr_async", "cyclr_async.v1", "cyclr_async.usage", "cyclr_async.simulator")
 
 # What the package makes for its users, who need not be able to say what goes into it.
-MADE_HERE = (Resource, Collection, UsageStore, Billing, Holdings)
+MADE_HERE = (Resource, BulkRun, UsageStore, Billing, Holdings)
 
 # Parameters of JSON objects with values of any kind.
 JSON = {

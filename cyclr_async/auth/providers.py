@@ -37,7 +37,11 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class RefreshToken:
-    """A refresh token that can be taken once: the server rotates them, and a used one must never be sent again."""
+    """A refresh token that can be taken once: the server rotates them, and a used one must never be sent again.
+
+    Args:
+        value: the token.
+    """
 
     __slots__ = ("_value",)
 
@@ -51,7 +55,11 @@ class RefreshToken:
 
     # Needed because take() comes before sending: only afterwards is it known whether the token left the machine.
     def give_back(self, value: Secret) -> None:
-        """Put a token back that was certainly not sent."""
+        """Put a token back that was certainly not sent.
+
+        Args:
+            value: what :meth:`take` returned.
+        """
         self._value = value
 
     def peek(self) -> Secret | None:
@@ -111,6 +119,10 @@ class TokenProvider(Protocol):
         Args:
             exchange: posts a form to the token endpoint of the session.
             previous: the token that is to be replaced, or None for the first.
+
+        Raises:
+            AuthenticationError: the credentials were refused; a provider of your own may raise it, too.
+            CyclrError: the token endpoint could not be asked.
         """
         ...
 
@@ -172,7 +184,12 @@ class StaticToken:
         return self._token
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:  # noqa: ARG002
-        """Return the token, always the same."""
+        """Return the token, always the same.
+
+        Args:
+            exchange: not used.
+            previous: not used.
+        """
         return self._token
 
     def __repr__(self) -> str:
@@ -213,7 +230,16 @@ class ClientCredentials:
             raise ConfigurationError("give either account_id or scope: account_id='x' stands for scope='account:x'")
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:  # noqa: ARG002
-        """Exchange the credentials for a token. Several tokens may live side by side, so this may be repeated."""
+        """Exchange the credentials for a token. Several tokens may live side by side, so this may be repeated.
+
+        Args:
+            exchange: posts a form to the token endpoint.
+            previous: not used: every token is a new one.
+
+        Raises:
+            AuthenticationError: the credentials were refused.
+            CyclrError: the token endpoint could not be asked, or answered with no token.
+        """
         form = {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -269,7 +295,16 @@ class PasswordGrant:
             self._first = RefreshToken(refresh_token)
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
-        """Refresh the previous token if that is safe, else sign in with the password."""
+        """Refresh the previous token if that is safe, else sign in with the password.
+
+        Args:
+            exchange: posts a form to the token endpoint.
+            previous: the token to be replaced, whose refresh token is tried first; None for the first.
+
+        Raises:
+            AuthenticationError: the password was refused.
+            CyclrError: the token endpoint could not be asked, or answered with no token.
+        """
         holder = self._first if previous is None else previous.refresh_token
         # Taken before it is sent, so that no second fetch can send it too: the server drops both old tokens with
         # their first use, and a race for them logs everybody out.

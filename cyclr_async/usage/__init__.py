@@ -17,7 +17,23 @@ if TYPE_CHECKING:
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
     from cyclr_async.usage.export.jsonl_format import write_jsonl
+    from cyclr_async.usage.months.account_history import AccountHistory, AccountPeriod, PeriodObservation, read_history
     from cyclr_async.usage.months.periods import NotComparable
+    from cyclr_async.usage.months.read import Statement, read_statement
+    from cyclr_async.usage.months.statement import (
+        Gap,
+        GapReason,
+        GroupTotal,
+        MonthTotal,
+        StatementLine,
+        StatementTotals,
+    )
+    from cyclr_async.usage.months.statement_period import StatementPeriod
+    from cyclr_async.usage.page.data import PageAccount, PageMonth, PageReason, PageReport, Presence
+    from cyclr_async.usage.page.page import PageResult, ReportPage
+    from cyclr_async.usage.page.sparkline import sparkline
+    from cyclr_async.usage.page.svg import Chart
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -40,6 +56,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "AccountHistory",
+    "AccountPeriod",
+    "Chart",
     "Collection",
     "Comparable",
     "Comparison",
@@ -49,20 +68,37 @@ __all__ = [
     "FinalStatus",
     "Finding",
     "FindingKind",
+    "Gap",
+    "GapReason",
+    "GroupTotal",
+    "Listed",
+    "MonthTotal",
     "NotComparable",
     "NotCompared",
     "Opening",
+    "PageAccount",
+    "PageMonth",
+    "PageReason",
+    "PageReport",
+    "PageResult",
     "PendingAccount",
+    "PeriodObservation",
     "PeriodTotal",
     "PlanTotal",
+    "Presence",
     "Progress",
     "ProgressHook",
     "Registered",
     "RepairResult",
     "RepairedRun",
+    "ReportPage",
     "RunInfo",
     "RunScope",
     "State",
+    "Statement",
+    "StatementLine",
+    "StatementPeriod",
+    "StatementTotals",
     "Summary",
     "UsageOutcome",
     "UsageReader",
@@ -73,8 +109,11 @@ __all__ = [
     "bar",
     "escape_terminal",
     "export_usage",
+    "read_history",
+    "read_statement",
     "render",
     "repair_store",
+    "sparkline",
     "summarize",
     "write_csv",
     "write_jsonl",
@@ -82,7 +121,10 @@ __all__ = [
 
 # Written out a third time, because __all__ and the imports above can only be read by tools when they are literal.
 _HOME: Final = {
+    "AccountHistory": "usage.months.account_history",
+    "AccountPeriod": "usage.months.account_history",
     "COLUMNS": "usage.store.rows",
+    "Chart": "usage.page.svg",
     "Collection": "usage.collect.collection",
     "Comparable": "usage.store.reader",
     "Comparison": "usage.summary",
@@ -92,20 +134,37 @@ _HOME: Final = {
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",
+    "Gap": "usage.months.statement",
+    "GapReason": "usage.months.statement",
+    "GroupTotal": "usage.months.statement",
+    "Listed": "usage.store.api_rows",
+    "MonthTotal": "usage.months.statement",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
+    "PageAccount": "usage.page.data",
+    "PageMonth": "usage.page.data",
+    "PageReason": "usage.page.data",
+    "PageReport": "usage.page.data",
+    "PageResult": "usage.page.page",
     "PendingAccount": "usage.store.rows",
+    "PeriodObservation": "usage.months.account_history",
     "PeriodTotal": "usage.store.reader",
     "PlanTotal": "usage.summary",
+    "Presence": "usage.page.data",
     "Progress": "usage.collect.progress",
     "ProgressHook": "usage.collect.progress",
     "Registered": "usage.store.run_writer",
     "RepairResult": "usage.store.repair",
     "RepairedRun": "usage.store.repair",
+    "ReportPage": "usage.page.page",
     "RunInfo": "usage.store.rows",
     "RunScope": "usage.store.rows",
     "State": "usage.store.rows",
+    "Statement": "usage.months.read",
+    "StatementLine": "usage.months.statement",
+    "StatementPeriod": "usage.months.statement_period",
+    "StatementTotals": "usage.months.statement",
     "Summary": "usage.summary",
     "UsageOutcome": "usage.collect.outcome",
     "UsageReader": "usage.store.reader",
@@ -116,8 +175,11 @@ _HOME: Final = {
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",
+    "read_history": "usage.months.account_history",
+    "read_statement": "usage.months.read",
     "render": "usage.summary_text",
     "repair_store": "usage.store.repair",
+    "sparkline": "usage.page.sparkline",
     "summarize": "usage.summary",
     "write_csv": "usage.export.csv_format",
     "write_jsonl": "usage.export.jsonl_format",

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from cyclr_async.checks import check_timeout, shown
-from cyclr_async.errors import AlreadyExistsError, BadRequestError, InvalidArgumentError, NotFoundError
+from cyclr_async.errors import AlreadyExistsError, BadRequestError, CyclrError, InvalidArgumentError, NotFoundError
 from cyclr_async.http.classify import is_foreign
 from cyclr_async.http.request import Response
 from cyclr_async.http.resource import body_of, model, text
 from cyclr_async.v1.account import Account, AccountUsage
 from cyclr_async.v1.bulk import BulkAccounts, account_path
-from cyclr_async.v1.once import Creation, TimeLeft, already
+from cyclr_async.v1.once import Creation, TimeLeft, already, passes
 from cyclr_async.v1.paging import PAGE_SIZE
 from cyclr_async.v1.resource import flag, models, query_text, some
 from cyclr_async.wire.unset import UNSET, Unset
@@ -303,7 +303,12 @@ class Accounts(BulkAccounts):
         text(name, "name")
         creation = self._creation(id, fields, parent_account_id, time)
         # The usual caller does this before every use of an account, so that there is one already as a rule.
-        found = await self._found(id, time)
+        try:
+            found = await self._found(id, time)
+        except CyclrError as error:
+            if not passes(error):
+                raise
+            found = None  # it was only to save a request: one that creates it finds out as well
         return await creation.ensure() if found is None else creation.agreed(found)
 
     async def update(

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from cyclr_async.errors import StoreError
+from cyclr_async.usage.store.month_tables import FIGURE_SUMMED
 from cyclr_async.usage.store.paths import shown
 from cyclr_async.usage.store.rows import utc_text
 from cyclr_async.wire.dates import parse_datetime
@@ -44,6 +45,7 @@ __all__ = [
     "check_structure",
     "checksum",
     "damaged",
+    "form_of",
     "is_large",
     "payload_agrees",
     "schema_version",
@@ -215,8 +217,14 @@ def sealed_text(value: object) -> str:
 
 # The fastest way from columns to one text: half the time of a join, for millions of rows.
 _FORMS: Final = {
-    len(columns): f"%s{BETWEEN}" * len(columns) for columns in (ITEM_SUMMED, OBSERVATION_SUMMED, FACT_SUMMED)
+    len(columns): f"%s{BETWEEN}" * len(columns)
+    for columns in (ITEM_SUMMED, OBSERVATION_SUMMED, FIGURE_SUMMED, FACT_SUMMED)
 }
+
+
+def form_of(columns: int) -> str:
+    """Return the form by which so many columns become the text that a checksum is of."""
+    return _FORMS[columns]
 
 
 def checksum(*values: object) -> int:

@@ -70,8 +70,9 @@ class _Numbered:
 _PUT_OBSERVATION: Final = _Numbered(
     """
     INSERT INTO observation (account_id, period_from, observed_at, run_id, period_to, task_count, cycle_count,
-        price_plan_id, audit_info, payload, observed_copy, checksum)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?3, checksum(?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10))
+        price_plan_id, audit_info, payload, observed_copy, checksum, figure_sum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?3, checksum(?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10),
+        checksum(?1, ?2, ?5, ?6, ?7, ?8, ?9))
     ON CONFLICT DO NOTHING
 """
 )

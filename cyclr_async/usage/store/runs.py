@@ -49,8 +49,8 @@ _RUN_COLUMNS: Final = (
 # The document gives a period's end as one day before the next period begins. Whether a service means that day, or the
 # moment itself, cannot be told from an answer, so a period counts as closed since when either of the two has passed.
 _REAL_END: Final = "period_end(o.period_from, o.period_to)"
-# The v1.0 API names the moment of its answer as the end, by its own clock. That this has passed closes nothing: the
-# period goes on until the next bill, a month after it began. One that is said to end at another time ends then.
+# The v1.0 API names the moment of its answer as the end, by its own clock. That this has passed closes nothing: a
+# period goes on until the next bill, a month after it began. A period that is said to end at another time ends then.
 _UP_TO_NOW: Final = f"""
     o.run_id IN (SELECT run_id FROM run WHERE api = '{V1_API}')
         AND abs(julianday(o.period_to) - julianday(o.observed_at)) < 1.0 / 24

@@ -22,6 +22,7 @@ from cyclr_async.usage.store.integrity import (
     sealed_columns,
     sealed_text,
 )
+from cyclr_async.usage.store.month_tables import FIGURE_SUMMED
 from cyclr_async.usage.store.rows import utc_text
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ class Salvage:
             else:
                 sound = _has_its_payload(values)
             if sound:
-                self._insert("observation", values | {"checksum": checksum(*summed), "observed_copy": at})
+                figures = checksum(*(values[name] for name in FIGURE_SUMMED))
+                sums = {"checksum": checksum(*summed), "figure_sum": figures, "observed_copy": at}
+                self._insert("observation", values | sums)
 
     def _make_missing_runs(self) -> None:
         """Keep the observations of a run that could not be read, for the history: only its partner must be known."""

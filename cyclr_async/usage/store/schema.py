@@ -22,6 +22,7 @@ from cyclr_async.usage.store.integrity import (
     damaged,
     is_large,
 )
+from cyclr_async.usage.store.month_tables import MONTH_TABLES
 from cyclr_async.usage.store.paths import shown
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ _VERSION_2: Final = (
     *SEALS,
 )
 # From here on a run says over which API it was collected. None of these statements touches a row of an account or an
-# observation: a store of some gigabytes is brought here at once, and needs no room for a copy.
+# observation: a store of some gigabytes needs no room for a copy, only for the index by month.
 _VERSION_3: Final = (
     # The v1.0 API counts no cycles. ALTER TABLE cannot take a NOT NULL away, and SQLite's documentation names this way
     # for it: the text of the table changes, and nothing of what is stored. Only this part of the text is replaced,
@@ -162,6 +163,7 @@ _VERSION_3: Final = (
     # How many of these rows a run has made, so that a lost one is noticed.
     "ALTER TABLE run ADD COLUMN facts INTEGER NOT NULL DEFAULT 0",
     *SEALS_OF_APIS,
+    *MONTH_TABLES,
 )
 _MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statement by statement, what leads from each version to the next; the first makes an empty file a store."""

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from cyclr_async.http.clock import Clock
     from cyclr_async.partner import Account
     from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding
+    from cyclr_async.v1 import Account as V1Account
 
 __all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore", "rekey_store"]
 
@@ -231,7 +233,7 @@ class UsageStore:
         """
         return (await self.register(accounts)).added
 
-    async def register(self, accounts: Sequence[Any]) -> Registered:
+    async def register(self, accounts: Sequence[Account | V1Account | Listed | str]) -> Registered:
         """Register accounts as :meth:`add_accounts` does, and tell which of them are new and to be asked for.
 
         Args:
