@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.store.run_writer import Registered
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.store.store import UsageStore
+    from cyclr_async.usage.store.trees import TreeTotal
     from cyclr_async.usage.summary import Comparison, FailureGroup, NotCompared, PlanTotal, Summary, summarize
     from cyclr_async.usage.summary_text import bar, render
     from cyclr_async.wire.text import escape_terminal
@@ -100,6 +101,7 @@ __all__ = [
     "StatementPeriod",
     "StatementTotals",
     "Summary",
+    "TreeTotal",
     "UsageOutcome",
     "UsageReader",
     "UsageRow",
@@ -166,6 +168,7 @@ _HOME: Final = {
     "StatementPeriod": "usage.months.statement_period",
     "StatementTotals": "usage.months.statement",
     "Summary": "usage.summary",
+    "TreeTotal": "usage.store.trees",
     "UsageOutcome": "usage.collect.outcome",
     "UsageReader": "usage.store.reader",
     "UsageRow": "usage.store.rows",
