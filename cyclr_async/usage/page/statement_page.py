@@ -109,8 +109,8 @@ _METHOD: Final = (
         "compared are in the totals, and not in the change."
     ),
     "The usage of a sub-account is no part of its parent's.",
-    "Months of the trend count every account that had a figure then, those that are gone by now as well.",
 )
+_TREND: Final = "Months of the trend count every account that had a figure then, those that are gone by now as well."
 _PRICED: Final = (
     "The allowance and the charge of an account are those of the price book, for the account alone; an invoice may add "
     "up several accounts of a customer."
@@ -169,7 +169,7 @@ def page_report(
         },
         currency=currency,
         closed=closed,
-        method=_METHOD if allowance is None else (*_METHOD, _PRICED),
+        method=[*_METHOD, *[_TREND][: statement.trend], *([] if allowance is None else [_PRICED])],
     )
 
 

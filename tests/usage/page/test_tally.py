@@ -79,8 +79,11 @@ def test_the_rankings_and_the_list_are_those_of_a_sort(given_accounts: list[Page
     assert [a.change for a in tally.risers] == [a.change for a in rises[:5]]
     assert [a.change for a in tally.fallers] == [a.change for a in falls[:5]]
     assert [a.over for a in tally.most_over] == sorted((a.over for a in known if a.over), reverse=True)[:10]
-    rank = lambda a: a.tasks if a.tasks is not None else a.previous or 0  # noqa: E731
-    kept = sorted(given_accounts, key=lambda a: -rank(a))[:limit]
+
+    def rank(account: PageAccount) -> int:
+        return account.tasks if account.tasks is not None else account.previous or 0
+
+    kept = sorted(given_accounts, key=lambda account: -rank(account))[:limit]
     expected = sorted(kept, key=lambda a: a.tasks is None)
     rows = rows_of(tally)
     assert tally.listed == len(rows) == len(expected)
