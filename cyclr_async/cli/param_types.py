@@ -6,7 +6,7 @@ import math
 import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
@@ -17,7 +17,14 @@ _LONGEST: Final = 86_400.0 * 36_525
 """A century: beyond that a number of seconds is a mistake, and no date."""
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg]
+# Generic in the stubs of newer releases only: the lowest that is allowed cannot be subscripted.
+if TYPE_CHECKING:
+    _ParamType: TypeAlias = click.ParamType[object]
+else:
+    _ParamType = click.ParamType
+
+
+class _Moment(_ParamType):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -29,7 +36,7 @@ class _Moment(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a time: write it as 2026-12-01T00:00:00Z", param, ctx)
 
 
-class _Day(click.ParamType):  # type: ignore[type-arg]
+class _Day(_ParamType):
     name = "date"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
@@ -41,7 +48,7 @@ class _Day(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a day: write it as 2026-10-01", param, ctx)
 
 
-class _Duration(click.ParamType):  # type: ignore[type-arg]
+class _Duration(_ParamType):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:

@@ -107,7 +107,7 @@ def raw_request(
         body=body,
         headers=headers,
         json=False,
-        decode=_raw,
+        interpret=_raw,
     )
 
 

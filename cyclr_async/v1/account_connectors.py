@@ -57,9 +57,9 @@ class AccountConnectors(V1Resource):
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
         self._catalogue = Connectors(sender, root, headers)
-        self.properties = Properties(sender, root, headers)
-        self.fields = CustomFields(sender, root, headers)
-        self.custom = CustomConnectors(sender, root, headers)
+        self.properties: Properties = Properties(sender, root, headers)
+        self.fields: CustomFields = CustomFields(sender, root, headers)
+        self.custom: CustomConnectors = CustomConnectors(sender, root, headers)
 
     async def iter(self, *, timeout: float | None = None) -> AsyncGenerator[AccountConnector, None]:
         """Yield the connectors of the account, page after page. They carry their icons, so each is large.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
@@ -12,7 +12,7 @@ from cyclr_async.checks import shown
 from cyclr_async.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthorizedError
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import NO_HEADERS
-from cyclr_async.http.resource import Resource, Sender
+from cyclr_async.http.resource import PartnerSource, Resource, Sender
 from cyclr_async.v1.account_connectors import AccountConnectors
 from cyclr_async.v1.accounts import Accounts
 from cyclr_async.v1.connectors import Connectors, Methods
@@ -44,7 +44,7 @@ class _Part(Resource):
         path: str,
         *,
         query: Query | None = None,
-        json: Any = None,
+        json: object = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:
@@ -93,6 +93,7 @@ class V1Api(_Part):
     Args:
         sender: carries the calls.
         root: the root of the API.
+        source: tells whose accounts they are, for stores.
         console: scheme, host and port that sign-in links lead to unless told otherwise.
         http_hosts: hosts that a sign-in link may name with plain http, besides this machine.
 
@@ -108,16 +109,24 @@ class V1Api(_Part):
 
     __slots__ = ("accounts", "connectors", "launch", "methods", "templates", "tokens", "users")
 
-    def __init__(self, sender: Sender, root: URL, *, console: URL, http_hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        root: URL,
+        source: PartnerSource,
+        *,
+        console: URL,
+        http_hosts: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(sender, root)
         headers = NO_HEADERS
-        self.accounts = Accounts(sender, root, headers)
-        self.connectors = Connectors(sender, root, headers)
-        self.launch = Launch(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
-        self.users = Users(sender, root, headers)
-        self.templates = Templates(sender, root, headers)
+        self.accounts: Accounts = Accounts(sender, root, source)
+        self.connectors: Connectors = Connectors(sender, root, headers)
+        self.launch: Launch = Launch(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.tokens: Tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
+        self.users: Users = Users(sender, root, headers)
+        self.templates: Templates = Templates(sender, root, headers)
 
     @property
     def root(self) -> URL:
@@ -156,12 +165,12 @@ class AccountScope(_Part):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.catalogue = Connectors(sender, root, headers)
-        self.connectors = AccountConnectors(sender, root, headers)
-        self.cycles = Cycles(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.steps = Steps(sender, root, headers)
-        self.templates = AccountTemplates(sender, root, headers)
+        self.catalogue: Connectors = Connectors(sender, root, headers)
+        self.connectors: AccountConnectors = AccountConnectors(sender, root, headers)
+        self.cycles: Cycles = Cycles(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.steps: Steps = Steps(sender, root, headers)
+        self.templates: AccountTemplates = AccountTemplates(sender, root, headers)
 
     @property
     def account_id(self) -> str:

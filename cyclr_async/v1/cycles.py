@@ -144,11 +144,11 @@ class Cycles(V1Resource):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.steps = CycleSteps(sender, root, headers)
-        self.edges = Edges(sender, root, headers)
-        self.variables = Variables(sender, root, headers)
-        self.transactions = Transactions(sender, root, headers)
-        self.incidents = Incidents(sender, root, headers)
+        self.steps: CycleSteps = CycleSteps(sender, root, headers)
+        self.edges: Edges = Edges(sender, root, headers)
+        self.variables: Variables = Variables(sender, root, headers)
+        self.transactions: Transactions = Transactions(sender, root, headers)
+        self.incidents: Incidents = Incidents(sender, root, headers)
 
     async def iter(
         self,

@@ -22,7 +22,7 @@ from cyclr_async.errors import (
 from cyclr_async.http.classify import Concern, classify, is_foreign
 from cyclr_async.http.clock import Clock
 
-__all__ = ["Creation", "TimeLeft", "already", "delete_once"]
+__all__ = ["Creation", "TimeLeft", "already", "delete_once", "passes"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -32,10 +32,13 @@ _ROUNDS: Final = 12
 _PAUSE: Final = 0.1
 """Seconds before the second look, doubled each time up to the longest: a service that loses answers is given time."""
 _LONGEST: Final = 6.4
-_LOOKING: Final = "looking for it"
 
 _Made: TypeAlias = tuple[T, AlreadyExistsError | None]
 """What is there, and the refusal when it is not certain that this call has made it."""
+
+
+_Pending: TypeAlias = OutcomeUnknownError | AlreadyExistsError
+_Look: TypeAlias = Callable[[AlreadyExistsError | None], Awaitable[T | None]]
 
 
 class _Send(Protocol[T_co]):
@@ -129,7 +132,7 @@ class Creation(Generic[T]):
         raise self._told(refused or self.exists(found), differing)
 
     async def _sent(self, *, again: bool) -> _Made[T] | None:
-        """Send the request, and return what is there, with the refusal when it was there before."""
+        """Send the request, and return what it has made; None when it met something that is there."""
         try:
             return await self.send(), None
         except BadRequestError as error:
@@ -137,22 +140,18 @@ class Creation(Generic[T]):
             if refused is None:
                 raise
         if again:
-            return None  # perhaps by the request whose answer was lost
-        try:
-            found = await self.look()
-        except CyclrError as error:
-            _note(refused, _LOOKING, error)
-            found = None
-        if found is None:
-            raise refused  # it is taken, and by nothing that can be seen
-        return found, refused
+            return None  # made perhaps by the request whose answer was lost
+        raise refused
 
-    async def _seen(self) -> _Made[T] | None:
+    async def _seen(self, refused: AlreadyExistsError | None) -> _Made[T] | None:
         found = await self.look()
         if found is None:
+            if refused is not None:
+                raise refused  # it is taken, and by nothing that can be seen
             return None
         # After a lost answer, one with what was asked for is taken for ours.
-        return found, self.exists(found) if self.differing(found) else None
+        ours = refused is None and not self.differing(found)
+        return found, None if ours else refused or self.exists(found)
 
     def _told(self, error: AlreadyExistsError, differing: tuple[str, ...]) -> AlreadyExistsError:
         error.same, error.differing = not differing, differing
@@ -192,7 +191,7 @@ async def delete_once(
             # The request whose answer was lost has done it.
         return True
 
-    async def gone() -> bool | None:
+    async def gone(_: AlreadyExistsError | None) -> bool | None:
         found = await look()
         if found is None or (seen and found != seen[0]):
             return True  # what is there now, if anything, was made later
@@ -202,54 +201,56 @@ async def delete_once(
     await _settled(time, sent, gone)
 
 
-async def _settled(time: TimeLeft, send: _Send[T], look: Callable[[], Awaitable[T | None]]) -> T:
+async def _settled(time: TimeLeft, send: _Send[T], look: _Look[T]) -> T:
     """Send a request until it is known what has become of it.
 
     Args:
         time: the time for everything.
         send: sends it, and returns what came of it; None when that has to be looked up. ``again`` tells whether an
             answer was lost before.
-        look: returns what came of it; None when it was certainly not carried out.
+        look: returns what came of it; None when it was certainly not carried out. It is given the refusal when no
+            answer was lost, and the request met something that was there.
 
     Raises:
         OutcomeUnknownError: the first answer that was lost, when the service could not be asked in time.
+        AlreadyExistsError: no answer was lost, and what is there could not be looked at, or not seen.
         CyclrError: it was not carried out.
     """
-    unknown: OutcomeUnknownError | None = None
+    pending: _Pending | None = None
     sending = True
     for round_ in range(_ROUNDS):
         found: T | None = None
         if sending:
             try:
-                found = await send(again=unknown is not None)
-            except OutcomeUnknownError as error:
-                unknown = unknown or error
+                found = await send(again=pending is not None)
+            except (OutcomeUnknownError, AlreadyExistsError) as error:
+                pending = pending or error
             except CyclrError as error:
-                unknown = _kept(unknown, "sending it again", error)
+                pending = _kept(pending, "sending it again", error)
         if found is None:
             try:
-                found = await look()
+                found = await look(pending if isinstance(pending, AlreadyExistsError) else None)
                 sending = True
             except CyclrError as error:
-                unknown = _kept(unknown, _LOOKING, error)
+                pending = _kept(pending, "looking for it", error)
                 sending = False  # not before it is known that it was not carried out
         if found is not None:
             return found
         if time.over:
             break
         await time.pause(round_)
-    assert unknown is not None  # without it, the first round ends the call
-    raise unknown
+    assert pending is not None  # without it, the first round ends the call
+    raise pending
 
 
-def _kept(unknown: OutcomeUnknownError | None, what: str, error: CyclrError) -> OutcomeUnknownError:
-    """Return the lost answer that is still to be settled in spite of a failure, or raise what the call ends with."""
-    if unknown is None:
+def _kept(pending: _Pending | None, what: str, error: CyclrError) -> _Pending:
+    """Return what is still to be settled in spite of a failure, or raise what the call ends with."""
+    if pending is None or error is pending:
         raise error
-    _note(unknown, what, error)
-    if not _passes(error):
-        raise unknown from None
-    return unknown
+    pending.add_note(f"{what} failed: {error}")
+    if not passes(error):
+        raise pending from None
+    return pending
 
 
 def already(error: BadRequestError) -> AlreadyExistsError:
@@ -266,10 +267,6 @@ def already(error: BadRequestError) -> AlreadyExistsError:
     )
 
 
-def _passes(error: CyclrError) -> bool:
+def passes(error: CyclrError) -> bool:
     """Whether a failure is the service's and may pass, so that it can still be asked."""
     return classify(error) is Concern.SERVICE and not (isinstance(error, NotFoundError) and is_foreign(error))
-
-
-def _note(error: CyclrError, what: str, failure: CyclrError) -> None:
-    error.add_note(f"{what} failed: {failure}")

@@ -100,7 +100,7 @@ class V1Resource(Resource):
             method=method,
             url=url,
             safety=_SAFETY[method] if safety is None else safety,
-            decode=decode,
+            interpret=decode,
             body=body,
             headers=self._headers,
             json=json,

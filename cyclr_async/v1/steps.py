@@ -227,8 +227,8 @@ class Steps(V1Resource):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.parameters = Parameters(sender, root, headers)
-        self.field_mappings = FieldMappings(sender, root, headers)
+        self.parameters: Parameters = Parameters(sender, root, headers)
+        self.field_mappings: FieldMappings = FieldMappings(sender, root, headers)
 
     async def prerequisites(self, step_id: str, *, timeout: float | None = None) -> list[Prerequisite]:
         """Return what must be done before the step can run.

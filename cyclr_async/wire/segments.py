@@ -9,8 +9,12 @@ from cyclr_async.errors import InvalidArgumentError
 
 __all__ = ["free_segment", "segment"]
 
+# Far beyond any id or connector name that the API is known to give out, far below what servers accept in a path.
 _LIMIT: Final = 128
+# Enough to find the value again; a secret that was passed by mistake does not end up in a log as a whole.
 _EXCERPT: Final = 16
+# What needs no encoding and no thought, which is nearly every id, in one match. Bound at once: it is called per
+# request.
 _PLAIN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,128}").fullmatch
 _SLASHES: Final = re.compile(r"[/\\]")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f/\\?#%]")
@@ -34,6 +38,7 @@ def segment(value: str, *, name: str = "account_id", blanks: bool = False) -> st
     Raises:
         InvalidArgumentError: the value cannot be a path segment.
     """
+    # The exact type, because a subclass may have methods of its own: the slow way takes the plain text out of it.
     if type(value) is str and _PLAIN(value):
         return value
     # Judged with another character in place of each blank, so that the length and the ends count as they are.
@@ -101,6 +106,7 @@ def _problem(value: object) -> str:
 def _problem_beyond_ascii(value: str) -> str:
     if any(unicodedata.category(char).startswith("C") for char in value):
         return "holds a control, format, surrogate or unassigned character"
+    # A server that normalises would look up another id than the one that was checked.
     if not unicodedata.is_normalized("NFC", value):
         return "is not in Unicode normal form C"
     # Servers that fold compatibility characters would read a full-width solidus as a slash.
@@ -113,5 +119,6 @@ def _problem_beyond_ascii(value: str) -> str:
 def _excerpt(value: object) -> str:
     if not isinstance(value, str) or not value:
         return ""
+    # In ASCII, because what is wrong with it may be a character that cannot be seen.
     shown = ascii(str.__str__(value[:_EXCERPT]))
     return f" ({shown}…)" if len(value) > _EXCERPT else f" ({shown})"
