@@ -236,7 +236,7 @@ class Group(_Help, click.Group):
 
 def _loaded(path: str, entry: Entry) -> click.Command:
     if not entry.target:
-        return Group(path.rpartition(" ")[2], path=path, help=entry.help)
+        return Group(path.rpartition(" ")[2], path=path, help=entry.help, examples=(entry.example,))
     module, _, attribute = entry.target.partition(":")
     command: click.Command = getattr(importlib.import_module(f"cyclr_async.cli.commands.{module}"), attribute)
     return command

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
-__all__ = ["CONCURRENCY", "DAY", "DURATION", "MOMENT", "STORE"]
+__all__ = ["CONCURRENCY", "DAY", "DURATION", "MOMENT", "STORE", "connector_of"]
 
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _LONGEST: Final = 86_400.0 * 36_525
@@ -67,3 +67,16 @@ DURATION: Final = _Duration()
 CONCURRENCY: Final = click.IntRange(1, 1000)
 """Calls at once: more than a thousand sockets is beyond what many systems let a process open."""
 STORE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+def connector_of(text: str, version: str | None) -> int | str:
+    """Return the id of a connector as a number, its name as a text: names are not of digits alone.
+
+    Raises:
+        click.UsageError: an id with a version.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return text
+    if version is not None:
+        raise click.UsageError("VERSION goes with the name of a connector: an id has one version")
+    return int(text)
