@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.page.data import PageAccount, PageMonth, PageReason, PageReport, Presence
     from cyclr_async.usage.page.page import PageResult, ReportPage
     from cyclr_async.usage.page.sparkline import sparkline
+    from cyclr_async.usage.page.statement_page import PageAllowance, page_report, write_page
     from cyclr_async.usage.page.svg import Chart
     from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
@@ -78,6 +79,7 @@ __all__ = [
     "NotCompared",
     "Opening",
     "PageAccount",
+    "PageAllowance",
     "PageMonth",
     "PageReason",
     "PageReport",
@@ -111,6 +113,7 @@ __all__ = [
     "bar",
     "escape_terminal",
     "export_usage",
+    "page_report",
     "read_history",
     "read_statement",
     "render",
@@ -119,6 +122,7 @@ __all__ = [
     "summarize",
     "write_csv",
     "write_jsonl",
+    "write_page",
 ]
 
 # Written out a third time, because __all__ and the imports above can only be read by tools when they are literal.
@@ -145,6 +149,7 @@ _HOME: Final = {
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
     "PageAccount": "usage.page.data",
+    "PageAllowance": "usage.page.statement_page",
     "PageMonth": "usage.page.data",
     "PageReason": "usage.page.data",
     "PageReport": "usage.page.data",
@@ -178,6 +183,7 @@ _HOME: Final = {
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",
+    "page_report": "usage.page.statement_page",
     "read_history": "usage.months.account_history",
     "read_statement": "usage.months.read",
     "render": "usage.summary_text",
@@ -186,6 +192,7 @@ _HOME: Final = {
     "summarize": "usage.summary",
     "write_csv": "usage.export.csv_format",
     "write_jsonl": "usage.export.jsonl_format",
+    "write_page": "usage.page.statement_page",
 }
 """The module below ``cyclr_async`` that each name is loaded from."""
 

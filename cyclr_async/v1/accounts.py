@@ -530,8 +530,12 @@ def _agree(name: str, wanted: object, found: object) -> bool:
         wanted = f"https://{wanted}"  # as the server stores it
     if isinstance(wanted, str) and isinstance(found, str):
         return wanted.strip() == found.strip()
-    # What was never set may come as null or as nothing.
-    return wanted == found or (wanted in (None, "", False) and found in (None, "", False))
+    return wanted == found or (_is_nothing(wanted) and _is_nothing(found))
+
+
+def _is_nothing(value: object) -> bool:
+    """Whether a value is how a field that was never set may come: null, an empty text, or false. Not 0 hours."""
+    return value is None or value is False or value == ""
 
 
 def _taken(error: BadRequestError) -> AlreadyExistsError | None:
