@@ -1,12 +1,19 @@
-"""What holds for every test: an async test leaves no task running."""
+"""What holds for every test: an async test leaves no task running, and nothing is compiled twice."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
+
+# Images and shells that switch bytecode off make each of the processes that tests start, and each worker, compile the
+# package again: a minute of a run. What is written is ignored by Git, and next time the tests start in half the time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture
