@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import sys
@@ -32,3 +33,10 @@ async def no_task_left() -> AsyncIterator[None]:
 def watch_tasks(request: pytest.FixtureRequest) -> None:
     if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
         request.getfixturevalue("no_task_left")
+
+
+def pytest_collection_finish() -> None:
+    # The thousands of tests and all modules stay until the end. Without them a look for garbage takes a millisecond,
+    # with them a quarter of a second, and tests look for it often: by chance, or to find what leaks.
+    gc.collect()
+    gc.freeze()

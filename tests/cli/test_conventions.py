@@ -177,9 +177,9 @@ def test_standard_output_carries_data_only(api: Api, cyclr: Run, args: tuple[str
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not here")
 @pytest.mark.parametrize("args", READS, ids=" ".join)
-def test_jq_parses_always(api: Api, args: tuple[str, ...]) -> None:
+def test_jq_parses_always(api: Api, cyclr: Run, args: tuple[str, ...]) -> None:
     api.names[2] = 'quo"te\n\x1b[2J \u202e =1+1'
-    result = call(*args, "-o", "json")
+    result = cyclr(*args, "-o", "json")
     done = subprocess.run(["jq", "."], input=result.out, capture_output=True, check=False, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
 
