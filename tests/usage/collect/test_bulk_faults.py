@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from cyclr_async import BulkInterruptedError, ClientCredentials
+from tests.support.clock import VirtualClock
 from tests.support.usage_server import (
     DROP,
     PartnerServer,
@@ -21,7 +22,6 @@ from tests.support.usage_server import (
     raw,
     usage_of,
 )
-from tests.support.virtual import VirtualClock
 
 FAULTS: Final = {
     "302": raw(302, "", "", "Location: https://login.example.com/"),

@@ -19,9 +19,9 @@ from cyclr_async.errors import (
 )
 from cyclr_async.usage.collect.outcome import UsageOutcome
 from cyclr_async.usage.collect.progress import Progress
+from tests.support.clock import VirtualClock
 from tests.support.sizes import crossed, sized
 from tests.support.usage_server import DROP, PartnerServer, account_ids, all_of, http, stored, usage_of, virtual
-from tests.support.virtual import VirtualClock
 
 BUSY = http(429, {"Message": "slow down"}, "Retry-After: 30")
 FAILED = http(500, {"Message": "failed"})

@@ -33,10 +33,10 @@ from cyclr_async.auth.providers import AccessToken, Exchange
 from cyclr_async.errors import BulkInterruptedError, NotFoundError, ResponseError
 from cyclr_async.http.classify import Concern, classify
 from tests.support.canary import assert_no_canary
+from tests.support.clock import VirtualClock
 from tests.support.ports import ClosedPort
 from tests.support.sizes import crossed
 from tests.support.usage_server import DROP, PartnerServer, ThenClosed, account_ids, all_of, http, raw, states, stored
-from tests.support.virtual import VirtualClock
 
 SECRET = "canary-client-secret"
 CUT = ThenClosed(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{")
