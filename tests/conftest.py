@@ -17,6 +17,15 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers for ``-n logical``: half as many again as there are CPUs.
+
+    A third of the time of the tests is spent waiting, for sockets, processes and disks.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpus + cpus // 2
+
+
 @pytest.fixture
 async def no_task_left() -> AsyncIterator[None]:
     """Fail when a task that began during the test is still running a second after it."""

@@ -27,7 +27,7 @@ def place() -> Iterator[tuple[Simulator, str]]:
     ("path", "method"), [(path, method) for path, item in document()["paths"].items() for method in item]
 )
 def test_description(path: str, method: str, place: tuple[Simulator, str]) -> None:
-    # Imported here: it takes 1.5 s, which every worker of every run would pay for what only the stress run does.
+    # Imported here: it takes 1.5 s, which every worker of every run would pay.
     import schemathesis  # noqa: PLC0415
     from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: PLC0415
 
