@@ -9,14 +9,32 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Final
 
+# For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
     from cyclr_async.usage.export.jsonl_format import write_jsonl
+    from cyclr_async.usage.months.account_history import AccountHistory, AccountPeriod, PeriodObservation, read_history
     from cyclr_async.usage.months.periods import NotComparable
+    from cyclr_async.usage.months.read import Statement, read_statement
+    from cyclr_async.usage.months.statement import (
+        Gap,
+        GapReason,
+        GroupTotal,
+        MonthTotal,
+        StatementLine,
+        StatementTotals,
+    )
+    from cyclr_async.usage.months.statement_period import StatementPeriod
+    from cyclr_async.usage.page.data import PageAccount, PageMonth, PageReason, PageReport, Presence
+    from cyclr_async.usage.page.page import PageResult, ReportPage
+    from cyclr_async.usage.page.sparkline import sparkline
+    from cyclr_async.usage.page.statement_page import PageAllowance, page_report, write_page
+    from cyclr_async.usage.page.svg import Chart
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -33,12 +51,16 @@ if TYPE_CHECKING:
     from cyclr_async.usage.store.run_writer import Registered
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.store.store import UsageStore
+    from cyclr_async.usage.store.trees import TreeTotal
     from cyclr_async.usage.summary import Comparison, FailureGroup, NotCompared, PlanTotal, Summary, summarize
     from cyclr_async.usage.summary_text import bar, render
     from cyclr_async.wire.text import escape_terminal
 
 __all__ = [
     "COLUMNS",
+    "AccountHistory",
+    "AccountPeriod",
+    "Chart",
     "Collection",
     "Comparable",
     "Comparison",
@@ -48,37 +70,67 @@ __all__ = [
     "FinalStatus",
     "Finding",
     "FindingKind",
+    "Gap",
+    "GapReason",
+    "GroupTotal",
+    "Listed",
+    "MonthTotal",
     "NotComparable",
     "NotCompared",
     "Opening",
+    "PageAccount",
+    "PageAllowance",
+    "PageMonth",
+    "PageReason",
+    "PageReport",
+    "PageResult",
     "PendingAccount",
+    "PeriodObservation",
     "PeriodTotal",
     "PlanTotal",
+    "Presence",
     "Progress",
     "ProgressHook",
     "Registered",
     "RepairResult",
     "RepairedRun",
+    "ReportPage",
     "RunInfo",
     "RunScope",
     "State",
+    "Statement",
+    "StatementLine",
+    "StatementPeriod",
+    "StatementTotals",
     "Summary",
+    "TreeTotal",
     "UsageOutcome",
     "UsageReader",
     "UsageRow",
     "UsageStore",
+    "V1Collection",
+    "V1UsageOutcome",
     "bar",
     "escape_terminal",
     "export_usage",
+    "page_report",
+    "read_history",
+    "read_statement",
     "render",
     "repair_store",
+    "sparkline",
     "summarize",
     "write_csv",
     "write_jsonl",
+    "write_page",
 ]
 
+# Written out a third time, because __all__ and the imports above can only be read by tools when they are literal.
 _HOME: Final = {
+    "AccountHistory": "usage.months.account_history",
+    "AccountPeriod": "usage.months.account_history",
     "COLUMNS": "usage.store.rows",
+    "Chart": "usage.page.svg",
     "Collection": "usage.collect.collection",
     "Comparable": "usage.store.reader",
     "Comparison": "usage.summary",
@@ -88,33 +140,59 @@ _HOME: Final = {
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",
+    "Gap": "usage.months.statement",
+    "GapReason": "usage.months.statement",
+    "GroupTotal": "usage.months.statement",
+    "Listed": "usage.store.api_rows",
+    "MonthTotal": "usage.months.statement",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
+    "PageAccount": "usage.page.data",
+    "PageAllowance": "usage.page.statement_page",
+    "PageMonth": "usage.page.data",
+    "PageReason": "usage.page.data",
+    "PageReport": "usage.page.data",
+    "PageResult": "usage.page.page",
     "PendingAccount": "usage.store.rows",
+    "PeriodObservation": "usage.months.account_history",
     "PeriodTotal": "usage.store.reader",
     "PlanTotal": "usage.summary",
+    "Presence": "usage.page.data",
     "Progress": "usage.collect.progress",
     "ProgressHook": "usage.collect.progress",
     "Registered": "usage.store.run_writer",
     "RepairResult": "usage.store.repair",
     "RepairedRun": "usage.store.repair",
+    "ReportPage": "usage.page.page",
     "RunInfo": "usage.store.rows",
     "RunScope": "usage.store.rows",
     "State": "usage.store.rows",
+    "Statement": "usage.months.read",
+    "StatementLine": "usage.months.statement",
+    "StatementPeriod": "usage.months.statement_period",
+    "StatementTotals": "usage.months.statement",
     "Summary": "usage.summary",
+    "TreeTotal": "usage.store.trees",
     "UsageOutcome": "usage.collect.outcome",
     "UsageReader": "usage.store.reader",
     "UsageRow": "usage.store.rows",
     "UsageStore": "usage.store.store",
+    "V1Collection": "usage.collect.collection",
+    "V1UsageOutcome": "usage.collect.outcome",
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",
+    "page_report": "usage.page.statement_page",
+    "read_history": "usage.months.account_history",
+    "read_statement": "usage.months.read",
     "render": "usage.summary_text",
     "repair_store": "usage.store.repair",
+    "sparkline": "usage.page.sparkline",
     "summarize": "usage.summary",
     "write_csv": "usage.export.csv_format",
     "write_jsonl": "usage.export.jsonl_format",
+    "write_page": "usage.page.statement_page",
 }
 """The module below ``cyclr_async`` that each name is loaded from."""
 

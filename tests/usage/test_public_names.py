@@ -32,8 +32,11 @@ def signatures(name: str) -> Iterator[tuple[str, str]]:
 
 
 def test_all_is_sorted_and_importable() -> None:
-    assert usage.__all__ == sorted(set(usage.__all__))
-    assert dir(usage) == usage.__all__
+    # Constants, classes, functions: the order that the linter asks for.
+    assert usage.__all__ == sorted(
+        set(usage.__all__), key=lambda name: (not name.isupper(), not name[0].isupper(), name)
+    )
+    assert dir(usage) == sorted(usage.__all__)
     for name in usage.__all__:
         assert getattr(usage, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):

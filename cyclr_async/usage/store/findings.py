@@ -47,8 +47,8 @@ class Finding:
         account_id: the account, or None when it is about the run.
         detail: the figures: ``task_count``, ``cycle_count``, ``period_from`` and ``period_to`` of the answer, for
             ``count_fell`` also ``previous_task_count``, ``previous_cycle_count``, ``previous_observed_at`` and
-            ``closed`` (whether the period was over then); for ``empty_list`` ``known_accounts``. Times are ISO-8601
-            texts in UTC.
+            ``closed`` (whether the period was over then); for ``empty_list`` ``known_accounts``. Cycles are None where
+            the API counts none. Times are ISO-8601 texts in UTC.
         found_at: when the answer came; aware.
         run_id: the run of the store; None without a store.
     """
@@ -63,16 +63,17 @@ class Finding:
     def message(self) -> str:
         """What was found, in one line; ids are as the server sent them."""
         detail = self.detail
+        # The words are made here and not stored, so that old stores are told in the words of today.
         if self.kind == EMPTY_LIST:
             return (
                 f"the account list is empty, but the store knows {detail['known_accounts']:,} accounts: check the "
                 "credentials and the base URL; the run is not complete"
             )
-        counts = f"{detail['task_count']:,} tasks and {detail['cycle_count']:,} cycles"
+        counts = _counts(detail, "")
         where = f"account {self.account_id}, period from {detail['period_from']}"
         if self.kind == NEGATIVE_COUNT:
             return f"{where}: a count is negative ({counts})"
-        before = f"{detail['previous_task_count']:,} tasks and {detail['previous_cycle_count']:,} cycles"
+        before = _counts(detail, "previous_")
         state = "closed " if detail["closed"] else ""
         return f"{where}: a count of the {state}period fell to {counts}, from {before}"
 
@@ -80,7 +81,12 @@ class Finding:
         return self.message
 
 
-def figures(period_from: str, period_to: str, task_count: int, cycle_count: int) -> dict[str, Any]:
+def _counts(detail: Mapping[str, Any], prefix: str) -> str:
+    tasks, cycles = detail[f"{prefix}task_count"], detail[f"{prefix}cycle_count"]
+    return f"{tasks:,} tasks" + ("" if cycles is None else f" and {cycles:,} cycles")
+
+
+def figures(period_from: str, period_to: str, task_count: int, cycle_count: int | None) -> dict[str, Any]:
     """Return what the ``detail`` of a finding about an answer begins with; the times as they are stored."""
     return {
         "task_count": task_count,
@@ -92,13 +98,14 @@ def figures(period_from: str, period_to: str, task_count: int, cycle_count: int)
 
 def negative(account_id: str, said: Mapping[str, Any], found_at: datetime) -> Finding | None:
     """Return a finding when a count of an answer is below zero; the count itself is kept as it is."""
-    if said["task_count"] >= 0 and said["cycle_count"] >= 0:
+    # Kept, because a store holds what the service said; whether it can be billed is for a person to decide.
+    if said["task_count"] >= 0 and (said["cycle_count"] or 0) >= 0:
         return None
     return Finding(NEGATIVE_COUNT, account_id, said, found_at)
 
 
 def fallen(
-    account_id: str, said: Mapping[str, Any], found_at: datetime, earlier: tuple[int, int, str], *, closed: bool
+    account_id: str, said: Mapping[str, Any], found_at: datetime, earlier: tuple[int, int | None, str], *, closed: bool
 ) -> Finding | None:
     """Return a finding when a count is lower than an earlier answer said for the same period.
 
@@ -110,8 +117,10 @@ def fallen(
         closed: whether the period was over at ``found_at``.
     """
     tasks, cycles, observed_at = earlier
-    if said["task_count"] >= tasks and said["cycle_count"] >= cycles:
+    # Both, though the cycle count is a maximum: neither can fall within a period that only grows.
+    if said["task_count"] >= tasks and (said["cycle_count"] or 0) >= (cycles or 0):
         return None
+    # The earlier answer is kept with it, as a later one replaces the figure in the run.
     before = {"previous_task_count": tasks, "previous_cycle_count": cycles, "previous_observed_at": observed_at}
     return Finding(COUNT_FELL, account_id, {**said, **before, "closed": closed}, found_at)
 

@@ -18,22 +18,24 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from cyclr_async.errors import StoreError
+from cyclr_async.usage.store.month_tables import FIGURE_SUMMED
 from cyclr_async.usage.store.paths import shown
 from cyclr_async.usage.store.rows import utc_text
 from cyclr_async.wire.dates import parse_datetime
 from cyclr_async.wire.text import scrub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
     "BETWEEN",
-    "IS_SEALED",
+    "FACT_SUMMED",
     "ITEM_SUMMED",
     "OBSERVATION_SUMMED",
     "RUN_SEALED",
     "SEALS",
+    "SEALS_OF_APIS",
     "add_checksum",
     "advice",
     "check_answers",
@@ -43,9 +45,13 @@ __all__ = [
     "check_structure",
     "checksum",
     "damaged",
+    "form_of",
     "is_large",
     "payload_agrees",
+    "schema_version",
+    "seal_agrees",
     "sealed",
+    "sealed_columns",
     "sealed_text",
 ]
 
@@ -73,7 +79,10 @@ OBSERVATION_SUMMED: Final = (
 )
 """The columns of an observation that its checksum is made of, in order; its time has a copy of its own."""
 
-RUN_SEALED: Final = (
+FACT_SUMMED: Final = ("account_id", "run_id", "parent_account_id", "task_audit_info")
+"""The columns of what is known of an account beyond a run that its checksum is made of, in order."""
+
+_RUN_SEALED_2: Final = (
     "run_id",
     "base_url",
     "partner",
@@ -93,7 +102,8 @@ RUN_SEALED: Final = (
     "oldest_at",
     "supersedes",
 )
-"""The columns of a run that its second copy is made of, in order."""
+RUN_SEALED: Final = (*_RUN_SEALED_2, "api", "facts")
+"""The columns of a run that its second copy is made of, in order. Each schema version only adds some."""
 # Control characters, which separate unambiguously because the texts beside them are ids, times and JSON.
 BETWEEN, _NULL = "\x1f", "\x1e"
 _STATES: Final = ("pending", "ok", "missing", "forbidden", "failed")
@@ -106,11 +116,35 @@ def _listed(columns: Sequence[str], table: str = "") -> str:
     return ", ".join(f"{table}{column}" for column in columns)
 
 
-# A text that one bit has turned into bytes shows as such.
-_COPY: Final = f" || char({ord(BETWEEN)}) || ".join(
-    f"coalesce(iif(typeof(run.{column}) = 'blob', hex(run.{column}), run.{column}), char({ord(_NULL)}))"
-    for column in RUN_SEALED
-)
+def _copy_of(columns: Sequence[str]) -> str:
+    """Return the SQL of the second copy of a run."""
+    # A text that one bit has turned into bytes shows as such.
+    return f" || char({ord(BETWEEN)}) || ".join(
+        f"coalesce(iif(typeof(run.{column}) = 'blob', hex(run.{column}), run.{column}), char({ord(_NULL)}))"
+        for column in columns
+    )
+
+
+def _sealing(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the statements that give every run its second copy, and let the database itself keep it.
+
+    Runs are few, and change in many statements.
+    """
+    copy = _copy_of(columns)
+    return (
+        f"UPDATE run SET seal = {copy}",  # noqa: S608 - constants, as below
+        f"""
+        CREATE TRIGGER run_inserted AFTER INSERT ON run BEGIN
+            UPDATE run SET seal = {copy} WHERE run_id = NEW.run_id;
+        END
+        """,  # noqa: S608
+        f"""
+        CREATE TRIGGER run_updated AFTER UPDATE OF {", ".join(columns)} ON run BEGIN
+            UPDATE run SET seal = {copy} WHERE run_id = NEW.run_id;
+        END
+        """,  # noqa: S608
+    )
+
 
 SEALS: Final = (
     "ALTER TABLE item ADD COLUMN checksum INTEGER",
@@ -132,28 +166,19 @@ SEALS: Final = (
     UPDATE run SET observations = found.number
     FROM (SELECT run_id, count(*) AS number FROM observation GROUP BY run_id) AS found WHERE found.run_id = run.run_id
     """,
-    # Runs are few, and change in many statements: the database itself keeps their second copy.
     "ALTER TABLE run ADD COLUMN seal TEXT",
-    f"UPDATE run SET seal = {_COPY}",  # noqa: S608 - constants
-    f"""
-    CREATE TRIGGER run_inserted AFTER INSERT ON run BEGIN
-        UPDATE run SET seal = {_COPY} WHERE run_id = NEW.run_id;
-    END
-    """,  # noqa: S608 - constants
-    f"""
-    CREATE TRIGGER run_updated AFTER UPDATE OF {", ".join(RUN_SEALED)} ON run BEGIN
-        UPDATE run SET seal = {_COPY} WHERE run_id = NEW.run_id;
-    END
-    """,  # noqa: S608 - constants
+    *_sealing(_RUN_SEALED_2),
 )
 """The statements of schema version 2 that belong to this module."""
+
+SEALS_OF_APIS: Final = ("DROP TRIGGER run_inserted", "DROP TRIGGER run_updated", *_sealing(RUN_SEALED))
+"""The statements of schema version 3 that belong to this module: a run says more, and so does its copy."""
 
 _RUN: Final = (
     "SELECT asked, asked - ok - missing - forbidden - failed, ok, missing, forbidden, failed FROM run WHERE run_id = ?"
 )
-IS_SEALED: Final = f"SELECT seal IS {_COPY} FROM run WHERE run_id = ?"  # noqa: S608 - constants
-"""SQL: whether a run and its copy agree."""
-_WRONG_RUNS: Final = f"SELECT run_id FROM run WHERE seal IS NOT {_COPY}"  # noqa: S608 - constants
+_WRONG_RUNS: Final = "SELECT run_id FROM run WHERE seal IS NOT {copy}"
+_FACTS: Final = f"SELECT checksum, {_listed(FACT_SUMMED)} FROM account_fact ORDER BY account_id, run_id"  # noqa: S608
 _ROWS: Final = f"""
     SELECT i.state, i.due, {{item_sum}}, {{observation_sum}}, {_listed(ITEM_SUMMED, "i.")},
         {_listed(OBSERVATION_SUMMED, "o.")}
@@ -173,13 +198,33 @@ _PAYLOADS: Final = """
 """
 
 
+def sealed_columns(seal: object) -> tuple[str, ...] | None:
+    """Return the columns that a copy of a run is made of, told by their number; None when it is no copy."""
+    number = str(seal).count(BETWEEN) + 1
+    return next((columns for columns in (_RUN_SEALED_2, RUN_SEALED) if len(columns) == number), None)
+
+
+def seal_agrees(run: Mapping[str, object], seal: object) -> bool:
+    """Whether a run and its copy say the same."""
+    columns = sealed_columns(seal)
+    return columns is not None and seal == BETWEEN.join(sealed_text(run.get(name)) for name in columns)
+
+
 def sealed_text(value: object) -> str:
     """Return a column of a run as it stands in the copy."""
     return _NULL if value is None else str(value)
 
 
 # The fastest way from columns to one text: half the time of a join, for millions of rows.
-_FORMS: Final = {len(columns): f"%s{BETWEEN}" * len(columns) for columns in (ITEM_SUMMED, OBSERVATION_SUMMED)}
+_FORMS: Final = {
+    len(columns): f"%s{BETWEEN}" * len(columns)
+    for columns in (ITEM_SUMMED, OBSERVATION_SUMMED, FIGURE_SUMMED, FACT_SUMMED)
+}
+
+
+def form_of(columns: int) -> str:
+    """Return the form by which so many columns become the text that a checksum is of."""
+    return _FORMS[columns]
 
 
 def checksum(*values: object) -> int:
@@ -205,9 +250,14 @@ def advice(path: Path) -> str:
     )
 
 
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Return the schema version of a store: readers leave an old one as it is."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def sealed(connection: sqlite3.Connection) -> bool:
     """Whether the store has checksums: from schema version 2 on."""
-    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= 2)
+    return schema_version(connection) >= 2
 
 
 def is_large(connection: sqlite3.Connection) -> bool:
@@ -236,7 +286,8 @@ def check_runs(connection: sqlite3.Connection, path: Path) -> None:
         StoreError: they differ.
     """
     if sealed(connection):
-        for (run_id,) in connection.execute(_WRONG_RUNS):
+        copy = _copy_of(RUN_SEALED if schema_version(connection) >= 3 else _RUN_SEALED_2)
+        for (run_id,) in connection.execute(_WRONG_RUNS.format(copy=copy)):
             raise damaged(path, f"what it says of run {run_id} has changed")
 
 
@@ -277,6 +328,21 @@ def check_run(connection: sqlite3.Connection, path: Path, run_id: int) -> None:
             raise damaged(path, f"run {run_id} has {sum(found.values())} accounts, and its counters say {counts[0]}")
         if not known:
             check_answers(connection, path, run_id)
+        _check_facts(connection, path)
+
+
+def _check_facts(connection: sqlite3.Connection, path: Path) -> None:
+    """Check what is known of accounts beyond a run, and count it. Few accounts have any."""
+    if schema_version(connection) < 3:
+        return
+    number = 0
+    for row_sum, *row in connection.execute(_FACTS):
+        if checksum(*row) != row_sum:
+            raise damaged(path, f"what it knows of account {shown(str(row[0]))!r} has changed")
+        number += 1
+    (expected,) = connection.execute("SELECT coalesce(sum(facts), 0) FROM run").fetchone()
+    if number != expected:
+        raise damaged(path, f"it knows {number} facts of accounts, and {expected} were written")
 
 
 def check_history(connection: sqlite3.Connection, path: Path) -> None:
@@ -304,6 +370,7 @@ def check_history(connection: sqlite3.Connection, path: Path) -> None:
                 raise damaged(path, f"it holds {number} observations, and {expected} were written")
         else:
             check_answers(connection, path)
+        _check_facts(connection, path)
 
 
 def payload_agrees(

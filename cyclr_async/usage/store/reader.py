@@ -10,17 +10,20 @@ import attrs
 
 from cyclr_async.errors import StoreError
 from cyclr_async.usage.months.periods import NotComparable, Period, counted_once, why_not_comparable
+from cyclr_async.usage.store.api_rows import PARTNER_API
 from cyclr_async.usage.store.findings import FINDING_COLUMNS, Finding, finding_of
-from cyclr_async.usage.store.integrity import check_history, check_run, check_runs
+from cyclr_async.usage.store.integrity import check_history, check_run, check_runs, schema_version
 from cyclr_async.usage.store.paths import store_path
 from cyclr_async.usage.store.rows import RunInfo, UsageRow, usage_row
 from cyclr_async.usage.store.runs import read_runs
 from cyclr_async.usage.store.schema import connect_readonly, store_errors
+from cyclr_async.usage.store.trees import TREES, TreeTotal, alone, tree_totals
 
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 __all__ = ["Comparable", "PeriodTotal", "UsageReader"]
@@ -29,21 +32,34 @@ __all__ = ["Comparable", "PeriodTotal", "UsageReader"]
 _ROWS: Final = """
     SELECT i.run_id, i.account_id, i.state, i.attempts, i.error, i.reason,
         i.account_name, i.account_plan_id, i.account_audit_info,
-        o.period_from, o.period_to, o.observed_at, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info
+        o.period_from, o.period_to, o.observed_at, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info, {api}
     FROM item AS i LEFT JOIN observation AS o
         ON o.account_id = i.account_id AND o.period_from = i.period_from AND o.observed_at = i.observed_at
         AND o.run_id = i.run_id
+    {facts}
     WHERE i.run_id = ? {also}
     ORDER BY i.account_id
 """
 _OBSERVATIONS: Final = """
     SELECT o.run_id, o.account_id, 'ok', i.attempts, NULL, NULL,
         i.account_name, i.account_plan_id, i.account_audit_info,
-        o.period_from, o.period_to, o.observed_at, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info
+        o.period_from, o.period_to, o.observed_at, o.task_count, o.cycle_count, o.price_plan_id, o.audit_info, {api}
     FROM observation AS o JOIN item AS i ON i.run_id = o.run_id AND i.account_id = o.account_id
+    {facts}
     {where}
     ORDER BY o.account_id, o.period_from, o.observed_at, o.run_id
 """
+# Of a store of an earlier schema version, which readers leave as it is, only the first three are known.
+_NO_APIS: Final = {"api": f"'{PARTNER_API}', NULL, NULL", "facts": ""}
+_APIS: Final = {
+    "api": "r.api, f.parent_account_id, f.task_audit_info",
+    # The last change up to the run.
+    "facts": """
+    JOIN run AS r ON r.run_id = i.run_id
+    LEFT JOIN account_fact AS f ON f.account_id = i.account_id AND f.run_id = (
+        SELECT max(run_id) FROM account_fact AS last WHERE last.account_id = i.account_id AND last.run_id <= i.run_id)
+    """,
+}
 # Earlier observations of an account lie just before the present one in the primary key: few are looked at.
 _COMPARABLE: Final = """
     SELECT o.account_id, i.account_name, coalesce(o.price_plan_id, i.account_plan_id), o.task_count, o.cycle_count,
@@ -72,7 +88,7 @@ class Comparable:
         account_name: when it was listed.
         price_plan_id: from the usage, else from the account list.
         task_count: tasks of the period.
-        cycle_count: the maximum of cycles.
+        cycle_count: the maximum of cycles; None over the v1.0 API, which counts none.
         period_from: when the period began; this and all times here are ISO-8601 texts in UTC.
         period_to: its end as the API says it.
         observed_at: when the answer came.
@@ -88,7 +104,7 @@ class Comparable:
     account_name: str | None
     price_plan_id: int | None
     task_count: int
-    cycle_count: int
+    cycle_count: int | None
     period_from: str
     period_to: str
     observed_at: str
@@ -111,7 +127,8 @@ class PeriodTotal:
         month: such as ``"2026-10"``.
         accounts: how many accounts have a period that begins in it.
         task_count: their tasks.
-        cycle_count: their cycles: the sum over accounts of the maxima that the API reports.
+        cycle_count: their cycles: the sum over accounts of the maxima that the API reports; the v1.0 API reports none,
+            and its accounts add 0.
         provisional: how many accounts were last observed before such a period was over.
     """
 
@@ -136,7 +153,8 @@ class UsageReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = store_path(path)
+        self.path: Path = store_path(path)
+        # Checking reads the whole run, and one report asks for it several times.
         self._checked: dict[int | None, int] = {}
         self._connection: sqlite3.Connection | None = connect_readonly(self.path)
 
@@ -192,23 +210,23 @@ class UsageReader:
             StoreError: there is no such run, or the store is damaged.
         """
         if not all_observations:
-            yield from self._rows(_ROWS.format(also=""), (self._checked_run(run_id),))
+            yield from self._rows(_ROWS, (self._checked_run(run_id),), also="")
             return
         self._check_history()
         if run_id is None:
-            yield from self._rows(_OBSERVATIONS.format(where=""), ())
+            yield from self._rows(_OBSERVATIONS, (), where="")
         else:
-            yield from self._rows(_OBSERVATIONS.format(where="WHERE o.run_id = ?"), (self._checked_run(run_id),))
+            yield from self._rows(_OBSERVATIONS, (self._checked_run(run_id),), where="WHERE o.run_id = ?")
 
     def failures(self, run_id: int | None = None) -> Iterator[UsageRow]:
         """Yield the accounts of a run that were asked for and have no usage, ordered by account id."""
         also = "AND i.due = 1 AND i.state IN ('missing', 'forbidden', 'failed')"
-        yield from self._rows(_ROWS.format(also=also), (self._checked_run(run_id),))
+        yield from self._rows(_ROWS, (self._checked_run(run_id),), also=also)
 
     def history(self, account_id: str) -> Iterator[UsageRow]:
         """Yield every observation of one account, ordered by period and time."""
         self._check_history()
-        yield from self._rows(_OBSERVATIONS.format(where="WHERE o.account_id = ?"), (account_id,))
+        yield from self._rows(_OBSERVATIONS, (account_id,), where="WHERE o.account_id = ?")
 
     def comparable(self, run_id: int | None = None) -> Iterator[Comparable]:
         """Yield the collected accounts of a run, each beside the period just before, ordered by account id.
@@ -244,6 +262,32 @@ class UsageReader:
             why = why_not_comparable(current, None if nearest is None else Period.of(*nearest))
         return Comparable(*[*row, provisional, None, None, None, None, why])
 
+    def trees(self, run_id: int | None = None) -> Iterator[TreeTotal]:
+        """Yield what each customer has used together with all sub-accounts, ordered by the id of the topmost account.
+
+        An account that is nobody's sub-account, and has none, is a tree of its own. Accounts are known as sub-accounts
+        when they were collected as such: ``session.v1.accounts.collect_usage(subaccounts=True)``.
+
+        Args:
+            run_id: the run, or None for the newest.
+
+        Raises:
+            StoreError: there is no such run, or the store is damaged.
+        """
+        run = self._checked_run(run_id)
+        if schema_version(self._open()) >= 3:
+            yield from tree_totals(self._stream(TREES, {"run": run}))
+            return
+        for row in self._rows(_ROWS, (run,), also=""):  # nobody is known to be a sub-account
+            yield from tree_totals([alone(row)])
+
+    def knows_subaccounts(self, run_id: int | None = None) -> bool:
+        """Whether the store knows of a sub-account, up to a run: otherwise :meth:`trees` has nothing to add."""
+        if schema_version(self._open()) < 3:
+            return False
+        query = "SELECT 1 FROM account_fact WHERE parent_account_id IS NOT NULL AND run_id <= ? LIMIT 1"
+        return next(self._stream(query, (self.run(run_id).run_id,)), None) is not None
+
     def findings(self, run_id: int | None = None) -> Iterator[Finding]:
         """Yield what somebody has to look at before the figures of a run are billed, in the order it was found.
 
@@ -254,18 +298,17 @@ class UsageReader:
             StoreError: there is no such run, or the store is damaged.
         """
         query = f"SELECT {FINDING_COLUMNS} FROM finding WHERE run_id = ? ORDER BY finding_id"  # noqa: S608 - no values
-        if self._knows_findings():
+        if self._knows("finding"):
             yield from map(finding_of, self._stream(query, (self.run(run_id).run_id,)))
 
     def finding_counts(self) -> dict[int, int]:
         """Return how many findings each run has, by its number; runs without any are left out."""
         query = "SELECT run_id, count(*) FROM finding GROUP BY run_id"
-        return dict(self._stream(query, ())) if self._knows_findings() else {}
+        return dict(self._stream(query, ())) if self._knows("finding") else {}
 
-    def _knows_findings(self) -> bool:
-        """A store of an earlier release has no findings until something is collected into it."""
-        query = "SELECT count(*) FROM sqlite_schema WHERE name = 'finding'"
-        return bool(next(self._stream(query, ()))[0])
+    def _knows(self, table: str) -> bool:
+        """Whether there is a table; a store of an earlier release lacks some until something is collected into it."""
+        return bool(next(self._stream("SELECT count(*) FROM sqlite_schema WHERE name = ?", (table,)))[0])
 
     def periods(self) -> list[PeriodTotal]:
         """Return the totals by month, oldest first; reads the whole history, a few seconds per million."""
@@ -316,10 +359,11 @@ class UsageReader:
             raise StoreError(f"the store {self.path} is closed")
         return self._connection
 
-    def _rows(self, query: str, values: tuple[object, ...]) -> Iterator[UsageRow]:
-        return itertools.starmap(usage_row, self._stream(query, values))
+    def _rows(self, query: str, values: tuple[object, ...], **parts: str) -> Iterator[UsageRow]:
+        known = _APIS if schema_version(self._open()) >= 3 else _NO_APIS
+        return itertools.starmap(usage_row, self._stream(query.format(**known, **parts), values))
 
-    def _stream(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
+    def _stream(self, query: str, values: tuple[object, ...] | Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
         with store_errors(self.path, "reading it"):
             cursor = self._open().execute(query, values)
             cursor.arraysize = 1000  # rows of one call: fetchone() would be a call for each of a million rows
@@ -333,9 +377,9 @@ def _add(totals: dict[str, list[int]], observations: list[tuple[Any, ...]]) -> N
     own: dict[str, list[int]] = {}
     for index in counted_once([(period, row[5]) for period, row in zip(periods, observations, strict=True)]):
         _, period_from, _, tasks, cycles, observed_at = observations[index]
-        figures = own.setdefault(period_from[:7], [1, 0, cycles, 0])
+        figures = own.setdefault(period_from[:7], [1, 0, cycles or 0, 0])
         figures[1] += tasks
-        figures[2] = max(figures[2], cycles)  # of one account they are maxima, and no sum
+        figures[2] = max(figures[2], cycles or 0)  # of one account they are maxima, and no sum
         figures[3] |= periods[index].provisional(datetime.fromisoformat(observed_at))
     for month, figures in own.items():
         total = totals.setdefault(month, [0, 0, 0, 0])

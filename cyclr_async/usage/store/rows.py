@@ -12,18 +12,21 @@ import attrs
 from cyclr_async.errors import CyclrError, ForbiddenError, InvalidArgumentError, NotFoundError, ResponseError
 from cyclr_async.http.classify import Concern, classify
 from cyclr_async.usage.months.periods import period_end_text
+from cyclr_async.usage.store.api_rows import API_ROWS, PARTNER_API, ApiRows, Listed, rows_of
 from cyclr_async.wire.text import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cyclr_async.partner import Account
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.outcome import Outcome
 
 __all__ = [
     "ALL_IDS",
     "COLUMNS",
     "LAZY_IDS",
+    "TREE_IDS",
+    "UNLISTED",
     "Counts",
     "FinalStatus",
     "ItemRow",
@@ -50,7 +53,9 @@ State: TypeAlias = Literal["pending", "ok", "missing", "forbidden", "failed"]
 FinalStatus: TypeAlias = Literal["complete", "partial", "interrupted", "abandoned"]
 """How a run ended. ``partial`` and ``interrupted`` runs can be resumed; the others cannot."""
 
+# No digest of ids looks like these words, so the three cases share a column.
 ALL_IDS: Final = "all"
+TREE_IDS: Final = "tree"
 LAZY_IDS: Final = "lazy"
 _INT64: Final = 2**63
 """What an INTEGER of SQLite holds; Python and JSON know no such limit."""
@@ -67,17 +72,23 @@ class RunScope:
         partner: the name of the partner; not a secret, and not bound to a credential.
         from_date: the ``fromDate`` asked for, or None for the time since each account's last bill.
         ids: which accounts: ``"all"`` for every account of the partner, ``"lazy"`` for ids that are pulled one by one,
-            ``"n:digest"`` for n ids that were given as a whole, or None where nobody has said it yet.
+            ``"n:digest"`` for n ids that were given as a whole, or None where nobody has said it yet. ``"tree"`` for
+            every account together with its sub-accounts, where the list leaves those out.
+        api: over which API: ``"partner"`` or ``"v1"``.
     """
 
     base_url: str
     partner: str
     from_date: date | None = None
     ids: str | None = None
+    api: str = PARTNER_API
 
     def __attrs_post_init__(self) -> None:
+        # A datetime is a date to isinstance, and would make a scope that no other run has.
         if isinstance(self.from_date, datetime):
             raise InvalidArgumentError("from_date is a date, not a datetime")
+        if self.api not in API_ROWS:
+            raise InvalidArgumentError(f"api must be {' or '.join(API_ROWS)}; got {self.api!r}")
 
 
 @attrs.frozen
@@ -104,11 +115,13 @@ class PendingAccount:
         account_id: its id.
         account: the account as listed, or None when only its id was registered.
         attempts: HTTP attempts made for it so far.
+        parent_account_id: whose sub-account it is, where that is known.
     """
 
     account_id: str
     account: Account | None
     attempts: int
+    parent_account_id: str | None = None
 
 
 @attrs.frozen
@@ -135,6 +148,7 @@ class RunInfo:
 
         Times that lie ahead count like those that lie back: a figure from another time is none of this time.
         """
+        # Both, because a run may begin with figures taken over from an older one.
         times = (self.created_at, self.oldest_at or self.created_at)
         return max(abs(now - moment) for moment in times)
 
@@ -150,6 +164,10 @@ class UsageRow:
 
     ``provisional`` is True when the figures were observed before their period was over, None without figures; a
     period is over a day after ``period_to``, when the next one begins.
+
+    ``api`` is the API that was asked, ``"partner"`` or ``"v1"``. What the v1.0 API does not say is None:
+    ``cycle_count`` and ``price_plan_id``. What only that API says is None for the partner API: ``api_id`` (the id by
+    which v1.0 knows the account), ``parent_account_id`` (whose sub-account it is) and ``task_audit_info``.
     """
 
     run_id: int
@@ -167,6 +185,10 @@ class UsageRow:
     attempts: int
     error: str | None
     reason: str | None
+    api: str = PARTNER_API
+    api_id: str | None = None
+    parent_account_id: str | None = None
+    task_audit_info: str | None = None
 
 
 COLUMNS: Final = tuple(field.name for field in attrs.fields(UsageRow))
@@ -192,6 +214,7 @@ def ids_digest(ids: Iterable[object]) -> str:
 
     What cannot be an account id is left out: it is refused, and no store has it.
     """
+    # By id and not by position: the same customers in another order are the same run.
     seen: set[str] = set()
     total = 0
     for entry in ids:
@@ -217,7 +240,9 @@ def utc_text(moment: datetime) -> str:
 
 def short_utc_text(text: str) -> str:
     """Drop the fraction of a stored time when it is zero."""
-    return text.removesuffix(".000000Z") + "Z" if text.endswith(".000000Z") else text
+    # Whole seconds are what the API says; the zeros are only there for the order of texts. A slice, as this runs for
+    # every time of every row.
+    return text[:-8] + "Z" if text[-8:] == ".000000Z" else text
 
 
 def _json(data: object) -> str:
@@ -235,34 +260,58 @@ def _text(value: str | None) -> str | None:
 
 def stored_id(account_id: str) -> str:
     """Return the id as it is stored: itself, with lone surrogates written out so that no two ids become one."""
+    # backslashreplace and not U+FFFD, which would make one account of two, and one bill.
     return account_id if account_id.isascii() else account_id.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def account_columns(account: Account) -> tuple[object, ...]:
-    """Return name, plan, audit info and the whole account as JSON."""
-    plan = account.price_plan_id
+def account_columns(entry: Any, rows: ApiRows) -> tuple[object, ...]:
+    """Return name, plan, audit info and the whole account as JSON, and what is kept of it beyond a run.
+
+    Args:
+        entry: an account of the API, or a :class:`Listed` one.
+        rows: how rows of the API are filled.
+    """
+    parent, account = (entry.parent_account_id, entry.account) if isinstance(entry, Listed) else (None, entry)
+    name, plan, audit_info, task_audit_info = rows.listed(account)
     return (
-        _text(account.name),
+        _text(name),
+        # The JSON beside it keeps the number; a column that cannot hold it would make the whole batch fail.
         plan if _fits(plan) else None,
-        _text(account.audit_info),
+        _text(audit_info),
         _json(account.to_dict()),
+        None if parent is None else stored_id(parent),
+        _text(task_audit_info),
     )
 
 
-def item_row(outcome: UsageOutcome, run_id: int) -> ItemRow:
+UNLISTED: Final = (None,) * 6
+"""What :func:`account_columns` is for an account of which only the id is known."""
+
+
+def item_row(outcome: Outcome[Any, Any], run_id: int) -> ItemRow:
     """Turn an outcome into what is written for it; a usage that no column can hold becomes a failure that says so."""
     account_id = stored_id(outcome.account_id)
     collected = utc_text(outcome.collected_at)
-    account = None if outcome.account is None else account_columns(outcome.account)
+    api = rows_of(outcome.api)
+    account = None
+    if outcome.account is not None:
+        parent = outcome.parent_account_id
+        entry = outcome.account if parent is None else Listed(outcome.account, parent)
+        account = account_columns(entry, api)
     if outcome.usage is None:
         assert outcome.error is not None
         code, reason = _described(outcome.error)
         state = state_of(outcome.error)
         return ItemRow(account_id, state, outcome.attempts, collected, code, reason, None, account)
-    usage = outcome.usage
+    said = api.figures(outcome.usage)
+    if said.period_from is None or said.period_to is None:
+        # Without a period a figure belongs to no month, and nobody can be billed by it.
+        reason = "the answer does not say which period it is about"
+        return ItemRow(account_id, "failed", outcome.attempts, collected, "NoPeriod", reason, None, account)
     try:
-        period = utc_text(usage.from_date), utc_text(usage.to_date)
-        fits = _fits(usage.task_count) and _fits(usage.cycle_count) and _fits(usage.current_price_plan_id)
+        period = utc_text(said.period_from), utc_text(said.period_to)
+        fits = _fits(said.task_count) and _fits(said.cycle_count) and _fits(said.price_plan_id)
+    # A date in the year 1 or 9999 with an offset: there is no such moment in UTC.
     except OverflowError:
         fits = False
     if not fits:
@@ -274,11 +323,11 @@ def item_row(outcome: UsageOutcome, run_id: int) -> ItemRow:
         collected,
         run_id,
         period[1],
-        usage.task_count,
-        usage.cycle_count,
-        usage.current_price_plan_id,
-        _text(usage.audit_info),
-        _json(usage.to_dict()),
+        said.task_count,
+        said.cycle_count,
+        said.price_plan_id,
+        _text(said.audit_info),
+        _json(outcome.usage.to_dict()),
     )
     return ItemRow(account_id, "ok", outcome.attempts, collected, None, None, observation, account)
 
@@ -300,6 +349,9 @@ def usage_row(  # noqa: PLR0917 - one for each column that is read, in the order
     cycle_count: int | None = None,
     price_plan_id: int | None = None,
     audit_info: str | None = None,
+    api: str = PARTNER_API,
+    parent_account_id: str | None = None,
+    task_audit_info: str | None = None,
 ) -> UsageRow:
     """Make the row of an account from what the tables hold of it: the one place where a row is made.
 
@@ -322,6 +374,9 @@ def usage_row(  # noqa: PLR0917 - one for each column that is read, in the order
         cycle_count: the maximum of cycles.
         price_plan_id: if the usage names one; it is newer than that of the list.
         audit_info: the same.
+        api: that was asked.
+        parent_account_id: from the account list, as is what follows.
+        task_audit_info: of the account.
     """
     # Texts of full width are compared: the fraction is dropped after that.
     end = period_end_text(period_from, period_to)
@@ -341,6 +396,10 @@ def usage_row(  # noqa: PLR0917 - one for each column that is read, in the order
         attempts=attempts,
         error=error,
         reason=reason,
+        api=api,
+        api_id=account_id if rows_of(api).has_api_id else None,
+        parent_account_id=parent_account_id,
+        task_audit_info=task_audit_info,
     )
 
 
@@ -348,20 +407,22 @@ def _short(text: str | None) -> str | None:
     return None if text is None else short_utc_text(text)
 
 
-def row_of_outcome(outcome: UsageOutcome, run_id: int) -> UsageRow:
+def row_of_outcome(outcome: Outcome[Any, Any], run_id: int) -> UsageRow:
     """Return the row that an export of the store will have for an outcome, before it is read back.
 
     ``attempts`` are those of this collection; the store adds those of an earlier part of the run.
     """
     item = item_row(outcome, run_id)
-    # The last column of both is the whole document as JSON, which is no part of a row.
-    name, plan, audit, _ = (None,) * 4 if item.account is None else item.account
-    observation: tuple[Any, ...] = ()
+    # The whole documents as JSON are no part of a row.
+    name, plan, audit, _, parent, task_audit = UNLISTED if item.account is None else item.account
+    observation: tuple[Any, ...] = (None,) * 7
     if item.observation is not None:
         _, start, seen, _, end, tasks, cycles, own_plan, own_audit, _ = item.observation
         observation = start, end, seen, tasks, cycles, own_plan, own_audit
     listed: tuple[Any, ...] = name, plan, audit
-    return usage_row(run_id, item.account_id, item.state, item.attempts, item.error, item.reason, *listed, *observation)
+    known: tuple[Any, ...] = outcome.api, parent, task_audit
+    whose = run_id, item.account_id, item.state, item.attempts, item.error, item.reason
+    return usage_row(*whose, *listed, *observation, *known)
 
 
 def state_of(error: CyclrError) -> Literal["missing", "forbidden", "failed"]:

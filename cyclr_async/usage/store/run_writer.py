@@ -26,7 +26,7 @@ from cyclr_async.usage.store.findings import (
     negative,
 )
 from cyclr_async.usage.store.integrity import add_checksum
-from cyclr_async.usage.store.rows import Counts, ItemRow, short_utc_text, utc_text
+from cyclr_async.usage.store.rows import UNLISTED, Counts, ItemRow, short_utc_text, utc_text
 from cyclr_async.usage.store.runs import CLOSED_SINCE, MAX_AGE, claim, fresh_between
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _SETTLED: Final = f"""
         AND o.run_id = i.run_id
     WHERE i.run_id = :run AND i.account_id = :account AND (
         i.state IN ('missing', 'forbidden') AND i.updated_at > :first AND i.updated_at < :last
-        OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT {CLOSED_SINCE})
+        OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT ({CLOSED_SINCE}))
 """  # noqa: S608 - constants
 
 
@@ -70,8 +70,9 @@ class _Numbered:
 _PUT_OBSERVATION: Final = _Numbered(
     """
     INSERT INTO observation (account_id, period_from, observed_at, run_id, period_to, task_count, cycle_count,
-        price_plan_id, audit_info, payload, observed_copy, checksum)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?3, checksum(?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10))
+        price_plan_id, audit_info, payload, observed_copy, checksum, figure_sum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?3, checksum(?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10),
+        checksum(?1, ?2, ?5, ?6, ?7, ?8, ?9))
     ON CONFLICT DO NOTHING
 """
 )
@@ -101,6 +102,17 @@ _SET_ACCOUNT: Final = _Numbered(
     WHERE run_id = ?5 AND account_id = ?6 AND account IS NOT ?7 AND ?8 IS NOT NULL
 """
 )
+# What a run knows of an account beyond its own rows: the last change up to it.
+_FACT: Final = """
+    SELECT run_id, parent_account_id, task_audit_info FROM account_fact
+    WHERE account_id = ? AND run_id <= ? ORDER BY run_id DESC LIMIT 1
+"""
+_PUT_FACT: Final = _Numbered(
+    """
+    INSERT OR REPLACE INTO account_fact (account_id, run_id, parent_account_id, task_audit_info, checksum)
+    VALUES (?1, ?2, ?3, ?4, checksum(?1, ?2, ?3, ?4))
+"""
+)
 _IS_KNOWN: Final = "SELECT 1 FROM item WHERE run_id = ? AND account_id = ?"
 _MOVE_ITEM: Final = "UPDATE item SET run_id = ?, turn = ? WHERE run_id = ? AND account_id = ?"
 _MOVE_OBSERVATIONS: Final = "UPDATE observation SET run_id = ? WHERE account_id = ? AND run_id = ?"
@@ -124,7 +136,10 @@ _SET_FAILURE: Final = _Numbered(
 )
 # Told which index to use: left to itself SQLite walks the primary key, past every account that is done.
 _DUE: Final = """
-    SELECT account_id, account, attempts FROM item INDEXED BY item_due
+    SELECT account_id, account, attempts, (
+        SELECT parent_account_id FROM account_fact AS f
+        WHERE f.account_id = item.account_id AND f.run_id <= item.run_id ORDER BY f.run_id DESC LIMIT 1)
+    FROM item INDEXED BY item_due
     WHERE run_id = ? AND due = 1 AND (turn, account_id) > (?, ?) ORDER BY turn, account_id LIMIT ?
 """
 
@@ -181,6 +196,9 @@ class RunWriter:
         self._now = now
         self._check = check
         self._made = 0  # observations written and not yet counted in the run
+        self._facts_made = 0  # the same of facts
+        # Most stores know of nobody's parent: then nothing is looked up for an account that has none.
+        self._any_facts = connection.execute("SELECT 1 FROM account_fact LIMIT 1").fetchone() is not None
         add_checksum(connection)
 
     @property
@@ -209,10 +227,10 @@ class RunWriter:
     def _save_counts(self) -> None:
         self._connection.execute(
             "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, oldest_at = ?, updated_at = ?, "
-            "observations = observations + ? WHERE run_id = ?",
-            (*self._counts.values(), self._oldest, utc_text(self._now()), self._made, self._run_id),
+            "observations = observations + ?, facts = facts + ? WHERE run_id = ?",
+            (*self._counts.values(), self._oldest, utc_text(self._now()), self._made, self._facts_made, self._run_id),
         )
-        self._made = 0
+        self._made = self._facts_made = 0
 
     def add(self, accounts: Sequence[tuple[object, ...]]) -> Registered:
         """Register accounts; those of a superseded run come with what it had settled, if that is still fresh."""
@@ -221,8 +239,11 @@ class RunWriter:
         observed: list[str] = []
         moved: Counter[tuple[int, str]] = Counter()
         now = self._now()
-        for account in accounts:
-            account_id = str(account[0])
+        for account_id_, *columns in accounts:
+            account_id, listed, facts = str(account_id_), columns[:4], columns[4:]
+            account = (account_id, *listed)
+            if listed[-1] is not None:
+                self._note_facts(account_id, *facts)
             found = self._take_over(account_id, now) if self._sources else None
             if found is not None:
                 source, state, seen = found
@@ -236,6 +257,21 @@ class RunWriter:
         self._move_counts(moved)
         self._observed(min(observed, default=None))
         return Registered(len(to_ask) + moved.total(), frozenset(to_ask), len(observed), min(observed, default=None))
+
+    def _note_facts(self, account_id: str, parent: object, task_audit_info: object) -> None:
+        """Keep what is known of an account beyond this run, if that has changed."""
+        if parent is None and task_audit_info is None and not self._any_facts:
+            return
+        found = self._connection.execute(_FACT, (account_id, self._run_id)).fetchone()
+        since, *said = (None, None, None) if found is None else found
+        if since == self._run_id and parent is None:
+            # A list can name a sub-account beside its parent's list of them, which alone says whose it is.
+            parent = said[0]
+        if said != [parent, task_audit_info]:
+            values = (account_id, self._run_id, parent, task_audit_info)
+            self._connection.execute(_PUT_FACT.sql, _PUT_FACT.bind(values))
+            self._facts_made += since != self._run_id
+            self._any_facts = True
 
     def _take_over(self, account_id: str, now: datetime) -> tuple[int, str, str | None] | None:
         """Move an account here that a superseded run has settled; return that run, the state and the observation.
@@ -279,10 +315,12 @@ class RunWriter:
         execute, where = self._connection.execute, (self._run_id, row.account_id)
         found = execute("SELECT state FROM item WHERE run_id = ? AND account_id = ?", where).fetchone()
         if found is None:
-            self.add([(row.account_id, *(row.account or (None, None, None, None)))])
+            self.add([(row.account_id, *(row.account or UNLISTED))])
             found = execute("SELECT state FROM item WHERE run_id = ? AND account_id = ?", where).fetchone()
         elif row.account is not None:
-            execute(_SET_ACCOUNT.sql, _SET_ACCOUNT.bind(_known(*where, *row.account)))
+            *listed, parent, task_audit_info = row.account
+            execute(_SET_ACCOUNT.sql, _SET_ACCOUNT.bind(_known(*where, *listed)))
+            self._note_facts(row.account_id, parent, task_audit_info)
         before = found[0]
         if row.observation is not None:
             self._examine(row.observation, again=before == "ok")
@@ -307,8 +345,8 @@ class RunWriter:
         if again:  # what was wrong with the answer before need not be wrong with this one
             self._connection.execute(_DROP_FINDING, (self._run_id, account_id, NEGATIVE_COUNT))
         earlier = self._connection.execute(_EARLIER, (account_id, period_from, observed_at)).fetchone()
-        fell = earlier is not None and (tasks < earlier[0] or cycles < earlier[1])
-        if not fell and tasks >= 0 and cycles >= 0:
+        fell = earlier is not None and (tasks < earlier[0] or (cycles or 0) < (earlier[1] or 0))
+        if not fell and tasks >= 0 and (cycles is None or cycles >= 0):
             return  # as nearly always: nothing below is worked out for it
         seen, said = datetime.fromisoformat(observed_at), figures(period_from, period_to, tasks, cycles)
         found = [negative(account_id, said, seen)]
@@ -358,8 +396,8 @@ class RunWriter:
         )
         self.commit()
 
-    def pending(self, after: str | None, limit: int) -> list[tuple[str, str | None, int]]:
-        """Return id, account JSON and attempts of accounts still to ask, ordered by turn and id."""
+    def pending(self, after: str | None, limit: int) -> list[tuple[str, str | None, int, str | None]]:
+        """Return id, account JSON, attempts and parent of accounts still to ask, ordered by turn and id."""
         # No turn is 0. An account keeps its turn while a run is under way, whatever becomes of it.
         turn = 0
         if after is not None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import deque
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from cyclr_async.usage.store.api_rows import PARTNER_API
 from cyclr_async.usage.store.integrity import (
     BETWEEN,
-    IS_SEALED,
+    FACT_SUMMED,
     ITEM_SUMMED,
     OBSERVATION_SUMMED,
-    RUN_SEALED,
     checksum,
     payload_agrees,
+    seal_agrees,
+    sealed_columns,
     sealed_text,
 )
+from cyclr_async.usage.store.month_tables import FIGURE_SUMMED
 from cyclr_async.usage.store.rows import utc_text
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _log = logging.getLogger("cyclr_async.usage.store")
 _ATTEMPTS: Final = 2000
 _KEY_BYTES: Final = 24  # of a key, by which the middle of a stretch is found
 _FIRST_PAGES: Final = 16  # at least; all tables begin among them
-TABLES: Final = ("run", "item", "observation")
+TABLES: Final = ("run", "item", "observation", "account_fact")
 # What SQLite raises on a damaged page; a ValueError where its message quotes bytes that are no text.
 UNREADABLE: Final = (sqlite3.Error, ValueError)
 _AFTER_ALL: Final = b"\xff" * _KEY_BYTES  # no text begins so
@@ -71,7 +73,8 @@ class Salvage:
         self._from_before = old.execute("PRAGMA user_version").fetchone() == (1,)  # without checksums
         self._due: dict[int, int] = {}
         self._rebuilt: dict[int, int] = {}
-        self._expected: dict[int, tuple[int, int | None]] = {}  # accounts and observations of the sound runs
+        # Accounts, observations and facts of the sound runs.
+        self._expected: dict[int, tuple[int, int | None, int]] = {}
         self.runs: set[int] = set()
 
     def copy(self) -> None:
@@ -80,6 +83,7 @@ class Salvage:
         self._copy_runs()
         self._copy_observations()
         self._make_missing_runs()
+        self._copy_facts()
         for run_id in sorted(self.runs):
             self._copy_items(run_id)
         self._copy_others()
@@ -96,7 +100,7 @@ class Salvage:
             lost = None if expected is None else max(0, expected[0] - accounts)
             runs.append(RepairedRun(run_id, accounts, lost, self._due[run_id], self._rebuilt[run_id]))
         (saved,) = self._one("SELECT count(*) FROM observation")
-        made = [observations for _, observations in self._expected.values()]
+        made = [observations for _, observations, _ in self._expected.values()]
         known = len(made) == len(self.runs) and None not in made
         return tuple(runs), saved, max(0, sum(made) - saved) if known else None  # type: ignore[arg-type]
 
@@ -115,18 +119,17 @@ class Salvage:
         for row in self._readable("run", columns, "run_id"):
             found = dict(zip(columns, row, strict=True))
             seal = found.pop("seal", None)
-            sound = not sealed or self._is_sealed(found["run_id"])
+            sound = not sealed or seal_agrees(found, seal)
             values = found if sound else _trusted(found, seal)
+            if values is not None:
+                # Under a new table of contents a run of an earlier schema version has columns that it never had.
+                values = {name: value for name, value in values.items() if value is not None}
             if values is None or not self._insert("run", values):
                 continue
             self.runs.add(values["run_id"])
             if sound:
-                self._expected[values["run_id"]] = values["asked"], values.get("observations")
-
-    def _is_sealed(self, run_id: object) -> bool:
-        with suppress(*UNREADABLE):
-            return bool(self._old.execute(IS_SEALED, (run_id,)).fetchone() == (1,))
-        return False
+                expected = values["asked"], values.get("observations"), values.get("facts") or 0
+                self._expected[values["run_id"]] = expected
 
     def _copy_observations(self) -> None:
         columns = self._columns("observation")
@@ -139,7 +142,9 @@ class Salvage:
             else:
                 sound = _has_its_payload(values)
             if sound:
-                self._insert("observation", values | {"checksum": checksum(*summed), "observed_copy": at})
+                figures = checksum(*(values[name] for name in FIGURE_SUMMED))
+                sums = {"checksum": checksum(*summed), "figure_sum": figures, "observed_copy": at}
+                self._insert("observation", values | sums)
 
     def _make_missing_runs(self) -> None:
         """Keep the observations of a run that could not be read, for the history: only its partner must be known."""
@@ -155,6 +160,19 @@ class Salvage:
             values = {"run_id": run_id, "base_url": base_url, "partner": partner, "status": "abandoned"}
             if self._insert("run", values | {"created_at": first, "updated_at": last, "finished_at": last}):
                 self.runs.add(run_id)
+
+    def _copy_facts(self) -> None:
+        """Copy what is known of accounts beyond a run; what is lost comes back with the account list."""
+        columns = self._columns("account_fact")
+        if not columns:
+            return  # of an earlier schema version
+        for row in self._stretches("account_fact", columns, "", ()):
+            values = dict(zip(columns, row, strict=True))
+            if (
+                values["checksum"] == checksum(*(values[name] for name in FACT_SUMMED))
+                and values["run_id"] in self.runs
+            ):
+                self._insert("account_fact", values)
 
     def _copy_items(self, run_id: int) -> None:
         columns = self._columns("item")
@@ -208,17 +226,19 @@ class Salvage:
         """Count a run anew; one that lost something is unfinished."""
         states = dict(self._new.execute("SELECT state, count(*) FROM item WHERE run_id = ? GROUP BY state", (run_id,)))
         (observations,) = self._one("SELECT count(*) FROM observation WHERE run_id = ?", run_id)
+        (facts,) = self._one("SELECT count(*) FROM account_fact WHERE run_id = ?", run_id)
         counts = [sum(states.values()), *(states.get(name, 0) for name in ("ok", "missing", "forbidden", "failed"))]
         self._new.execute(
-            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, observations = ? "
-            "WHERE run_id = ?",
-            (*counts, observations, run_id),
+            "UPDATE run SET asked = ?, ok = ?, missing = ?, forbidden = ?, failed = ?, observations = ?, "
+            "facts = ? WHERE run_id = ?",
+            (*counts, observations, facts, run_id),
         )
         if "oldest_at" in self._columns("run"):
             oldest = "UPDATE run SET oldest_at = (SELECT min(observed_at) FROM item WHERE run_id = ?) WHERE run_id = ?"
             self._new.execute(oldest, (run_id, run_id))
         expected = self._expected.get(run_id)
-        if expected is None or counts[0] < expected[0] or self._due[run_id] or self._rebuilt[run_id]:
+        fewer = expected is None or counts[0] < expected[0] or facts < expected[2]
+        if fewer or self._due[run_id] or self._rebuilt[run_id]:
             self._new.execute(
                 "UPDATE run SET listing_complete = 0, status = iif(status = 'abandoned', status, 'partial') "
                 "WHERE run_id = ?",
@@ -280,17 +300,18 @@ class Salvage:
 
 def _trusted(values: dict[str, Any], seal: object) -> dict[str, Any] | None:
     """Return what the two copies of a run agree on, or None without its number and its partner."""
-    copy = str(seal).split(BETWEEN)
-    if len(copy) != len(RUN_SEALED):
+    columns = sealed_columns(seal)
+    if columns is None:
         return None
-    second = dict(zip(RUN_SEALED, copy, strict=True))
-    sure = {name: values[name] for name in RUN_SEALED if sealed_text(values[name]) == second[name]}
+    second = dict(zip(columns, str(seal).split(BETWEEN), strict=True))
+    sure = {name: values.get(name) for name in columns if sealed_text(values.get(name)) == second[name]}
     if not {"run_id", "base_url", "partner"} <= sure.keys():
         return None
     now = utc_text(datetime.now(UTC))
     # Without its day or its age it must not be continued.
     status = "partial" if {"from_date", "created_at"} <= sure.keys() else "abandoned"
     kept = {name: sure.get(name) for name in ("run_id", "base_url", "partner", "from_date", "finished_at")}
+    kept["api"] = sure.get("api", PARTNER_API)
     return kept | {
         "status": status,
         "created_at": sure.get("created_at", now),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from cyclr_async.errors import CyclrError, StoreError
-from cyclr_async.usage.months.periods import look_back_text, period_end_text
+from cyclr_async.usage.months.periods import look_back_text, month_after_text, period_end_text
 from cyclr_async.usage.store.integrity import (
     SEALS,
+    SEALS_OF_APIS,
     add_checksum,
     advice,
     check_answers,
@@ -21,6 +22,7 @@ from cyclr_async.usage.store.integrity import (
     damaged,
     is_large,
 )
+from cyclr_async.usage.store.month_tables import MONTH_TABLES
 from cyclr_async.usage.store.paths import shown
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ __all__ = [
 ]
 
 APPLICATION_ID: Final = 0x4359_5553  # "CYUS"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _MINIMUM_SQLITE: Final = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger("cyclr_async.usage.store")
@@ -133,7 +135,37 @@ _VERSION_2: Final = (
     # Last, so that they cover the columns above.
     *SEALS,
 )
-_MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+# From here on a run says over which API it was collected. None of these statements touches a row of an account or an
+# observation: a store of some gigabytes needs no room for a copy, only for the index by month.
+_VERSION_3: Final = (
+    # The v1.0 API counts no cycles. ALTER TABLE cannot take a NOT NULL away, and SQLite's documentation names this way
+    # for it: the text of the table changes, and nothing of what is stored. Only this part of the text is replaced,
+    # because other programs may have added columns of their own.
+    "PRAGMA writable_schema = ON",
+    """
+    UPDATE sqlite_schema SET sql = replace(sql, 'cycle_count INTEGER NOT NULL', 'cycle_count INTEGER')
+    WHERE type = 'table' AND name = 'observation'
+    """,
+    "PRAGMA writable_schema = RESET",  # which also has the text read anew
+    "ALTER TABLE run ADD COLUMN api TEXT NOT NULL DEFAULT 'partner' CHECK (api IN ('partner', 'v1'))",
+    # What is known of an account beyond a run, one row for each change: it says in every month the same, and most
+    # accounts have none. A run knows what the last row up to it says.
+    """
+    CREATE TABLE account_fact (
+        account_id TEXT NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES run,
+        parent_account_id TEXT,
+        task_audit_info TEXT,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (account_id, run_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # How many of these rows a run has made, so that a lost one is noticed.
+    "ALTER TABLE run ADD COLUMN facts INTEGER NOT NULL DEFAULT 0",
+    *SEALS_OF_APIS,
+    *MONTH_TABLES,
+)
+_MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statement by statement, what leads from each version to the next; the first makes an empty file a store."""
 
 # A store holds texts of some kilobytes. A damaged length must not make SQLite ask for a gigabyte of memory.
@@ -259,8 +291,9 @@ def migrate(connection: sqlite3.Connection, version: int, until: int = SCHEMA_VE
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:
-    """Make ``period_end`` and ``period_look_back`` known to SQL: what a period is is said in one place."""
+    """Make the functions of periods known to SQL: what a period is is said in one place."""
     connection.create_function("period_end", 2, period_end_text, deterministic=True)
+    connection.create_function("month_after", 1, month_after_text, deterministic=True)
     connection.create_function("period_look_back", 2, look_back_text, deterministic=True)
 
 

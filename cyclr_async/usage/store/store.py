@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import json
 from contextlib import closing
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import attrs
 
@@ -14,10 +14,11 @@ from cyclr_async.auth.providers import partner_name
 from cyclr_async.errors import CyclrError, InvalidArgumentError, StoreError
 from cyclr_async.http.clock import SystemClock
 from cyclr_async.usage.store import rows
+from cyclr_async.usage.store.api_rows import rows_of
 from cyclr_async.usage.store.integrity import check_history, check_run, check_runs, damaged, is_large
 from cyclr_async.usage.store.locking import StoreLock
 from cyclr_async.usage.store.paths import shown, store_path
-from cyclr_async.usage.store.rows import ALL_IDS, Counts, FinalStatus, PendingAccount, RunScope, moment
+from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS, Counts, FinalStatus, PendingAccount, RunScope, moment
 from cyclr_async.usage.store.run_writer import Registered, RunWriter
 from cyclr_async.usage.store.runs import MAX_AGE, Opening, as_max_age, choose_run, rekey
 from cyclr_async.usage.store.schema import connect, store_errors
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from cyclr_async.auth.providers import PartnerIdentity
     from cyclr_async.http.clock import Clock
     from cyclr_async.partner import Account
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding
+    from cyclr_async.v1 import Account as V1Account
 
 __all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore", "rekey_store"]
 
@@ -74,11 +77,12 @@ class UsageStore:
     ) -> None:
         run = opening.run
         self.path = path
-        self.scope = run.scope
-        self.run_id = run.run_id
-        self.listing_complete = run.listing_complete
+        self.scope: RunScope = run.scope
+        self.run_id: int = run.run_id
+        self.listing_complete: bool = run.listing_complete
         self.opening = opening
         self.scope_given = scope_given
+        self._rows = rows_of(run.scope.api)
         self._writer = writer
         self._loop = loop
         self._batch_size = batch_size
@@ -89,6 +93,7 @@ class UsageStore:
         self._timer: asyncio.TimerHandle | None = None
         self._ended: Future[None] | None = None
         self._failure_reported = False
+        # The writer is a thread that ends with the program: what waits for its commit then would be lost.
         atexit.register(self._end_of_program)
 
     @classmethod
@@ -153,6 +158,7 @@ class UsageStore:
             )
 
         must_exist = bool(resume)
+        # In a thread, since opening checks the runs and, up to a size, the history of the file.
         started = loop.run_in_executor(None, _open_run, path, must_exist, choose, write, batch_seconds)
         try:
             writer, opening, where = await asyncio.shield(started)
@@ -197,11 +203,12 @@ class UsageStore:
                 written, or is closed.
         """
         known = self.scope.ids
+        # A run of release 0.1, or one that was begun with add_accounts(): the first who says it decides.
         if known is None:
             await self._call(lambda run: run.bind(ids))
             self.scope = attrs.evolve(self.scope, ids=ids)
         elif known != ids:
-            if ids != ALL_IDS:
+            if ids not in {ALL_IDS, TREE_IDS}:
                 raise StoreError(
                     f"run {self.run_id} of the store {shown(self.path)} is about other accounts than these: collect "
                     "them in a run of their own"
@@ -226,11 +233,11 @@ class UsageStore:
         """
         return (await self.register(accounts)).added
 
-    async def register(self, accounts: Sequence[Account | str]) -> Registered:
+    async def register(self, accounts: Sequence[Account | V1Account | Listed | str]) -> Registered:
         """Register accounts as :meth:`add_accounts` does, and tell which of them are new and to be asked for.
 
         Args:
-            accounts: accounts as listed, or ids.
+            accounts: accounts of the run's API as listed (:class:`Listed` for a sub-account), or ids.
 
         Returns:
             what became of them.
@@ -239,9 +246,9 @@ class UsageStore:
             StoreError: the store cannot be written, or is closed.
         """
         values = [
-            (rows.stored_id(account), None, None, None, None)
+            (rows.stored_id(account), *rows.UNLISTED)
             if isinstance(account, str)
-            else (rows.stored_id(account.id), *rows.account_columns(account))
+            else (rows.stored_id(account.id), *rows.account_columns(account, self._rows))
             for account in accounts
         ]
         if not values:
@@ -299,16 +306,18 @@ class UsageStore:
         self._hand_over()
         cursor = None if after is None else rows.stored_id(after)
         found = await self._call(lambda run: run.pending(cursor, limit))
-        return [PendingAccount(name, self._account(name, text), attempts) for name, text, attempts in found]
+        return [
+            PendingAccount(name, self._account(name, text), attempts, parent) for name, text, attempts, parent in found
+        ]
 
-    def _account(self, account_id: str, text: str | None) -> Account | None:
+    def _account(self, account_id: str, text: str | None) -> Any:
         try:
-            return _account(text)
+            return None if text is None else self._rows.account_of(json.loads(text))
         except (CyclrError, ValueError, TypeError):
             failure = damaged(self.path, f"what was listed of account {shown(account_id)!r} cannot be read")
         raise failure
 
-    async def record(self, outcome: UsageOutcome) -> None:
+    async def record(self, outcome: UsageOutcome | V1UsageOutcome) -> None:
         """Take over an outcome; waits only while ``batch_size`` outcomes are not committed.
 
         A cancelled call has taken the outcome over all the same.
@@ -519,11 +528,3 @@ async def _discard(started: asyncio.Future[tuple[WriterThread, Opening, Path]]) 
 def _again(failure: StoreError) -> StoreError:
     """A new exception of the same message: one instance raised in many tasks would collect all their tracebacks."""
     return StoreError(failure.message)
-
-
-def _account(text: str | None) -> Account | None:
-    if text is None:
-        return None
-    from cyclr_async.partner import Account  # loaded already by whoever made the account  # noqa: PLC0415
-
-    return Account.from_dict(json.loads(text))

@@ -13,6 +13,7 @@ from cyclr_async import AsyncPartnerSession
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Finding, RunScope, Summary, UsageReader, UsageStore, render, summarize
 from cyclr_async.usage.collect.collection import Collection
+from cyclr_async.usage.store.schema import SCHEMA_VERSION
 from tests.support.store_v1 import version_1
 from tests.support.usage_make import SEEN, good
 from tests.support.usage_server import PartnerServer, all_of, http
@@ -183,4 +184,4 @@ async def test_a_store_of_the_first_schema_is_read_and_taken_over(path: Path, sc
     assert kinds(summary_of(path).findings) == [("count_fell", "a")]
     assert summary_of(path, 1).task_count == 7
     with closing(sqlite3.connect(path)) as new:
-        assert new.execute("PRAGMA user_version").fetchone() == (2,)
+        assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)

@@ -23,7 +23,7 @@ from cyclr_async.usage import (
     repair_store,
     summarize,
 )
-from cyclr_async.usage.store.schema import _VERSION_1, APPLICATION_ID
+from cyclr_async.usage.store.schema import _VERSION_1, APPLICATION_ID, SCHEMA_VERSION
 from tests.support.sizes import few_of
 from tests.support.usage_make import At, account, bad, good
 from tests.support.usage_server import PartnerServer, account_ids
@@ -395,8 +395,8 @@ async def test_a_damaged_run_keeps_its_accounts(path: Path) -> None:
 async def test_a_store_of_a_later_release_is_not_repaired(path: Path) -> None:
     await fill(path)
     with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 3")
-    with pytest.raises(StoreError, match="schema version 3"):
+        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(StoreError, match=f"schema version {SCHEMA_VERSION + 1}"):
         UsageReader(path)
     later = path.with_name("later.db")
     shutil.copy(path, later)

@@ -317,7 +317,7 @@ async def test_a_store_of_release_0_1_goes_on_under_the_name_of_its_partner(path
             run = session.accounts.collect_usage(store=path)
             assert {one.account_id for one in await all_of(run)} == set(ids[1:])
             assert (run.progress.ok, run.progress.oldest_age, server.lists) == (4, 2.5 * 3600, 0)
-    assert _version(path) == 2
+    assert _version(path) == 3
     assert named(path) == {"partner.example.com"}
     with UsageReader(path) as reader:
         (info,) = reader.runs()
