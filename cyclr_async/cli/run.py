@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import click
+from click.shell_completion import shell_complete
 
 from cyclr_async.cli.app import app
 from cyclr_async.cli.exit_codes import Exit, InterruptedBySignal, exit_code
@@ -39,8 +40,6 @@ def run(argv: Sequence[str] | None) -> int:
 def _run(argv: Sequence[str] | None, options: Options) -> int:
     try:
         if _COMPLETE in os.environ:
-            from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell asks
-
             return shell_complete(app, {}, "cyclr", _COMPLETE, os.environ[_COMPLETE])
         words = list(sys.argv[1:] if argv is None else argv)
         with _ending_on_sigterm(), app.make_context("cyclr", words, obj=options) as ctx:

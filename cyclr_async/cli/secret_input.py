@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 
 from cyclr_async.cli.text_input import decoded, read_text
+from cyclr_async.secret import Secret
 
-if TYPE_CHECKING:
-    from cyclr_async.secret import Secret
+if sys.platform == "win32":
+    import getpass
+else:
+    import termios
 
 __all__ = ["read_secret"]
 
@@ -67,11 +70,7 @@ def _asked(terminal: TextIO, what: str) -> str:
     """Read a line from a terminal that shows nothing of it."""
     label = what.removeprefix("--").replace("-", " ")
     if sys.platform == "win32":
-        import getpass  # noqa: PLC0415 - only here, and only there
-
         return getpass.getpass(f"{label} (hidden): ")
-    import termios  # noqa: PLC0415 - help must start fast
-
     # Not getpass: it asks the controlling terminal, which need not be the one that was named, and where it cannot
     # switch the echo off it goes on with a warning.
     descriptor = terminal.fileno()
@@ -96,8 +95,6 @@ def _asked(terminal: TextIO, what: str) -> str:
 
 
 def _checked(text: str, what: str) -> Secret:
-    from cyclr_async.secret import Secret  # noqa: PLC0415 - help must start fast
-
     text = text.rstrip("\r\n")
     if not text.strip():
         raise click.UsageError(f"the secret for {what} is empty")

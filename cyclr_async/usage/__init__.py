@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Final
 
+# For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
         StatementTotals,
     )
     from cyclr_async.usage.months.statement_period import StatementPeriod
+    from cyclr_async.usage.page.data import PageAccount, PageMonth, PageReason, PageReport, Presence
+    from cyclr_async.usage.page.page import PageResult, ReportPage
+    from cyclr_async.usage.page.sparkline import sparkline
+    from cyclr_async.usage.page.svg import Chart
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -67,6 +73,7 @@ __all__ = [
     "Accepted",
     "AccountHistory",
     "AccountPeriod",
+    "Chart",
     "ClosedGap",
     "Closing",
     "Collection",
@@ -87,15 +94,22 @@ __all__ = [
     "Invoice",
     "InvoiceKind",
     "InvoiceLine",
+    "Listed",
     "MonthTotal",
     "NotClosableError",
     "NotComparable",
     "NotCompared",
     "Opening",
+    "PageAccount",
+    "PageMonth",
+    "PageReason",
+    "PageReport",
+    "PageResult",
     "PendingAccount",
     "PeriodObservation",
     "PeriodTotal",
     "PlanTotal",
+    "Presence",
     "Price",
     "PriceBook",
     "PriceBookError",
@@ -104,6 +118,7 @@ __all__ = [
     "Registered",
     "RepairResult",
     "RepairedRun",
+    "ReportPage",
     "RoundAt",
     "RoundingRule",
     "RunInfo",
@@ -120,6 +135,8 @@ __all__ = [
     "UsageReader",
     "UsageRow",
     "UsageStore",
+    "V1Collection",
+    "V1UsageOutcome",
     "bar",
     "close_period",
     "closed_gaps",
@@ -137,6 +154,7 @@ __all__ = [
     "render",
     "reopen_period",
     "repair_store",
+    "sparkline",
     "summarize",
     "write_csv",
     "write_jsonl",
@@ -147,6 +165,7 @@ _HOME: Final = {
     "Accepted": "usage.months.closings",
     "AccountHistory": "usage.months.account_history",
     "AccountPeriod": "usage.months.account_history",
+    "Chart": "usage.page.svg",
     "ClosedGap": "usage.months.closings",
     "Closing": "usage.months.closings",
     "Collection": "usage.collect.collection",
@@ -167,15 +186,22 @@ _HOME: Final = {
     "Invoice": "usage.months.invoice",
     "InvoiceKind": "usage.months.invoice",
     "InvoiceLine": "usage.months.invoice",
+    "Listed": "usage.store.api_rows",
     "MonthTotal": "usage.months.statement",
     "NotClosableError": "usage.months.closing",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
+    "PageAccount": "usage.page.data",
+    "PageMonth": "usage.page.data",
+    "PageReason": "usage.page.data",
+    "PageReport": "usage.page.data",
+    "PageResult": "usage.page.page",
     "PendingAccount": "usage.store.rows",
     "PeriodObservation": "usage.months.account_history",
     "PeriodTotal": "usage.store.reader",
     "PlanTotal": "usage.summary",
+    "Presence": "usage.page.data",
     "Price": "usage.months.price_book",
     "PriceBook": "usage.months.price_book",
     "PriceBookError": "usage.months.price_file",
@@ -184,6 +210,7 @@ _HOME: Final = {
     "Registered": "usage.store.run_writer",
     "RepairResult": "usage.store.repair",
     "RepairedRun": "usage.store.repair",
+    "ReportPage": "usage.page.page",
     "RoundAt": "usage.months.price_book",
     "RoundingRule": "usage.months.price_book",
     "RunInfo": "usage.store.rows",
@@ -200,6 +227,8 @@ _HOME: Final = {
     "UsageReader": "usage.store.reader",
     "UsageRow": "usage.store.rows",
     "UsageStore": "usage.store.store",
+    "V1Collection": "usage.collect.collection",
+    "V1UsageOutcome": "usage.collect.outcome",
     "bar": "usage.summary_text",
     "close_period": "usage.months.closing",
     "closed_gaps": "usage.months.closings",
@@ -217,6 +246,7 @@ _HOME: Final = {
     "render": "usage.summary_text",
     "reopen_period": "usage.months.closing",
     "repair_store": "usage.store.repair",
+    "sparkline": "usage.page.sparkline",
     "summarize": "usage.summary",
     "write_csv": "usage.export.csv_format",
     "write_jsonl": "usage.export.jsonl_format",

@@ -28,6 +28,7 @@ __all__ = [
     "summarize",
 ]
 
+# Enough to look into one and to see whether they have something in common.
 _EXAMPLES: Final = 5
 """Accounts that are named of each group; the store has them all."""
 _WHY: Final[dict[NotComparable, str]] = {
@@ -128,6 +129,7 @@ class Comparison:
     @property
     def ratio(self) -> float | None:
         """The change as a part of the previous tasks, or None when there were none."""
+        # Not infinite, and not 100 %: growth from nothing has no rate, and a reader would take any number for one.
         return self.change / self.previous_task_count if self.previous_task_count else None
 
 
@@ -235,6 +237,7 @@ class _Tally:
         )
 
     def not_compared(self) -> tuple[NotCompared, ...]:
+        # Sorted, so that the same store gives the same report.
         return tuple(NotCompared(why, count, examples) for why, (count, examples) in sorted(self.refused.items()))
 
 
@@ -265,9 +268,12 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
     Raises:
         StoreError: there is no such run, or the store is damaged.
     """
+    # First, so that a run that does not exist is an error and no empty summary.
     run = reader.run(run_id)
     tally = _Tally()
 
+    # The rows pass by once, and both the sums and the largest are taken from them: a second pass would be a second
+    # query over millions of rows.
     def counted() -> Iterator[Comparable]:
         for row in reader.comparable(run.run_id):
             tally.add(row)
@@ -293,6 +299,7 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
         comparison=tally.comparison(),
         failures=_failures(reader, run.run_id),
         not_compared=tally.not_compared(),
+        # As many as a run keeps in memory; finding_count says how many there are.
         findings=tuple(itertools.islice(reader.findings(run.run_id), FINDINGS_KEPT)),
         finding_count=reader.finding_counts().get(run.run_id, 0),
         oldest_age=_age(tally.observed[0], now) if tally.observed else None,
@@ -301,6 +308,7 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
 
 
 def _age(observed: str, now: datetime | None) -> float:
+    # The caller may say when it is, because the simulator has a time of its own.
     return ((now or datetime.now(UTC)) - datetime.fromisoformat(observed)).total_seconds()
 
 
@@ -316,6 +324,7 @@ def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ..
             f"no account has a period that begins on {day} or before, as asked: the first begins "
             f"{short_utc_text(tally.starts[0])}"
         )
+    # Zeros are what idle accounts answer, too: only that all of them do, and the age of the accounts, give it away.
     if not tally.tasks and not tally.cycles:
         known = reader.first_known(run.run_id)
         early = (
@@ -337,4 +346,5 @@ def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
             examples = (*examples, row.account_id)
         groups[kind] = count + 1, reason, examples
     found = [FailureGroup(state, error, reason, n, ids) for (state, error), (n, reason, ids) in groups.items()]
+    # The order must not depend on that of the rows: two reports of one run are compared as files.
     return tuple(sorted(found, key=lambda group: (-group.accounts, group.state, group.error)))

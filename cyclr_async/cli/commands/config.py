@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from cyclr_async.cli.options import Command, Group, Options, current
+from cyclr_async.cli.connect import connected
+from cyclr_async.cli.options import Command, Options, current
+from cyclr_async.cli.output import Output
+from cyclr_async.cli.settings import resolve
+from cyclr_async.cli.signals import run_async
+from cyclr_async.settings import SETTINGS
 
-__all__ = ["config"]
+__all__ = ["check", "show"]
 
 
-@click.group(cls=Group)
-def config() -> None:
-    """Settings: flag before CYCLR_* variable before profile before default."""
-
-
-@config.command(cls=Command, examples=("cyclr config show", "cyclr config show --profile live -o json"))
+@click.command(cls=Command, examples=("cyclr config show", "cyclr config show --profile live -o json"))
 @click.pass_context
 def show(ctx: click.Context) -> None:
     """Show every setting and where it comes from; secrets are masked."""
-    from cyclr_async.cli.output import Output  # noqa: PLC0415 - help must start fast
-    from cyclr_async.cli.settings import resolve  # noqa: PLC0415
-    from cyclr_async.settings import SETTINGS  # noqa: PLC0415
-
     options = current(ctx)
     settings = resolve(options)
     with Output(options, ("setting", "value", "source")) as output:
@@ -45,8 +43,6 @@ def show(ctx: click.Context) -> None:
 
 
 def _environ() -> dict[str, str]:
-    import os  # noqa: PLC0415
-
     return dict(os.environ)
 
 
@@ -56,19 +52,14 @@ def _profile_source(options: Options) -> str:
     return "environment (CYCLR_PROFILE)" if _environ().get("CYCLR_PROFILE") else "default"
 
 
-@config.command(cls=Command, examples=("cyclr config check", "cyclr config check --simulate"))
+@click.command(cls=Command, examples=("cyclr config check", "cyclr config check --simulate"))
 @click.pass_context
 def check(ctx: click.Context) -> None:
     """Sign in and ask for the partner's settings: nothing is changed."""
-    from cyclr_async.cli.signals import run_async  # noqa: PLC0415 - help must start fast
-
     run_async(_check(current(ctx)))
 
 
 async def _check(options: Options) -> None:
-    from cyclr_async.cli.connect import connected  # noqa: PLC0415 - help must start fast
-    from cyclr_async.cli.output import Output  # noqa: PLC0415
-
     with Output(options, ("ok", "base_url", "application_display_name", "domain"), many=False) as output:
         async with connected(options) as session:
             details = await session.details(timeout=options.timeout)

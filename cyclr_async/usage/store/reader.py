@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import os
     import sqlite3
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
 __all__ = ["Comparable", "PeriodTotal", "UsageReader"]
@@ -151,7 +152,8 @@ class UsageReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = store_path(path)
+        self.path: Path = store_path(path)
+        # Checking reads the whole run, and one report asks for it several times.
         self._checked: dict[int | None, int] = {}
         self._connection: sqlite3.Connection | None = connect_readonly(self.path)
 
