@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         read_closings,
     )
     from cyclr_async.usage.months.differences import Difference, DifferenceKind, read_differences
-    from cyclr_async.usage.months.invoice import Invoice, InvoiceKind, InvoiceLine, invoices
+    from cyclr_async.usage.months.invoice import Charge, Invoice, InvoiceKind, InvoiceLine, charge_of, invoices
     from cyclr_async.usage.months.periods import NotComparable
     from cyclr_async.usage.months.price_book import CustomerKey, Price, PriceBook, RoundAt, RoundingRule, Tier, TierMode
     from cyclr_async.usage.months.price_file import PriceBookError, load_price_book, parse_price_book
@@ -73,6 +73,7 @@ __all__ = [
     "Accepted",
     "AccountHistory",
     "AccountPeriod",
+    "Charge",
     "Chart",
     "ClosedGap",
     "Closing",
@@ -138,6 +139,7 @@ __all__ = [
     "V1Collection",
     "V1UsageOutcome",
     "bar",
+    "charge_of",
     "close_period",
     "closed_gaps",
     "closed_lines",
@@ -165,6 +167,7 @@ _HOME: Final = {
     "Accepted": "usage.months.closings",
     "AccountHistory": "usage.months.account_history",
     "AccountPeriod": "usage.months.account_history",
+    "Charge": "usage.months.invoice",
     "Chart": "usage.page.svg",
     "ClosedGap": "usage.months.closings",
     "Closing": "usage.months.closings",
@@ -230,6 +233,7 @@ _HOME: Final = {
     "V1Collection": "usage.collect.collection",
     "V1UsageOutcome": "usage.collect.outcome",
     "bar": "usage.summary_text",
+    "charge_of": "usage.months.invoice",
     "close_period": "usage.months.closing",
     "closed_gaps": "usage.months.closings",
     "closed_lines": "usage.months.closings",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import attrs
 
 from cyclr_async.errors import InvalidArgumentError
+from cyclr_async.usage.months.grouping import parents_of, top_parent
 from cyclr_async.usage.months.price_book import EXACT
 from cyclr_async.usage.months.statement import Gap, StatementLine
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from cyclr_async.usage.months.price_book import Price, PriceBook
     from cyclr_async.usage.months.read import Statement
 
-__all__ = ["Invoice", "InvoiceKind", "InvoiceLine", "invoices", "price_account"]
+__all__ = ["Charge", "Invoice", "InvoiceKind", "InvoiceLine", "charge_of", "invoices"]
 
-InvoiceKind: TypeAlias = Literal["fee", "included", "tasks", "cycles", "minimum", "unpriced", "missing"]
+InvoiceKind: TypeAlias = Literal["fee", "included", "tasks", "cycles", "minimum", "unpriced", "missing", "gone"]
 """What a line is for:
 
 * ``fee``: the fee of the plan.
@@ -33,7 +34,8 @@ InvoiceKind: TypeAlias = Literal["fee", "included", "tasks", "cycles", "minimum"
 * ``cycles``: cycles above the included ones.
 * ``minimum``: what is added to reach the minimum.
 * ``unpriced``: the book has no price for the account; it must not be sent like that.
-* ``missing``: the account has no figure; it must not be sent like that, unless the account is gone.
+* ``missing``: the account has no figure; it must not be sent like that.
+* ``gone``: the account has no figure, because it is no longer there.
 """
 
 _NOTHING: Final = Decimal(0)
@@ -79,6 +81,21 @@ class InvoiceLine:
 
 
 @attrs.frozen
+class Charge:
+    """What one account owes, in short.
+
+    Attributes:
+        included_tasks: tasks that cost nothing more.
+        over_tasks: tasks above.
+        amount: everything together, rounded as on an invoice of its own.
+    """
+
+    included_tasks: int
+    over_tasks: int
+    amount: Decimal
+
+
+@attrs.frozen
 class Invoice:
     """What one customer owes. The amounts of the lines add up to the total, whatever the rule of rounding.
 
@@ -115,7 +132,7 @@ def invoices(statement: Statement, book: PriceBook) -> Iterator[Invoice]:
     """
     if statement.period.months != 1:
         raise InvalidArgumentError(f"invoices are made of one calendar month, and {statement.period} is none")
-    parents = _parents(statement) if book.customer == "parent" else {}
+    parents = parents_of(statement) if book.customer == "parent" else {}
     # A temporary database of its own sorts by customer: a million accounts would not fit into memory.
     with closing(sqlite3.connect("", isolation_level=None)) as spool:
         spool.execute("CREATE TABLE line (customer TEXT, number INTEGER, data TEXT)")
@@ -128,6 +145,22 @@ def invoices(statement: Statement, book: PriceBook) -> Iterator[Invoice]:
         found = spool.execute("SELECT customer, data FROM line ORDER BY customer, number")
         for customer, group in groupby(found, key=lambda row: str(row[0])):
             yield _invoice(customer, [_line_of(customer, data) for _, data in group], book)
+
+
+def charge_of(line: StatementLine, book: PriceBook) -> Charge | None:
+    """Return what an account owes for its line; None when the book has no price for it.
+
+    Args:
+        line: of a calendar month.
+        book: what is agreed.
+    """
+    price = book.price_of(line.account_id, line.price_plan_id, line.audit_info)
+    if price is None:
+        return None
+    amount = _NOTHING
+    for rounded in _rounded([Decimal(draft.exact) for draft in _lines_of(line, book)], book):
+        amount = EXACT.add(amount, rounded)
+    return Charge(price.included_tasks, max(0, line.task_count - price.included_tasks), amount)
 
 
 @attrs.frozen
@@ -171,34 +204,24 @@ def _line_of(customer: str, data: str) -> InvoiceLine:
     )
 
 
-def _parents(statement: Statement) -> dict[str, str]:
-    """Return the parent of every account that has one: memory for the sub-accounts, and for nobody else."""
-    found = ((entry.account_id, entry.parent_account_id) for entry in statement.entries())
-    return {account_id: parent for account_id, parent in found if parent is not None}
-
-
 def _customer(entry: StatementLine | Gap, book: PriceBook, parents: dict[str, str]) -> str:
     if book.customer == "audit_info":
         return entry.audit_info or entry.account_id
-    customer = entry.account_id
-    seen = {customer}
-    while book.customer == "parent" and customer in parents and parents[customer] not in seen:
-        customer = parents[customer]
-        seen.add(customer)  # what the API says could go round in a circle
-    return customer
+    return top_parent(entry.account_id, parents)
 
 
 def _priced(entries: Iterable[StatementLine | Gap], book: PriceBook) -> Iterator[tuple[StatementLine | Gap, _Draft]]:
     for entry in entries:
-        for draft in price_account(entry, book):
+        for draft in _lines_of(entry, book):
             yield entry, draft
 
 
-def price_account(entry: StatementLine | Gap, book: PriceBook) -> list[_Draft]:
+def _lines_of(entry: StatementLine | Gap, book: PriceBook) -> list[_Draft]:
     """Return the lines of one account, not rounded yet."""
     make = _Maker(entry)
     if isinstance(entry, Gap):
-        return [make.line("missing", 0, None, f"no figure: {entry.detail}")]
+        kind: InvoiceKind = "gone" if entry.reason == "gone" else "missing"
+        return [make.line(kind, 0, None, f"no figure: {entry.detail}")]
     price = book.price_of(entry.account_id, entry.price_plan_id, entry.audit_info)
     if price is None:
         plan = "no plan" if entry.price_plan_id is None else f"plan {entry.price_plan_id}"
