@@ -31,7 +31,9 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions.")
 def app() -> None:
-    """The Cyclr APIs on the command line: accounts, usage for billing, sign-in links, connectors.
+    """The Cyclr APIs on the command line: usage for billing, accounts, sign-in links, connectors, cycles.
+
+    What is under v1 uses the v1.0 API, api either of the two, and the other commands the partner API.
 
     Credentials come from CYCLR_CLIENT_ID and CYCLR_CLIENT_SECRET, or a profile; --simulate needs none.
     """

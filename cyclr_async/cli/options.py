@@ -132,7 +132,7 @@ class _Help(click.Command):
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
+        self.examples: tuple[str, ...] = tuple(examples)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
@@ -180,7 +180,7 @@ class Group(_Help, click.Group):
         path: its name in the table; empty for the program itself.
     """
 
-    command_class = Command
+    command_class: type[click.Command] | None = Command
 
     def __init__(self, *args: Any, path: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -236,7 +236,7 @@ class Group(_Help, click.Group):
 
 def _loaded(path: str, entry: Entry) -> click.Command:
     if not entry.target:
-        return Group(path.rpartition(" ")[2], path=path, help=entry.help)
+        return Group(path.rpartition(" ")[2], path=path, help=entry.help, examples=(entry.example,))
     module, _, attribute = entry.target.partition(":")
     command: click.Command = getattr(importlib.import_module(f"cyclr_async.cli.commands.{module}"), attribute)
     return command

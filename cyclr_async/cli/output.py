@@ -173,7 +173,7 @@ class Destination:
         self._target = None if out is None else Path(out)
         self._raw = raw
         self._file = ExitStack()
-        self.is_file = out is not None
+        self.is_file: bool = out is not None
 
     def open(self) -> TextIO:
         """Return what to write to."""
@@ -233,7 +233,7 @@ class Output:
     def __init__(
         self, options: Options, columns: Sequence[str], *, many: bool = True, table: Sequence[str] | None = None
     ) -> None:
-        self.format = chosen_format(options)
+        self.format: str = chosen_format(options)
         self._options = options
         self._columns = self._selected(columns, table)
         self._many = many

@@ -72,6 +72,8 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
     ]
     if summary.top:
         parts.append(_top(summary, unicode=unicode, plans=plans, width=width))
+    if summary.trees:
+        parts.append(_trees(summary, unicode=unicode, width=width))
     if summary.plans:
         parts.append(_plans(summary, unicode=unicode, plans=plans, width=width))
     if summary.failures:
@@ -106,6 +108,28 @@ def _top(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: in
         for row in summary.top
     ]
     return _laid_out(f"Top {len(summary.top)} accounts", columns, rows, width, unicode=unicode)
+
+
+def _trees(summary: Summary, *, unicode: bool, width: int) -> RenderableType:
+    columns = (
+        Column("customer", folds=True),
+        Column("accounts", right=True),
+        Column("missing", right=True, style="red"),
+        Column("tasks", right=True, style="bold"),
+        Column("own", right=True),
+    )
+    rows = [
+        (
+            escape_terminal(tree.account_name or tree.root_account_id),
+            f"{tree.accounts:,}",
+            f"{tree.accounts - tree.collected:,}" if tree.accounts > tree.collected else "",
+            f"{tree.task_count:,}",
+            f"{tree.own_task_count:,}",
+        )
+        for tree in summary.trees
+    ]
+    title = f"Customers with sub-accounts ({len(rows)} of {summary.tree_count:,})"
+    return _laid_out(title, columns, rows, width, unicode=unicode)
 
 
 def _plans(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: int) -> RenderableType:

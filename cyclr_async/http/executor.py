@@ -27,6 +27,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http import reports
 from cyclr_async.http.clock import Clock
+from cyclr_async.http.counters import Counters
 from cyclr_async.http.deadline_errors import (
     attempt_deadline_exceeded,
     attempt_timed_out,
@@ -59,27 +60,6 @@ def request_ids(prefix: str) -> Iterator[str]:
         yield f"{prefix}{number:06x}"
 
 
-class Counters:
-    """What has happened so far, for :meth:`AsyncPartnerSession.stats`; token requests count as well."""
-
-    __slots__ = ("active", "attempts", "calls", "failures", "idle", "retries")
-
-    def __init__(self) -> None:
-        self.active = self.attempts = self.calls = self.failures = self.retries = 0
-        self.idle: asyncio.Event | None = None
-        """Set when no call is under way any more; only while somebody waits for that."""
-
-    async def drain(self, grace: float) -> None:
-        """Wait for the calls under way, this many seconds at most. No new ones may be started meanwhile."""
-        if self.active and grace > 0:
-            self.idle = asyncio.Event()
-            try:
-                async with asyncio.timeout(grace):
-                    await self.idle.wait()
-            except TimeoutError:
-                _logger.warning("closing with %d calls still under way", self.active)
-
-
 class CallState:
     """Where one call stands.
 
@@ -104,15 +84,16 @@ class CallState:
     )
 
     def __init__(self, request_id: str, started: float, timeout: float) -> None:
-        self.request_id = request_id
-        self.started = started
-        self.timeout = timeout
-        self.deadline = self.send_by = started + timeout
-        self.first = started
-        self.attempts = 0
-        self.spent = 0
-        self.refreshed = False
-        self.unsettled = False
+        self.request_id: str = request_id
+        self.started: float = started
+        self.timeout: float = timeout
+        self.deadline: float = started + timeout
+        self.send_by: float = self.deadline
+        self.first: float = started
+        self.attempts: int = 0
+        self.spent: int = 0
+        self.refreshed: bool = False
+        self.unsettled: bool = False
         """True once an attempt was sent of which it is not known whether it was carried out."""
         self.token: AccessToken | None = None
         self.failure: CyclrError | None = None

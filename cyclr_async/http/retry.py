@@ -205,8 +205,8 @@ class RetryBudget:
     __slots__ = ("capacity", "tokens")
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.tokens = capacity
+        self.capacity: int = capacity
+        self.tokens: int = capacity
         """What is left."""
 
     def withdraw(self, cost: int) -> bool:

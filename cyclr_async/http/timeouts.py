@@ -89,7 +89,7 @@ class Timeout:
         self._watch = watch
         self._seconds = seconds
         self._bucket = -1
-        self.expired = False
+        self.expired: bool = False
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -149,7 +149,7 @@ class Attempt(Timeout):
         self._read = read
         self._ends = ends
         self._now = now
-        self.connected = False
+        self.connected: bool = False
         """True once a connection was handed over, the moment before the first byte is written."""
         self.status: int | None = None
         """The HTTP status once the headers of the answer were read: proof that the request arrived."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.page.data import PageAccount, PageMonth, PageReason, PageReport, Presence
     from cyclr_async.usage.page.page import PageResult, ReportPage
     from cyclr_async.usage.page.sparkline import sparkline
+    from cyclr_async.usage.page.statement_page import PageAllowance, page_report, write_page
     from cyclr_async.usage.page.svg import Chart
     from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.store.run_writer import Registered
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.store.store import UsageStore
+    from cyclr_async.usage.store.trees import TreeTotal
     from cyclr_async.usage.summary import Comparison, FailureGroup, NotCompared, PlanTotal, Summary, summarize
     from cyclr_async.usage.summary_text import bar, render
     from cyclr_async.wire.text import escape_terminal
@@ -102,6 +104,7 @@ __all__ = [
     "NotCompared",
     "Opening",
     "PageAccount",
+    "PageAllowance",
     "PageMonth",
     "PageReason",
     "PageReport",
@@ -132,6 +135,7 @@ __all__ = [
     "Summary",
     "Tier",
     "TierMode",
+    "TreeTotal",
     "UsageOutcome",
     "UsageReader",
     "UsageRow",
@@ -148,6 +152,7 @@ __all__ = [
     "find_closing",
     "invoices",
     "load_price_book",
+    "page_report",
     "parse_price_book",
     "read_closings",
     "read_differences",
@@ -160,6 +165,7 @@ __all__ = [
     "summarize",
     "write_csv",
     "write_jsonl",
+    "write_page",
 ]
 
 _HOME: Final = {
@@ -196,6 +202,7 @@ _HOME: Final = {
     "NotCompared": "usage.summary",
     "Opening": "usage.store.runs",
     "PageAccount": "usage.page.data",
+    "PageAllowance": "usage.page.statement_page",
     "PageMonth": "usage.page.data",
     "PageReason": "usage.page.data",
     "PageReport": "usage.page.data",
@@ -226,6 +233,7 @@ _HOME: Final = {
     "Summary": "usage.summary",
     "Tier": "usage.months.price_book",
     "TierMode": "usage.months.price_book",
+    "TreeTotal": "usage.store.trees",
     "UsageOutcome": "usage.collect.outcome",
     "UsageReader": "usage.store.reader",
     "UsageRow": "usage.store.rows",
@@ -242,6 +250,7 @@ _HOME: Final = {
     "find_closing": "usage.months.closings",
     "invoices": "usage.months.invoice",
     "load_price_book": "usage.months.price_file",
+    "page_report": "usage.page.statement_page",
     "parse_price_book": "usage.months.price_file",
     "read_closings": "usage.months.closings",
     "read_differences": "usage.months.differences",
@@ -254,6 +263,7 @@ _HOME: Final = {
     "summarize": "usage.summary",
     "write_csv": "usage.export.csv_format",
     "write_jsonl": "usage.export.jsonl_format",
+    "write_page": "usage.page.statement_page",
 }
 """The module below ``cyclr_async`` that each name is loaded from."""
 

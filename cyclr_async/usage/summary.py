@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from cyclr_async.usage.store.api_rows import V1_API
 from cyclr_async.usage.store.findings import FINDINGS_KEPT
-from cyclr_async.usage.store.rows import Counts, RunInfo, short_utc_text
+from cyclr_async.usage.store.rows import ALL_IDS, Counts, RunInfo, short_utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.months.periods import NotComparable
     from cyclr_async.usage.store.findings import Finding
     from cyclr_async.usage.store.reader import Comparable, UsageReader
+    from cyclr_async.usage.store.trees import TreeTotal
 
 __all__ = [
     "Comparison",
@@ -142,7 +144,8 @@ class Summary:
     ``findings`` holds what somebody has to look at before the figures are billed, the first thousand of
     ``finding_count``.
     ``oldest_age`` is how many seconds before the summary was made the
-    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean.
+    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean. ``trees`` holds the
+    customers with sub-accounts that have most tasks together, most first, and ``tree_count`` how many such there are.
     """
 
     run: RunInfo
@@ -163,6 +166,8 @@ class Summary:
     finding_count: int = 0
     oldest_age: float | None = None
     warnings: tuple[str, ...] = ()
+    trees: tuple[TreeTotal, ...] = ()
+    tree_count: int = 0
 
 
 @attrs.define
@@ -283,6 +288,7 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
     most = heapq.nlargest(max(2, top), counted(), key=lambda row: row.task_count)[:top]
     plans = [PlanTotal(plan, *figures) for plan, figures in tally.plans.items()]
     # Accounts without a known plan come last among equals: None cannot be compared with numbers.
+    trees, tree_count = _trees(reader, run.run_id, top)
     plans.sort(key=lambda plan: (-plan.task_count, plan.price_plan_id is None, plan.price_plan_id or 0))
     return Summary(
         run=run,
@@ -304,7 +310,25 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
         finding_count=reader.finding_counts().get(run.run_id, 0),
         oldest_age=_age(tally.observed[0], now) if tally.observed else None,
         warnings=_warnings(reader, run, tally),
+        trees=trees,
+        tree_count=tree_count,
     )
+
+
+def _trees(reader: UsageReader, run_id: int, top: int) -> tuple[tuple[TreeTotal, ...], int]:
+    """Return the largest of the customers with sub-accounts, and how many such there are."""
+    if not reader.knows_subaccounts(run_id):
+        return (), 0
+    number = itertools.count()
+
+    def counted() -> Iterator[TreeTotal]:
+        for tree in reader.trees(run_id):
+            if tree.accounts > 1 or not tree.has_root:
+                next(number)
+                yield tree
+
+    most = heapq.nlargest(max(2, top), counted(), key=lambda tree: tree.task_count)[:top]
+    return tuple(most), next(number)
 
 
 def _age(observed: str, now: datetime | None) -> float:
@@ -313,11 +337,19 @@ def _age(observed: str, now: datetime | None) -> float:
 
 
 def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ...]:
-    """Say when a ``from_date`` lies before everything that is known: then the figures are not those of that day."""
+    """Say what the figures cannot mean.
+
+    A ``from_date`` that lies before everything that is known does not give the figures of that day.
+    """
+    said = []
+    if run.scope.api == V1_API and run.scope.ids == ALL_IDS:
+        said.append(
+            "sub-accounts were not asked for, and their tasks are in no figure of another account: if there are any, "
+            "collect with subaccounts=True (--subaccounts)"
+        )
     day = run.scope.from_date
     if day is None or not tally.accounts:
-        return ()
-    said = []
+        return tuple(said)
     # The answer's period has the time of day of the bill, so its day is compared and not its moment.
     if tally.starts[0][:10] > day.isoformat():
         said.append(

@@ -8,7 +8,7 @@ from cyclr_async.usage.store.reader import Comparable
 from cyclr_async.usage.summary import Summary
 from cyclr_async.wire.text import duration, escape_terminal
 
-__all__ = ["bar", "comparison_lines", "finding_lines", "render"]
+__all__ = ["bar", "comparison_lines", "finding_lines", "render", "tree_lines"]
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 """Block elements by which a bar ends, an eighth of a column each, so that close figures look different."""
@@ -60,6 +60,8 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
         lines += ["", "Findings", *(f"  {line}" for line in finding_lines(summary))]
     if summary.top:
         lines += ["", "Top accounts", *_top(summary.top, width, ascii_only=ascii)]
+    if summary.trees:
+        lines += ["", "Customers with sub-accounts", *tree_lines(summary)]
     if summary.plans:
         lines += ["", "Price plans"]
         for plan in summary.plans:
@@ -114,6 +116,21 @@ def comparison_lines(summary: Summary) -> list[str]:
     for group in summary.not_compared:
         examples = ", ".join(escape_terminal(example) for example in group.examples)
         lines.append(f"{group.accounts:,} accounts are not compared: {group.reason} ({examples})")
+    return lines
+
+
+def tree_lines(summary: Summary) -> list[str]:
+    """Say what the customers with sub-accounts come to, each with all of its accounts; safe to print."""
+    lines = []
+    for tree in summary.trees:
+        missing = tree.accounts - tree.collected
+        lines.append(
+            f"  {escape_terminal(tree.account_name or tree.root_account_id)}: {tree.task_count:,} tasks in "
+            f"{tree.collected:,} accounts, {tree.own_task_count:,} of them its own"
+            + (f"; {missing:,} accounts are missing from it" if missing else "")
+        )
+    if summary.tree_count > len(summary.trees):
+        lines.append(f"  and {summary.tree_count - len(summary.trees):,} more; UsageReader.trees() has them all")
     return lines
 
 

@@ -4,45 +4,25 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
+from typing import Final
 
-from yarl import URL
-
-from cyclr_async.auth.providers import PartnerIdentity
 from cyclr_async.checks import check_timeout, shown
-from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import AlreadyExistsError, BadRequestError, CyclrError, InvalidArgumentError, NotFoundError
 from cyclr_async.http.classify import is_foreign
-from cyclr_async.http.request import Request, Response, Safety
-from cyclr_async.http.resource import PartnerSource, Sender, body_of, model, text
-from cyclr_async.http.retry import RetryStrategy
+from cyclr_async.http.request import Response
+from cyclr_async.http.resource import body_of, model, text
 from cyclr_async.v1.account import Account, AccountUsage
-from cyclr_async.v1.answer_ids import AnswerIds
+from cyclr_async.v1.bulk import BulkAccounts, account_path
 from cyclr_async.v1.once import Creation, TimeLeft, already, passes
-from cyclr_async.v1.paging import PAGE_SIZE, total_pages
-from cyclr_async.v1.resource import V1Resource, flag, models, query_text, some
-from cyclr_async.wire.segments import free_segment
+from cyclr_async.v1.paging import PAGE_SIZE
+from cyclr_async.v1.resource import flag, models, query_text, some
 from cyclr_async.wire.unset import UNSET, Unset
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from cyclr_async.usage.collect.collection import V1Collection
-    from cyclr_async.usage.collect.progress import ProgressHook
-    from cyclr_async.usage.store.store import UsageStore
 
 __all__ = ["Accounts", "account_path"]
 
 _account = model(Account)
-_usage = model(AccountUsage)
-_ONE_ATTEMPT: Final = RetryStrategy(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
-"""A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
-_BULK_TIMEOUT: Final = 3600.0
-"""Seconds for one account, pauses and queueing included; an attempt is bounded by ``Timeouts.attempt``."""
-_DAY: Final = timedelta(hours=24)
-"""As :data:`cyclr_async.usage.store.runs.MAX_AGE`, which is loaded for bulk work only."""
 _IN_USE: Final = "id already in use"
 _LONGEST_RETENTION: Final = 744
 """Hours, a month of 31 days: the server stores more as that, without a word, so more is refused here."""
@@ -50,21 +30,10 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ADVICE: Final = "change it with update(), or choose another id"
 
 
-class Accounts(V1Resource):
-    """The accounts of the partner.
+class Accounts(BulkAccounts):
+    """The accounts of the partner."""
 
-    Args:
-        sender: carries the calls.
-        root: the root of the API.
-        source: tells whose accounts they are, for stores.
-    """
-
-    __slots__ = ("_ids", "_source")
-
-    def __init__(self, sender: Sender, root: URL, source: PartnerSource) -> None:
-        super().__init__(sender, root)
-        self._source = source
-        self._ids = AnswerIds()
+    __slots__ = ()
 
     async def iter(
         self, *, ascending: bool | None = None, recheck: bool = True, timeout: float | None = None
@@ -199,130 +168,6 @@ class Accounts(V1Resource):
         """
         path = f"{account_path(account_id)}/usage"
         return await self._send("v1.accounts.usage", "GET", path, self._usage_of(account_id), timeout=timeout)
-
-    def _usage_of(self, account_id: str) -> Callable[[Response], AccountUsage]:
-        """Return a decoder of the usage of this account, which refuses that of another one."""
-
-        def usage(answer: Response) -> AccountUsage:
-            found = _usage(answer)
-            self._ids.check("v1.accounts.usage", account_id, found.id, answer.connection)
-            return found
-
-        return usage
-
-    def collect_usage(
-        self,
-        account_ids: Iterable[str | Account] | AsyncIterable[str | Account] | None = None,
-        *,
-        subaccounts: bool = False,
-        concurrency: int | None = None,
-        store: UsageStore | str | PathLike[str] | None = None,
-        on_progress: ProgressHook | None = None,
-        max_outage: float = 3600.0,
-        passes: int = 2,
-        resume: bool | None = None,
-        max_age: timedelta | float = _DAY,
-    ) -> V1Collection:
-        """Collect the usage of many accounts, in bounded memory, with the results as they finish.
-
-        ::
-
-            async with session.v1.accounts.collect_usage(store="usage.sqlite") as run:
-                async for outcome in run:
-                    ...
-
-        It is the engine of :meth:`cyclr_async.partner.Accounts.collect_usage`, with the same guarantees. What differs
-        is that of the API: there is no ``from_date``, the period is the current one; the list comes in pages, which are
-        read until nothing moves in them, so that an account that was there throughout is collected, and once; and the
-        account list leaves sub-accounts out, as far as is known, while their tasks are not in their parent's usage.
-
-        Args:
-            account_ids: ids or accounts, pulled lazily; every account of the partner when None.
-            subaccounts: collect the sub-accounts of every account too, and note whose they are. One more request for
-                each account. Not with ``account_ids``.
-            concurrency: the most calls under way, 1 or more; fewer while the server shows overload. 32, or
-                ``Limits.connections`` if that is less, when None.
-            store: a file that keeps every result, or an open :class:`UsageStore`, which stays open. It belongs to the
-                partner that the session's ``partner`` names, else to the client id: the v1.0 API names none.
-            on_progress: called with a :class:`Progress`, four times a second at most.
-            max_outage: seconds of outage after which the run gives up, 0 or more; ``math.inf`` for never.
-            passes: how often accounts that failed alone are tried again at the end, 0 or more.
-            resume: None continues an unfinished run of the file that is fresh and about the same accounts, and begins
-                a new one otherwise; True requires one to continue; False begins anew.
-            max_age: how old an unfinished run, and its oldest figure, may be to be continued: a timedelta or seconds,
-                0 or more; a day by default.
-
-        Raises:
-            InvalidArgumentError: an argument cannot be valid.
-            ConfigurationError: nothing names the partner (when the block is entered).
-            StoreError: the store belongs to another partner, API or host, is in use, or has no run to resume (when the
-                block is entered).
-            BulkInterruptedError: the run stopped early; ``reason`` and ``resumable`` tell.
-
-        Source: ``GET /accounts``, ``GET /accounts/{id}/usage``, ``GET /accounts/{id}/subaccounts``.
-        """
-        from cyclr_async.usage.collect import api, collection, outcome, start, v1_accounts  # noqa: PLC0415 - for bulk
-        from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS  # noqa: PLC0415 - likewise
-
-        if flag(subaccounts, "subaccounts") and account_ids is not None:
-            raise InvalidArgumentError("subaccounts is for every account of the partner: leave account_ids out with it")
-
-        def usage(account_id: str) -> Awaitable[AccountUsage]:
-            return self._sender.send(self._usage_call(account_id), _BULK_TIMEOUT, _ONE_ATTEMPT)
-
-        def page(parent: str | None, number: int) -> Awaitable[v1_accounts.RawPage]:
-            path = "accounts" if parent is None else f"{account_path(parent)}/subaccounts"
-            call = Request(
-                name="v1.accounts.list" if parent is None else "v1.accounts.subaccounts",
-                method="GET",
-                # Ascending, so that accounts that are created meanwhile come last.
-                url=self._url(path).with_query(f"page={number}&pageSize={PAGE_SIZE}&sortOrderAsc=true"),
-                safety=Safety.SAFE,
-                interpret=lambda answer: v1_accounts.RawPage(answer.body, total_pages(answer.headers)),
-                headers=self._headers,
-            )
-            return self._sender.send(call, None)
-
-        async def identify() -> PartnerIdentity:
-            return self._source.known_identity()
-
-        pages = v1_accounts.AccountPages(
-            page, self._sender.clock, max_outage=max_outage, subaccounts=subaccounts, once=store is None
-        )
-        return start.start(
-            collection.V1Collection,
-            api.UsageApi(
-                base_url=str(self._root),
-                account_type=Account,
-                outcome=outcome.V1UsageOutcome,
-                accounts=pages,
-                usage=usage,
-                everybody=TREE_IDS if subaccounts else ALL_IDS,
-            ),
-            account_ids,
-            start.CollectOptions(
-                concurrency=concurrency,
-                store=store,
-                on_progress=on_progress,
-                max_outage=max_outage,
-                passes=passes,
-                resume=resume,
-                max_age=max_age,
-            ),
-            sender=self._sender,
-            partner=self._source.partner,
-            identify=identify,
-        )
-
-    def _usage_call(self, account_id: str) -> Request[AccountUsage]:
-        return Request(
-            name="v1.accounts.usage",
-            method="GET",
-            url=self._url(f"{account_path(account_id)}/usage"),
-            safety=Safety.SAFE,
-            interpret=self._usage_of(account_id),
-            headers=self._headers,
-        )
 
     async def create(
         self,
@@ -583,15 +428,6 @@ class Accounts(V1Resource):
             return None
 
 
-def account_path(account_id: str) -> str:
-    """Return the path of an account.
-
-    Raises:
-        InvalidArgumentError: the id cannot be one.
-    """
-    return f"accounts/{free_segment(account_id)}"
-
-
 def _birth(answer: Response) -> object:
     """Return what tells an account from another one that is made later under the same id."""
     return _account(answer).created_date or True
@@ -694,8 +530,12 @@ def _agree(name: str, wanted: object, found: object) -> bool:
         wanted = f"https://{wanted}"  # as the server stores it
     if isinstance(wanted, str) and isinstance(found, str):
         return wanted.strip() == found.strip()
-    # What was never set may come as null or as nothing.
-    return wanted == found or (wanted in (None, "", False) and found in (None, "", False))
+    return wanted == found or (_is_nothing(wanted) and _is_nothing(found))
+
+
+def _is_nothing(value: object) -> bool:
+    """Whether a value is how a field that was never set may come: null, an empty text, or false. Not 0 hours."""
+    return value is None or value is False or value == ""
 
 
 def _taken(error: BadRequestError) -> AlreadyExistsError | None:

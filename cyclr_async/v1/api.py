@@ -128,6 +128,11 @@ class V1Api(_Part):
         self.users: Users = Users(sender, root, headers)
         self.templates: Templates = Templates(sender, root, headers)
 
+    @property
+    def root(self) -> URL:
+        """The root of the v1.0 API."""
+        return self._root
+
     def account(self, account_id: str) -> AccountScope:
         """Return the API as one account sees it. No call is made: whether the account exists shows with the first one.
 

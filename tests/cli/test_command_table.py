@@ -29,7 +29,8 @@ def test_the_help_of_the_table_is_that_of_the_commands() -> None:
     assert {path: entry.help for path, entry in COMMANDS.items() if path not in groups} == {
         path: text for path, text in shown.items() if path not in groups
     }
-    assert all(COMMANDS[path].help.endswith(".") for path in COMMANDS)
+    assert all(entry.help.endswith(".") for entry in COMMANDS.values())
+    assert all(bool(entry.example) != bool(entry.target) for entry in COMMANDS.values())
 
 
 def test_a_group_comes_before_its_commands() -> None:
@@ -54,6 +55,7 @@ def test_the_help_of_a_group_lists_its_commands(cyclr: Run, path: str) -> None:
     listed = result.out.partition("Commands:")[2].partition("Options:")[0]
     below = [name.rpartition(" ")[2] for name in COMMANDS if name.rpartition(" ")[0] == path]
     assert (result.code, result.err) == (0, "")
+    assert f"Examples:\n  {COMMANDS[path].example}\n" in result.out
     assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "] == below
 
 

@@ -27,7 +27,7 @@ ID = f"{3:032x}"
 
 
 LEAVES = list(leaves())
-CALLS = [path for path in LEAVES if path[0] not in {"usage", "api", "simulate", "config", "completion"}]
+CALLS = [path for path in LEAVES if path[0] not in {"usage", "v1", "api", "simulate", "config", "completion"}]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 PROMPTS = re.findall(r"^\$ (cyclr .*)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
@@ -48,7 +48,7 @@ READS = [
 
 
 def test_every_command_is_here() -> None:
-    assert {" ".join(path) for path in LEAVES} == {
+    assert {" ".join(path) for path in LEAVES if path[0] != "v1"} == {  # those have a list of their own
         "accounts list",
         "accounts create",
         "accounts update",

@@ -10,7 +10,7 @@ from cyclr_async.cli.connect import connected
 from cyclr_async.cli.dry_run import run_dry
 from cyclr_async.cli.options import Command, Options, current
 from cyclr_async.cli.output import Output
-from cyclr_async.cli.secret_input import read_secret
+from cyclr_async.cli.secret_input import secret_options, take_secrets
 from cyclr_async.cli.signals import run_async
 
 __all__ = ["install"]
@@ -29,11 +29,9 @@ _INSTALLED: Final = ("account_id", "connector", "version", "installed_name")
 @click.argument("name")
 @click.argument("version", required=False)
 @click.option("--installed-name", required=True, metavar="TEXT", help="What it is called in the account.")
-@click.option("--api-key-file", type=click.Path(), metavar="FILE", help="Read the API key from a file.")
-@click.option("--api-key-stdin", is_flag=True, help="Read the API key from standard input.")
+@secret_options("api-key", "the API key")
 @click.option("--username", metavar="TEXT", help="With a password.")
-@click.option("--password-file", type=click.Path(), metavar="FILE", help="Read the password from a file.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@secret_options("password", "the password")
 @click.option("--dry-run", is_flag=True, help="Show the request and send nothing.")
 @click.pass_context
 def install(
@@ -49,14 +47,8 @@ def install(
 ) -> None:
     """Install a connector in an account; not possible for connectors that sign in with OAuth."""
     options = current(ctx)
-    if sum((secret["api_key_stdin"], secret["password_stdin"], options.client_secret_stdin)) > 1:
-        raise click.UsageError("only one secret can come from standard input")
-    given = {
-        "installed_name": installed_name,
-        "username": username,
-        "api_key": read_secret("--api-key", secret["api_key_file"], secret["api_key_stdin"]),
-        "password": read_secret("--password", secret["password_file"], secret["password_stdin"]),
-    }
+    secrets = take_secrets(options, secret, "api-key", "password")
+    given = {"installed_name": installed_name, "username": username, **secrets}
     run_async(_install(options, (account_id, name, version), given, dry_run))
 
 

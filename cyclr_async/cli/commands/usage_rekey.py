@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,7 @@ import click
 
 from cyclr_async.auth.providers import partner_name
 from cyclr_async.cli.collecting import DEFAULT_STORE
+from cyclr_async.cli.confirm import confirmed
 from cyclr_async.cli.connect import connected
 from cyclr_async.cli.exit_codes import Exit
 from cyclr_async.cli.options import Command, Options, current
@@ -19,7 +19,6 @@ from cyclr_async.cli.signals import run_async
 from cyclr_async.cli.terminal import echo
 from cyclr_async.usage import UsageReader
 from cyclr_async.usage.store.store import rekey_store
-from cyclr_async.wire.text import escape_terminal
 
 __all__ = ["rekey"]
 
@@ -68,7 +67,8 @@ def _rekeyed(options: Options, store: Path, *, yes: bool) -> Exit:
     old = tuple(dict.fromkeys(run.scope.partner for run in runs))
     record = {"store": str(store), "old": ", ".join(old) or None, "new": new, "runs": len(runs), "changed": False}
     if set(old) != {new}:
-        if not yes and not _confirmed(store, old, new):
+        names = ", ".join(repr(name) for name in old) or "no partner"
+        if not confirmed(f"{store} belongs to {names}. Let it belong to {new!r}?", yes=yes):
             echo(options, "nothing was changed")
             return Exit.FAILED
         record["changed"] = rekey_store(store, new) > 0
@@ -82,11 +82,3 @@ def _rekeyed(options: Options, store: Path, *, yes: bool) -> Exit:
 async def _shown_by_credentials(options: Options) -> str:
     async with connected(options) as session:
         return (await session.identify(timeout=options.timeout)).name
-
-
-def _confirmed(store: Path, old: tuple[str, ...], new: str) -> bool:
-    names = ", ".join(repr(name) for name in old) or "no partner"
-    question = escape_terminal(f"{store} belongs to {names}. Let it belong to {new!r}?")
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} Nobody is here to ask: add --yes")
-    return click.confirm(question, err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -83,6 +84,7 @@ _SHOWN: Final = 50
 @click.option("--trend", type=click.IntRange(0, 60), default=0, metavar="N", help="Show the last N months.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Rows of a table, most tasks first. [50]")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page instead.")
+@click.option("--charts", type=click.Path(path_type=Path), metavar="FOLDER", help="With --html: charts as SVG files.")
 @prices_option(required=False)
 @click.pass_context
 def report(
@@ -96,6 +98,7 @@ def report(
     zone: str,
     prices: Path | None,
     html: Path | None,
+    charts: Path | None,
     by: str | None,
     **filters: Any,
 ) -> None:
@@ -109,10 +112,12 @@ def report(
     chosen = _Filters(**filters)
     if chosen.over_allowance and book is None:
         raise click.UsageError("--over-allowance needs --prices: the API does not say what a plan includes")
+    if charts is not None and html is None:
+        raise click.UsageError("--charts belongs to --html")
     if html is not None:
         if by is not None or chosen.rise is not None or chosen.over_allowance or options.out is not None:
             raise click.UsageError("--html shows everything: leave --by, --rise, --over-allowance and --out out")
-        write_report_page(options, store, period, book, html)
+        write_report_page(options, store, period, book, html, charts)
         return
     statement = read_statement(store, period, trend=chosen.trend)
     if by is not None:
@@ -153,7 +158,7 @@ def _write_lines(options: Options, statement: Statement, chosen: _Filters, book:
     limit = chosen.top or _SHOWN
     counted = _Counted(shown)
     most = heapq.nlargest(limit, iter(counted), key=_order)
-    ascii_only = not speaks_utf8(click.get_text_stream("stdout"))
+    ascii_only = not speaks_utf8(sys.stdout)
     with Output(options, (*_COLUMNS, "state"), table=_table_columns(chosen, book)) as output:
         for entry in most:
             record = _record(entry, book) | {"state": _state(entry)}

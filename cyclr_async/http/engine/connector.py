@@ -99,7 +99,7 @@ class WatchfulProtocol(HeadFirstHandler):
         # The connections with a request under way. A new connection counts as one until its first request is over: a
         # proxy answers a CONNECT before the pool knows of the connection.
         self.busy: Container[object] = (self,)
-        self.watched = False
+        self.watched: bool = False
         """Whether the connection was handed over before."""
 
     def data_received(self, data: bytes) -> None:
@@ -146,13 +146,13 @@ class GuardedConnector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._listen = listen
         self._said = False
-        self.make_protocol = functools.partial(WatchfulProtocol, self, self._loop)
+        self.make_protocol: functools.partial[WatchfulProtocol] = functools.partial(WatchfulProtocol, self, self._loop)
         # Private to aiohttp. Where it is not honoured, the connections are not reused: see _first().
         self._factory = self.make_protocol  # type: ignore[assignment]  # made with other arguments, called with none
         self._pid = os.getpid()
-        self.created = 0
-        self.reused = 0
-        self.dropped = 0
+        self.created: int = 0
+        self.reused: int = 0
+        self.dropped: int = 0
 
     def __del__(self, *args: Any) -> None:
         """Let a forked process forget the pool without touching the connections, which are the parent's."""

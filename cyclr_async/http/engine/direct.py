@@ -147,7 +147,7 @@ class DirectReads:
         self._connector = connector
         self._timeout = timeout
         self._translator = translator
-        self.otherwise = otherwise
+        self.otherwise: Engine = otherwise
         # aiohttp's own functions, once they were seen to be its own.
         self._method: object = None
         self._wrapper: object = None

@@ -160,8 +160,10 @@ class Pool:
         self.middlewares: tuple[Middleware, ...] | None = None
         """What every request of a borrowed session passes through."""
         # The pipeline watches over silence and length of an attempt itself, with one timer for all calls.
-        self.timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
-        self.proxy = URL(network.proxy.reveal()) if network.proxy is not None else None
+        self.timeout: aiohttp.ClientTimeout = aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=timeouts.connect, sock_read=None
+        )
+        self.proxy: URL | None = URL(network.proxy.reveal()) if network.proxy is not None else None
         self.reads: aiohttp.ClientSession | None = borrowed
         self.writes: aiohttp.ClientSession | None = borrowed
         self._translator = Translator(lambda: self.closed, proxy=self.proxy, borrowed=borrowed is not None)

@@ -66,8 +66,9 @@ class PooledResponse:
         self._protocol = protocol
         self._transport = transport
         self._body: Body | None = None
-        self.status = attempt.status = status
-        self.headers = headers
+        self.status: int = status
+        attempt.status = status
+        self.headers: Mapping[str, str] = headers
 
     @property
     def connection(self) -> object:

@@ -44,7 +44,7 @@ class Columns:
             "name": True,
             "plan": bool(tally.named_plans),
             "tasks": True,
-            "change": report.previous_period is not None,
+            "change": report.previous_period is not None and tally.compared > 0,
             "included": tally.allowances > 0,
             "used": tally.allowances > 0,
             "charge": tally.charge is not None,

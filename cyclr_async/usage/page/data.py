@@ -23,11 +23,13 @@ class PageReason:
         title: in a few words, such as ``"Not found"``.
         meaning: what it says about the bill, in a sentence.
         action: what to do about it, in a sentence; empty when there is nothing to do.
+        settled: whether the totals are complete without a figure of these accounts.
     """
 
     title: str
     meaning: str
     action: str = ""
+    settled: bool = False
 
 
 @attrs.frozen

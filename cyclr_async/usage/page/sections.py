@@ -122,8 +122,11 @@ class Sections:
             tiles.append(("Accounts over allowance", count(tally.over), past))
         if tally.charge is not None:
             tiles.append(("Charge for that", money(tally.charge, report.currency), "before tax, by the price book"))
-        missing = sum(group.accounts for group in tally.gaps.values()) - tally.gone
-        tiles.append(("Without a figure", count(missing), "see gaps" if missing else "complete"))
+        gaps = sum(group.accounts for group in tally.gaps.values())
+        missing = sum(group.accounts for group in tally.gaps.values() if not self._reason(group).settled)
+        tiles.append(
+            ("Without a figure", count(gaps), f"{count(missing)} of them to be collected" if gaps else "complete")
+        )
         cells = "".join(
             f'<div class="tile"><dt>{name}</dt><dd><span class="figure">{escape(figure)}</span></dd>'
             f'<dd class="quiet">{escape(more)}</dd></div>'
@@ -147,9 +150,11 @@ class Sections:
         if report.closed is not None:
             return f'<p class="notice settled"><strong>Closed.</strong> {escape(report.closed)}</p>'
         if not tally.provisional and not missing:
-            return '<p class="notice settled"><strong>Final.</strong> Every account has a figure that is final.</p>'
+            return (
+                '<p class="notice settled"><strong>Final.</strong> No figure may still rise, and none is missing.</p>'
+            )
         rising = f"May still rise, observed before the period was over: {counted(tally.provisional, 'figure')}. "
-        without = f"Without a figure: {counted(missing, 'account')}. "
+        without = f"Without a figure, to be collected: {counted(missing, 'account')}. "
         return (
             f'<p class="notice"><strong>Not final.</strong> {rising if tally.provisional else ""}'
             f"{without if missing else ''}Do not bill from these totals as they are.</p>"
@@ -202,7 +207,7 @@ class Sections:
             columns.insert(2, "Tasks in the period before")
         rows = []
         for group in sorted(groups.values(), key=lambda group: -group.accounts):
-            reason = self.report.reasons.get(group.reason, PageReason(group.reason or "Not known", ""))
+            reason = self._reason(group)
             examples = ", ".join(f"<bdi>{escape(example[:80])}</bdi>" for example in group.examples)
             cells = [
                 f'<th scope="row">{escape(reason.title)}</th>',
@@ -216,6 +221,9 @@ class Sections:
         numeric = {"Accounts", "Tasks in the period before"}
         head = "".join(f'<th scope="col"{" class=number" if name in numeric else ""}>{name}</th>' for name in columns)
         return _table(caption, head, rows, kind="reasons" if with_previous else "reasons shorter")
+
+    def _reason(self, group: GapGroup) -> PageReason:
+        return self.report.reasons.get(group.reason, PageReason(group.reason or "Not known", ""))
 
     def _freshness(self) -> str:
         fresh = self.tally.freshness
@@ -243,7 +251,7 @@ class Sections:
         columns = Columns.of(report, tally)
         offered = {
             "always": True,
-            "comparison": report.previous_period is not None,
+            "comparison": report.previous_period is not None and tally.compared > 0,
             "allowance": tally.allowances > 0,
         }
         filters = "".join(

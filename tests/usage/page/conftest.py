@@ -13,7 +13,7 @@ import pytest
 from cyclr_async.usage import PageReport, ReportPage
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 NOT_TESTED: Final = "NOT TESTED, the page in a browser"
@@ -53,6 +53,10 @@ class Opened:
     messages: list[str] = attrs.field(factory=list)
     dialogs: list[str] = attrs.field(factory=list)
 
+    def dismiss(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
     def nothing_happened(self) -> None:
         """Nothing but the file was asked for, nothing was complained about, nothing popped up."""
         assert self.requests == [self.path.as_uri()]
@@ -77,20 +81,21 @@ Opener = Callable[..., Opened]
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
     """Write a report as a page, and open it from the disk in a browser without a network."""
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def open_report(report: PageReport | Path, **options: Any) -> Opened:
         path = report if isinstance(report, Path) else tmp_path / f"report{len(contexts)}.html"
         if isinstance(report, PageReport):
             ReportPage(report).write(path)
-        context = browser.new_context(**({"offline": True, "viewport": {"width": 1280, "height": 900}} | options))
+        settings: dict[str, Any] = {"offline": True, "viewport": {"width": 1280, "height": 900}} | options
+        context = browser.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
         found = Opened(page, path)
         page.on("request", lambda request: found.requests.append(request.url))
         page.on("console", lambda message: found.messages.append(message.text))
         page.on("pageerror", lambda error: found.messages.append(str(error)))
-        page.on("dialog", lambda dialog: (found.dialogs.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", found.dismiss)
         page.goto(path.as_uri())
         if options.get("java_script_enabled", True):
             page.wait_for_selector("html[data-ready]", state="attached")

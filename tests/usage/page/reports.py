@@ -17,7 +17,7 @@ MONTHS: Final = tuple(f"{name} 2025" for name in ("Oct", "Nov", "Dec")) + tuple(
 REASONS: Final = {
     "missing": PageReason("Not found", "The service answered that there is no such account.", "Ask it again by id."),
     "failed": PageReason("Failed", "The service could not be asked.", "Collect it again before you bill."),
-    "gone": PageReason("Gone", "The account is no longer listed.", "Bill what it used before it went."),
+    "gone": PageReason("Gone", "The account is no longer listed.", "Bill what it used before it went.", settled=True),
     "no_earlier": PageReason("No earlier figure", "There is nothing to compare it with."),
 }
 WORDS: Final = (

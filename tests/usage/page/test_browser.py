@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -14,6 +14,9 @@ from cyclr_async.usage.page.palette import PALETTE
 from cyclr_async.usage.page.words import visible
 from tests.usage.page import reports
 from tests.usage.page.conftest import INSTALL, Opened, Opener
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
 
 pytestmark = pytest.mark.browser
 
@@ -172,7 +175,10 @@ def test_it_finds_an_account(opened: Opener) -> None:
 def test_it_leafs_through(opened: Opener) -> None:
     page = opened(reports.report(ACCOUNTS))
     expected = names(tasks_first(ACCOUNTS), 300)
-    button = lambda name: page.page.get_by_role("button", name=name, exact=True)  # noqa: E731
+
+    def button(name: str) -> Locator:
+        return page.page.get_by_role("button", name=name, exact=True)
+
     assert button("Back").get_attribute("aria-disabled") == "true"
     button("Next").click()
     assert page.names() == expected[100:200]
@@ -213,7 +219,7 @@ def test_an_account_has_details(opened: Opener) -> None:
 
 
 def focus(page: Opened) -> str:
-    return page.page.evaluate("document.activeElement.id || document.activeElement.textContent")
+    return str(page.page.evaluate("document.activeElement.id || document.activeElement.textContent"))
 
 
 def test_a_keyboard_is_enough(opened: Opener) -> None:

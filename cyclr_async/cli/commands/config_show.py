@@ -1,4 +1,4 @@
-"""``cyclr config``: which settings are in force, where each comes from, and whether they work."""
+"""``cyclr config show``: which settings are in force, and where each comes from."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import os
 
 import click
 
-from cyclr_async.cli.connect import connected
 from cyclr_async.cli.options import Command, Options, current
 from cyclr_async.cli.output import Output
 from cyclr_async.cli.settings import resolve
-from cyclr_async.cli.signals import run_async
 from cyclr_async.settings import SETTINGS
 
-__all__ = ["check", "show"]
+__all__ = ["show"]
 
 
 @click.command(cls=Command, examples=("cyclr config show", "cyclr config show --profile live -o json"))
@@ -50,24 +48,3 @@ def _profile_source(options: Options) -> str:
     if options.profile is not None:
         return "flag"
     return "environment (CYCLR_PROFILE)" if _environ().get("CYCLR_PROFILE") else "default"
-
-
-@click.command(cls=Command, examples=("cyclr config check", "cyclr config check --simulate"))
-@click.pass_context
-def check(ctx: click.Context) -> None:
-    """Sign in and ask for the partner's settings: nothing is changed."""
-    run_async(_check(current(ctx)))
-
-
-async def _check(options: Options) -> None:
-    with Output(options, ("ok", "base_url", "application_display_name", "domain"), many=False) as output:
-        async with connected(options) as session:
-            details = await session.details(timeout=options.timeout)
-            output.write(
-                {
-                    "ok": True,
-                    "base_url": str(session.root),
-                    "application_display_name": details.application_display_name,
-                    "domain": details.domain,
-                }
-            )
