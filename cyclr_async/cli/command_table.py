@@ -56,6 +56,12 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "Show the accounts whose closed month, such as 2026-10, would be another today; the month stays as it is.",
         "usage_differences:differences",
     ),
+    "usage check": Entry(
+        "Look for accounts that rose, that have no figure, or that passed what is included.", "usage_check:check"
+    ),
+    "usage demo": Entry(
+        "Fill a new store with months of invented usage, to try every other command with.", "usage_demo:demo"
+    ),
     "usage repair": Entry(
         "Save what is sound of a damaged store; the old file is kept beside it.", "usage_repair:repair"
     ),
