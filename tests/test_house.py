@@ -104,7 +104,7 @@ EXTRAS = {
     "cli": {"click", "rich", "platformdirs"},
     "simulator": {"pytest"},
     "wire": {"orjson"},
-    "usage": {"duckdb", "orjson"},
+    "usage": {"duckdb", "orjson", "xlsxwriter"},
 }
 
 

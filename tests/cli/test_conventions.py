@@ -254,7 +254,7 @@ def test_out_on_standard_output_goes_where_it_goes(api: Api, tmp_path: Path) -> 
 
 
 def test_an_unknown_suffix_asks_for_the_format(api: Api, cyclr: Run) -> None:
-    result = cyclr("plans", "--out", "plans.xlsx")
+    result = cyclr("plans", "--out", "plans.xls")
     assert result.code == 2
     assert "-o table|json|jsonl|csv" in result.err
 
