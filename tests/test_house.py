@@ -52,6 +52,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "session": WIRE | {"partner", "v1", "http", "checks", "config", "auth", "environment"},
     "usage": WIRE | GROUND | {"usage", "partner", "config", "auth", "http.limiter", "http.timeouts"},
     "usage.months.periods": frozenset(),
+    # The page draws what it is given: only its door to statements knows where that comes from.
+    "usage.page": BASE | {"usage.page", "usage.export.atomic_file"},
+    "usage.page.statement_page": BASE | {"usage.page", "usage.months"},
     "simulator": WIRE | {"simulator"},
     "simulator.v1": frozenset({"wire.unset", "simulator"}),
     "cli": WIRE
