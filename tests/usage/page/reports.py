@@ -168,3 +168,5 @@ def hostile() -> Iterator[PageAccount]:
             history=(*range(10), None, 5, index),
         )
         yield PageAccount(f"gap {text}", text, reason=f"reason {text}")
+    # As much as a store can hold.
+    yield PageAccount("large", "Large", "large", None, 2**63 - 1, 1, included=5, charge=Decimal(2**62) / 100)
