@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-__all__ = ["BILLING", "TOKEN", "account_id", "accounts_body"]
+__all__ = ["BILLING", "TOKEN", "V1_USAGE", "account_id", "accounts_body", "api_id", "v1_page"]
 
 #: The access token the clients send; the load server does not look at it.
 TOKEN: Final = "benchmark-token"
@@ -20,6 +20,11 @@ BILLING: Final = json.dumps(
     },
     separators=(",", ":"),
 ).encode()
+
+#: The usage of the v1.0 API; the id of the account stands for ``%b``, because an answer that names another is refused.
+V1_USAGE: Final = (
+    b'{"Id":"%b","TasksUsed":1623,"StartTime":"2016-12-09T16:23:08Z","EndTime":"2017-01-08T16:23:08.4543219Z"}'
+)
 
 
 def account_id(index: int) -> str:
@@ -40,5 +45,34 @@ def accounts_body(count: int) -> bytes:
             "AuditInfo": "Demo",
         }
         for index in range(count)
+    )
+    return b"[" + b",".join(json.dumps(row, separators=(",", ":")).encode() for row in rows) + b"]"
+
+
+def api_id(index: int) -> str:
+    """The id of account ``index`` in the v1.0 API: a GUID with hyphens."""
+    text = account_id(index)
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def v1_page(number: int, size: int, count: int) -> bytes:
+    """A page of the accounts of the v1.0 API, about 470 bytes each."""
+    rows = (
+        {
+            "CreatedDate": "2016-11-04T11:12:09.455544Z",
+            "Id": api_id(index),
+            "Name": f"Demo Account {index}",
+            "Description": "This account is used for demos.",
+            "AuditInfo": "Demo",
+            "TaskAuditInfo": None,
+            "Timezone": "Europe/London",
+            "NextBillDateUtc": "2017-03-09T16:23:08Z",
+            "StepDataSuccessRetentionHours": None,
+            "StepDataErroredRetentionHours": None,
+            "TransactionErrorWebhookEnabled": False,
+            "TransactionErrorWebhookUrl": None,
+            "TransactionErrorWebhookIncludeWarnings": False,
+        }
+        for index in range((number - 1) * size, min(number * size, count))
     )
     return b"[" + b",".join(json.dumps(row, separators=(",", ":")).encode() for row in rows) + b"]"

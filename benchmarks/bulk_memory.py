@@ -1,7 +1,7 @@
 """What a bulk run with a store costs in memory, by the number of accounts.
 
 ``python -m benchmarks.bulk_memory 10000 100000 1000000`` collects from the load server, which runs in its own process,
-in a fresh process per size, and prints one line of JSON per size: peak over an idle session, peak, accounts per second,
+in a fresh process per size, and prints one line of JSON per size (``--api v1`` over the v1.0 API): peak over an idle session, peak, accounts per second,
 seconds until the first outcome, and what the store holds in the end.
 """
 
@@ -17,30 +17,40 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bodies import TOKEN
-from benchmarks.measure import peak_mib, reset_peak, rss_mib
+from benchmarks.measure import cpu_seconds, peak_mib, reset_peak, rss_mib
+from benchmarks.pinning import client_core, pin
 from benchmarks.processes import Server, run_module
 from cyclr_async import AsyncPartnerSession
 
-__all__ = ["collect", "main", "measure"]
+__all__ = ["collect", "main", "measure", "session_of"]
 
 
-async def collect(base_url: str, accounts: int, store: Path) -> dict[str, Any]:
+def session_of(base_url: str) -> AsyncPartnerSession:
+    """A session for both APIs of the load server."""
+    v1_url = base_url.replace("/api/partner", "/v1.0")
+    return AsyncPartnerSession(TOKEN, base_url=base_url, v1_url=v1_url, partner="benchmark")
+
+
+async def collect(base_url: str, accounts: int, store: Path, api: str = "partner") -> dict[str, Any]:
     """Collect every account the server lists, and say what that took."""
-    async with AsyncPartnerSession(TOKEN, base_url=base_url) as session:
-        async with session.accounts.collect_usage(["0" * 31 + "1"]) as run:
+    async with session_of(base_url) as session:
+        resource = session.v1.accounts if api == "v1" else session.accounts
+        async with resource.collect_usage(["0" * 31 + "1"]) as run:
             assert [outcome.ok async for outcome in run] == [True]
         idle = rss_mib()
         reset_peak()
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), cpu_seconds()
         first = 0.0
         seen = 0
-        async with session.accounts.collect_usage(store=store) as run:
+        async with resource.collect_usage(store=store) as run:
             async for outcome in run:
                 first = first or time.perf_counter() - begun
                 seen += outcome.ok
-        wall = time.perf_counter() - begun
+        wall, cpu = time.perf_counter() - begun, cpu_seconds() - cpu
     return {
+        "api": api,
         "accounts": accounts,
+        "cpu_us_per_account": round(1e6 * cpu / max(seen, 1), 1),
         "ok": seen,
         "idle_mib": round(idle, 1),
         "peak_mib": round(peak_mib(), 1),
@@ -51,13 +61,12 @@ async def collect(base_url: str, accounts: int, store: Path) -> dict[str, Any]:
     }
 
 
-def measure(accounts: int) -> dict[str, Any]:
+def measure(accounts: int, api: str = "partner") -> dict[str, Any]:
     """Measure one size in a process of its own, and check the store."""
     with tempfile.TemporaryDirectory() as folder, Server(accounts=accounts) as server:
         store = Path(folder, "usage.sqlite")
-        answer = run_module(
-            "benchmarks.bulk_memory", "--worker", server.base_url, str(accounts), str(store), timeout=3600.0
-        )
+        worker = "--worker", server.base_url, str(accounts), str(store), api
+        answer = run_module("benchmarks.bulk_memory", *worker, timeout=3600.0)
         with closing(sqlite3.connect(store)) as connection:
             rows = connection.execute("SELECT count(*), count(DISTINCT account_id) FROM observation").fetchone()
         answer["observations"], answer["accounts_in_store"] = rows
@@ -69,14 +78,16 @@ def main() -> None:
     """Print one line of JSON per size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("accounts", type=int, nargs="*", default=[10_000, 100_000])
-    parser.add_argument("--worker", nargs=3, metavar=("BASE_URL", "ACCOUNTS", "STORE"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=4, metavar=("BASE_URL", "ACCOUNTS", "STORE", "API"), help=argparse.SUPPRESS)
+    parser.add_argument("--api", choices=("partner", "v1"), default="partner")
     arguments = parser.parse_args()
     if arguments.worker:
-        base_url, accounts, store = arguments.worker
-        print(json.dumps(asyncio.run(collect(base_url, int(accounts), Path(store)))))
+        base_url, accounts, store, api = arguments.worker
+        pin(client_core())
+        print(json.dumps(asyncio.run(collect(base_url, int(accounts), Path(store), api))))
         return
     for accounts in arguments.accounts:
-        print(json.dumps(measure(accounts)))
+        print(json.dumps(measure(accounts, arguments.api)))
         sys.stdout.flush()
 
 

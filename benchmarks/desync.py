@@ -2,7 +2,8 @@
 
 Run with ``python -m benchmarks.desync``. In each of twenty rounds, twenty sequential usage calls share a connection on
 which the server sends exactly one answer too many: at once, while the connection is idle, only after the next request
-came in, or before the first. Over plain TCP and over TLS. Then the price of the safe mode is measured.
+came in, or before the first. Over plain TCP and over TLS, and for both APIs: the answer of the v1.0 API names its
+account, that of the partner API does not. Then the price of the safe mode is measured.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ __all__ = ["CASES", "measure"]
 CALLS = 20
 ROUNDS = 20
 
-_STRANGER = Request("GET", f"/api/partner/accounts/{account_id(99)}/billing", {}, b"", 0)
-"""A request that nobody makes."""
+_STRANGER = {
+    "partner": Request("GET", f"/api/partner/accounts/{account_id(99)}/billing", {}, b"", 0),
+    "v1": Request("GET", f"/v1.0/accounts/{account_id(99)}/usage", {}, b"", 0),
+}
+"""Requests that nobody makes, of both APIs."""
 
 
 def _late(first: Request) -> Script:
@@ -56,13 +60,18 @@ def _after_the_next_request() -> Script:
     return run
 
 
-CASES: dict[str, Script] = {
-    "same segment": script(read_request(), write(lambda request: good(request) * 2)),
-    "later, while idle": script(answer(good), delay(0.004), write(good)),
-    "after the next request": _after_the_next_request(),
-    "before the first request": write(good(_STRANGER)),
-    "the same, 10 ms late": script(delay(0.01), write(good(_STRANGER))),
-}
+def _cases(api: str) -> dict[str, Script]:
+    stranger = good(_STRANGER[api])
+    return {
+        "same segment": script(read_request(), write(lambda request: good(request) * 2)),
+        "later, while idle": script(answer(good), delay(0.004), write(good)),
+        "after the next request": _after_the_next_request(),
+        "before the first request": write(stranger),
+        "the same, 10 ms late": script(delay(0.01), write(stranger)),
+    }
+
+
+CASES = tuple(_cases("partner"))
 
 HALF = "half a record, while idle"
 """Over TLS only: the rest of the record comes once the next request is on its way, if it comes to that."""
@@ -96,13 +105,14 @@ def _by_hand(world: TlsWorld) -> Script:
     return run
 
 
-async def measure(case: str, *, reuse: bool, world: TlsWorld | None = None) -> tuple[int, int]:
+async def measure(case: str, *, reuse: bool, world: TlsWorld | None = None, api: str = "partner") -> tuple[int, int]:
     """Return how many of twenty answers belong to another account, and how many calls failed.
 
     Args:
         case: a name of :data:`CASES`, or :data:`HALF`.
         reuse: ``Limits.reuse_connections``.
         world: what TLS needs; None for plain TCP.
+        api: ``"partner"`` or ``"v1"``.
     """
     wrong = failed = 0
     plenty = script(*[answer(good)] * (2 * CALLS))
@@ -110,12 +120,13 @@ async def measure(case: str, *, reuse: bool, world: TlsWorld | None = None) -> t
         assert world is not None
         server = FaultServer(_half_a_record(world), _by_hand(world))
     else:
-        server = FaultServer(script(CASES[case], plenty), plenty, ssl=None if world is None else world.good)
+        server = FaultServer(script(_cases(api)[case], plenty), plenty, ssl=None if world is None else world.good)
     async with server:
         url = server.base_url.replace("http:", "https:") if world is not None else server.base_url
         async with AsyncPartnerSession(
             "benchmark",
             base_url=url,
+            v1_url=url.replace("/api/partner", "/v1.0"),
             ca_file=None if world is None else world.authority_file,
             limits=Limits(reuse_connections=reuse),
             retry=RetryPolicy(base=0.0),
@@ -123,17 +134,24 @@ async def measure(case: str, *, reuse: bool, world: TlsWorld | None = None) -> t
             for number in range(1, CALLS + 1):
                 account = account_id(number)
                 try:
-                    usage = await session.accounts.usage(account, timeout=5)
-                    wrong += usage.task_count != task_count(account)
+                    wrong += await _tasks(session, account, api) != task_count(account)
                 except CyclrError:
                     failed += 1
                 await asyncio.sleep(0.01)
     return wrong, failed
 
 
-async def rounds(case: str, *, reuse: bool, world: TlsWorld | None, count: int = ROUNDS) -> tuple[int, int]:
+async def _tasks(session: AsyncPartnerSession, account: str, api: str) -> int:
+    if api == "v1":
+        return (await session.v1.accounts.usage(account, timeout=5)).tasks_used
+    return (await session.accounts.usage(account, timeout=5)).task_count
+
+
+async def rounds(
+    case: str, *, reuse: bool, world: TlsWorld | None, api: str = "partner", count: int = ROUNDS
+) -> tuple[int, int]:
     """Return the sums of many measurements, which run side by side."""
-    results = await asyncio.gather(*(measure(case, reuse=reuse, world=world) for _ in range(count)))
+    results = await asyncio.gather(*(measure(case, reuse=reuse, world=world, api=api) for _ in range(count)))
     return sum(wrong for wrong, _ in results), sum(failed for _, failed in results)
 
 
@@ -157,7 +175,7 @@ async def speed(*, reuse: bool, calls: int = 4000, workers: int = 20) -> float:
 
 
 async def main() -> None:
-    print(f"{'unasked answer':<28}{'over':<7}{'mode':<9}{'wrong':>6}{'failed':>8}   of {ROUNDS} x {CALLS}")
+    print(f"{'unasked answer':<28}{'API':<9}{'over':<7}{'mode':<9}{'wrong':>6}{'failed':>8}   of {ROUNDS} x {CALLS}")
     with tempfile.TemporaryDirectory() as folder:
         tls = TlsWorld.build(Path(folder))
         for case in [*CASES, HALF]:
@@ -165,9 +183,9 @@ async def main() -> None:
                 [("TLS", tls)] if case == HALF else [("TCP", None), ("TLS", tls)]
             )
             for over, world in worlds:
-                for reuse in (True, False):
-                    wrong, failed = await rounds(case, reuse=reuse, world=world)
-                    print(f"{case:<28}{over:<7}{'default' if reuse else 'safe':<9}{wrong:>6}{failed:>8}")
+                for api, reuse in (("partner", True), ("partner", False), ("v1", True)):
+                    wrong, failed = await rounds(case, reuse=reuse, world=world, api=api)
+                    print(f"{case:<28}{api:<9}{over:<7}{'default' if reuse else 'safe':<9}{wrong:>6}{failed:>8}")
     # The modes take turns, so that a busy moment of the machine meets both; the best of each is compared.
     pairs = [(await speed(reuse=True), await speed(reuse=False)) for _ in range(5)]
     default, safe = (max(column) for column in zip(*pairs, strict=True))

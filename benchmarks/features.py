@@ -146,7 +146,7 @@ async def _case(name: str, url: str) -> _Case:
     elif name == "guard":
         pool.reads.connector.__class__ = _Unguarded
     elif name == "session":
-        pool.fast = None
+        pool.engine = pool.engine.otherwise
     return _Case(
         session.accounts.usage, session.close, _without_strictness if name == "strict" else contextlib.nullcontext
     )

@@ -1,7 +1,8 @@
 """kill -9 of a collecting process, over and over, until the collection is complete.
 
 ``python -m benchmarks.kill_resume --kills 50`` prints what was lost, doubled and asked again, as JSON. Every kill comes
-at a random moment of a real collection from the load server, with its list, its workers and its store.
+at a random moment of a real collection from the load server, with its list, its workers and its store; ``--api v1`` over
+the v1.0 API.
 """
 
 import argparse
@@ -26,17 +27,19 @@ _COLLECT = """
 import asyncio, sys
 from cyclr_async import AsyncPartnerSession
 
-async def main(base_url, store):
-    async with AsyncPartnerSession("token", partner="benchmark", base_url=base_url) as session:
+async def main(base_url, store, api):
+    v1_url = base_url.replace("/api/partner", "/v1.0")
+    async with AsyncPartnerSession("token", partner="benchmark", base_url=base_url, v1_url=v1_url) as session:
+        accounts = session.v1.accounts if api == "v1" else session.accounts
         print("started", flush=True)
-        async with session.accounts.collect_usage(store=store) as run:
+        async with accounts.collect_usage(store=store) as run:
             async for outcome in run:
                 assert outcome.ok, outcome.error
             progress = run.progress
             assert progress.ok == progress.asked, progress
     print("complete", flush=True)
 
-asyncio.run(main(sys.argv[1], sys.argv[2]))
+asyncio.run(main(*sys.argv[1:]))
 """
 
 
@@ -65,7 +68,9 @@ class Tally:
     damaged: str = ""
 
 
-def kill_and_resume(accounts: int, kills: int, folder: Path, *, seed: int = 1, longest: float = 0.8) -> Tally:
+def kill_and_resume(
+    accounts: int, kills: int, folder: Path, *, seed: int = 1, longest: float = 0.8, api: str = "partner"
+) -> Tally:
     """Collect with that many kills, each at a random moment up to ``longest`` seconds after the start."""
     store = folder / "usage.sqlite"
     dice = random.Random(seed)
@@ -76,7 +81,7 @@ def kill_and_resume(accounts: int, kills: int, folder: Path, *, seed: int = 1, l
             tally.rounds += 1
             before = _collected(store)
             wait = dice.uniform(0, longest) if tally.kills < kills else None
-            complete, killed = _round(server.base_url, store, wait)
+            complete, killed = _round(server.base_url, store, api, wait)
             tally.kills += killed
             # The account list is among the requests until it was registered completely.
             again = int(server.figures()["requests"]) - (_collected(store) - before)
@@ -90,10 +95,10 @@ def kill_and_resume(accounts: int, kills: int, folder: Path, *, seed: int = 1, l
     return tally
 
 
-def _round(base_url: str, store: Path, wait: float | None) -> tuple[bool, bool]:
+def _round(base_url: str, store: Path, api: str, wait: float | None) -> tuple[bool, bool]:
     """Run one process; returns whether it completed, and whether it was killed before that."""
     with subprocess.Popen(
-        [sys.executable, "-c", _COLLECT, base_url, str(store)], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", _COLLECT, base_url, str(store), api], stdout=subprocess.PIPE, cwd=ROOT
     ) as process:
         assert process.stdout is not None
         if process.stdout.readline() != b"started\n":
@@ -124,10 +129,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--accounts", type=int, help="700 per kill when not given")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--api", choices=("partner", "v1"), default="partner")
     arguments = parser.parse_args()
     accounts = arguments.accounts or 700 * arguments.kills
     with tempfile.TemporaryDirectory() as folder:
-        tally = kill_and_resume(accounts, arguments.kills, Path(folder), seed=arguments.seed)
+        tally = kill_and_resume(accounts, arguments.kills, Path(folder), seed=arguments.seed, api=arguments.api)
     print(json.dumps(attrs.asdict(tally)))
     if tally.lost or tally.doubled or tally.damaged or tally.kills < arguments.kills:
         sys.exit(1)

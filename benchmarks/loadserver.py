@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Any, Final
 
-from benchmarks.bodies import BILLING, accounts_body
+from benchmarks.bodies import BILLING, V1_USAGE, accounts_body, v1_page
 from benchmarks.pinning import pin, server_core
 
 __all__ = ["LoadServer", "main", "response"]
@@ -34,9 +34,9 @@ _HEADERS: Final = (
 )
 
 
-def response(body: bytes, status: bytes = b"200 OK") -> bytes:
-    """One whole HTTP answer, with the headers an IIS server sends."""
-    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, _HEADERS, len(body), body)
+def response(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:
+    """One whole HTTP answer, with the headers an IIS server sends, and ``more`` of them."""
+    return b"HTTP/1.1 %b\r\n%b%bContent-Length: %d\r\n\r\n%b" % (status, _HEADERS, more, len(body), body)
 
 
 class _Connection:
@@ -49,7 +49,7 @@ class _Connection:
 
 
 class LoadServer:
-    """Serves the billing body of every account, and the account list.
+    """Serves the billing body of every account, and the account list; and the same of the v1.0 API.
 
     Args:
         port: where to listen; 0 takes a free port.
@@ -63,6 +63,8 @@ class LoadServer:
         self.billing = response(BILLING)
         self.missing = response(b'{"Message":"not found"}', b"404 Not Found")
         self.listing = response(accounts_body(accounts))
+        self.accounts = accounts
+        self._pages: dict[bytes, bytes] = {}
         self._selector = selectors.DefaultSelector()
         self._due: list[tuple[float, int, _Connection, bytes]] = []
         self._numbers = itertools.count()
@@ -104,12 +106,29 @@ class LoadServer:
         path = request[4 : request.find(b" ", 4)]
         if b"/billing" in path:
             return self.billing
+        if path.startswith(b"/v1.0/accounts/"):
+            name, _, what = path[len(b"/v1.0/accounts/") :].partition(b"/")
+            return response(V1_USAGE % name) if what == b"usage" else response(b"[]", more=b"Total-Pages: 0\r\n")
+        if path.startswith(b"/v1.0/accounts?"):
+            return self._page(path)
         return self.listing if path.endswith(b"/accounts") else self.missing
+
+    def _page(self, path: bytes) -> bytes:
+        """A page of the list, which is read twice; making it anew would cost more than the client's work with it."""
+        found = self._pages.get(path)
+        if found is None:
+            query = dict(part.split(b"=") for part in path.partition(b"?")[2].split(b"&"))
+            number, size = int(query[b"page"]), int(query[b"pageSize"])
+            total = b"Total-Pages: %d\r\n" % -(-self.accounts // size)
+            found = self._pages[path] = response(v1_page(number, size, self.accounts), more=total)
+        return found
 
     def _command(self, command: dict[str, Any]) -> dict[str, float]:
         self.delay = command.get("delay", self.delay)
         if "accounts" in command:
             self.listing = response(accounts_body(command["accounts"]))
+            self.accounts = command["accounts"]
+            self._pages.clear()
         before = self._counted
         self._counted = now = (self.requests, time.perf_counter(), time.process_time())
         return {"requests": now[0] - before[0], "wall_s": now[1] - before[1], "cpu_s": now[2] - before[2]}

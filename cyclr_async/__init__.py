@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from cyclr_async._version import __version__
 
 if TYPE_CHECKING:
-    from cyclr_async.auth.providers import AccessToken, ClientCredentials, PasswordGrant, StaticToken, TokenProvider
+    from cyclr_async.auth.providers import (
+        AccessToken,
+        ClientCredentials,
+        Exchange,
+        PartnerIdentity,
+        PasswordGrant,
+        RefreshToken,
+        StaticToken,
+        TokenProvider,
+    )
+    from cyclr_async.auth.token_manager import OnToken
     from cyclr_async.config import Limits, Region, RetryPolicy, Timeouts
     from cyclr_async.errors import (
         AlreadyExistsError,
@@ -43,17 +53,38 @@ if TYPE_CHECKING:
         UnprocessableError,
         WrongEventLoopError,
     )
-    from cyclr_async.http.events import AttemptEvent, Event, OutcomeEvent, RetryEvent, ThrottleEvent, TokenEvent
-    from cyclr_async.http.raw_request import RawResponse
+    from cyclr_async.http.clock import Clock
+    from cyclr_async.http.events import (
+        AttemptEvent,
+        Event,
+        EventHook,
+        OutcomeEvent,
+        RetryEvent,
+        ThrottleEvent,
+        TokenEvent,
+    )
+    from cyclr_async.http.raw_request import Query, RawResponse
     from cyclr_async.http.stats import Stats
-    from cyclr_async.partner import Account, AccountUsage, PartnerDetails, PricePlan, SignInToken
+    from cyclr_async.partner import (
+        Account,
+        Accounts,
+        AccountUsage,
+        Connectors,
+        PartnerDetails,
+        PricePlan,
+        PricePlans,
+        SignInToken,
+        Tokens,
+    )
     from cyclr_async.secret import Secret, SecretUrl
-    from cyclr_async.session import AsyncPartnerSession
+    from cyclr_async.session import AsyncPartnerSession, SessionOptions
     from cyclr_async.usage.collect.outcome import UsageOutcome
     from cyclr_async.wire.unset import UNSET, Unset
 
 _HOMES = {
-    "auth": "AccessToken ClientCredentials PasswordGrant StaticToken TokenProvider",
+    "auth": "AccessToken ClientCredentials Exchange PartnerIdentity PasswordGrant RefreshToken StaticToken "
+    "TokenProvider",
+    "auth.token_manager": "OnToken",
     "config": "Limits Region RetryPolicy Timeouts",
     "errors": "AlreadyExistsError AuthenticationError BadRequestError BulkInterruptedError ConfigurationError "
     "ConflictError ConnectError "
@@ -61,12 +92,13 @@ _HOMES = {
     "NotFoundError OutcomeUnknownError ProtocolError RateLimitedError ReadTimeoutError ResponseError "
     "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TokenEndpointError TransportError "
     "TruncatedResponseError UnauthorizedError UnexpectedRedirectError UnprocessableError WrongEventLoopError",
-    "http.events": "AttemptEvent Event OutcomeEvent RetryEvent ThrottleEvent TokenEvent",
-    "http.raw_request": "RawResponse",
+    "http.clock": "Clock",
+    "http.events": "AttemptEvent Event EventHook OutcomeEvent RetryEvent ThrottleEvent TokenEvent",
+    "http.raw_request": "Query RawResponse",
     "http.stats": "Stats",
-    "partner": "Account AccountUsage PartnerDetails PricePlan SignInToken",
+    "partner": "Account AccountUsage Accounts Connectors PartnerDetails PricePlan PricePlans SignInToken Tokens",
     "secret": "Secret SecretUrl",
-    "session": "AsyncPartnerSession",
+    "session": "AsyncPartnerSession SessionOptions",
     "usage.collect.outcome": "UsageOutcome",
     "wire.unset": "UNSET Unset",
 }
@@ -77,6 +109,7 @@ __all__ = [
     "AccessToken",
     "Account",
     "AccountUsage",
+    "Accounts",
     "AlreadyExistsError",
     "AsyncPartnerSession",
     "AttemptEvent",
@@ -84,28 +117,37 @@ __all__ = [
     "BadRequestError",
     "BulkInterruptedError",
     "ClientCredentials",
+    "Clock",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
+    "Connectors",
     "CyclrError",
     "DeadlineExceededError",
     "DecodeError",
     "DesynchronizedError",
     "DnsError",
     "Event",
+    "EventHook",
+    "Exchange",
     "ForbiddenError",
     "InvalidArgumentError",
     "Limits",
     "NotFoundError",
+    "OnToken",
     "OutcomeEvent",
     "OutcomeUnknownError",
     "PartnerDetails",
+    "PartnerIdentity",
     "PasswordGrant",
     "PricePlan",
+    "PricePlans",
     "ProtocolError",
+    "Query",
     "RateLimitedError",
     "RawResponse",
     "ReadTimeoutError",
+    "RefreshToken",
     "Region",
     "ResponseError",
     "ResponseTooLargeError",
@@ -115,6 +157,7 @@ __all__ = [
     "SecretUrl",
     "ServerError",
     "SessionClosedError",
+    "SessionOptions",
     "SignInToken",
     "StaticToken",
     "Stats",
@@ -125,6 +168,7 @@ __all__ = [
     "TokenEndpointError",
     "TokenEvent",
     "TokenProvider",
+    "Tokens",
     "TransportError",
     "TruncatedResponseError",
     "UnauthorizedError",

@@ -58,6 +58,9 @@ class Region(Enum):
     def parse(cls, text: str) -> Region:
         """Return the region with this name, in any case.
 
+        Args:
+            text: such as ``"EU"``; blanks around it do not matter.
+
         Raises:
             ConfigurationError: there is no such region; the message lists those there are.
         """
@@ -147,7 +150,7 @@ def _flag(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
 
 @attrs.frozen(kw_only=True)
 class Timeouts:
-    """How long to wait, in seconds.
+    """How long to wait, in seconds: each more than 0 and at most 1,000,000,000; ``close`` may be 0.
 
     Attributes:
         connect: for one TCP connection and its TLS handshake.
@@ -156,6 +159,9 @@ class Timeouts:
         deadline: for a whole call, wall clock: queueing, tokens, attempts and the waits between them. ``timeout=`` of
             a method replaces it for that call. For ``accounts.iter`` it ends where the list begins.
         close: how long :meth:`AsyncPartnerSession.close` lets calls under way finish.
+
+    Raises:
+        ConfigurationError: a value is out of its range, or no number.
     """
 
     connect: float = attrs.field(default=10.0, validator=_seconds())
@@ -167,18 +173,21 @@ class Timeouts:
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """When and how often a failed attempt is repeated. Times are in seconds.
+    """When and how often a failed attempt is repeated. Times are in seconds, 0 or more.
 
     Attributes:
-        attempts: attempts per call, the first included; 1 switches retries off.
+        attempts: attempts per call, the first included, 1 or more; 1 switches retries off.
         base: the first backoff is drawn from 0 to this, the next from 0 to twice this, and so on (full jitter).
         throttled_base: the same after a 429 or 503 that names no ``Retry-After``.
         cap: the longest backoff.
         retry_after_cap: a longer ``Retry-After`` is not waited for: the call fails at once and says how long it is.
         write_window: an update is not sent again later than this after its first attempt, waits, pauses and queueing
             included, since it could overwrite a newer change.
-        budget: tokens of the retry budget, shared by the session; 0 switches the budget off. A retry takes 14 tokens
-            (5 after a 429), a success returns what its retry took, a success at the first attempt adds 1.
+        budget: tokens of the retry budget, shared by the session, 0 or more; 0 switches the budget off. A retry takes
+            14 tokens (5 after a 429), a success returns what its retry took, a success at the first attempt adds 1.
+
+    Raises:
+        ConfigurationError: a value is out of its range, or no number.
     """
 
     attempts: int = attrs.field(default=4, validator=_count(1))
@@ -205,23 +214,30 @@ class Limits:
     """How widely the API may be used.
 
     Attributes:
-        connections: calls under way at once, and so open connections (a streamed account list has one of its own).
-        requests_per_second: a ceiling on the request rate, or None. Requests are spaced evenly, and a call whose turn
-            would come too late for its deadline fails at once.
-        keepalive: seconds an idle connection may be reused; short, because servers close idle connections too.
+        connections: calls under way at once, 1 or more, and so open connections (a streamed account list has one of its
+            own).
+        requests_per_second: a ceiling on the request rate, more than 0, or None. Requests are spaced evenly, and a call
+            whose turn would come too late for its deadline fails at once.
+        keepalive: seconds an idle connection may be reused, more than 0; short, because servers close idle connections
+            too.
         reuse_connections: False gives every request a connection of its own, at the price of a handshake and a moment
             of listening per request. Then an answer cannot be taken for the answer to another request of this session.
         direct_reads: False sends reads through :class:`aiohttp.ClientSession`, as everything else. By default a plain
             read uses the connection itself, which is cheaper, unless something listens to aiohttp or stands in for it,
             or aiohttp is not built as expected: that is noticed.
-        response_bytes: the largest decoded body that is accepted, in bytes. Lists have limits of their own; no element
-            of a list may be larger than 1 MiB.
-        list_items: the most elements of a list that is returned whole (``accounts.list``, ``priceplans.list``).
-            ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such limit.
-        list_bytes: the most memory that such a list may take, in bytes, estimated while it is decoded: a documented
-            account takes about 900. It is not the size of the answer, because a hostile one can take thirty times that.
+        response_bytes: the largest decoded body that is accepted, in bytes, 1,024 or more. Lists have limits of their
+            own; no element of a list may be larger than 1 MiB.
+        list_items: the most elements, 1 or more, of a list that is returned whole (``accounts.list``,
+            ``priceplans.list``). ``accounts.iter`` and bulk runs keep nothing of what they have read, and have no such
+            limit.
+        list_bytes: the most memory that such a list may take, in bytes, 1,024 or more, estimated while it is decoded: a
+            documented account takes about 900. It is not the size of the answer, because a hostile one can take thirty
+            times that.
         list_pace: bytes a second that a list must bring at least while ``accounts.iter`` or a bulk run waits for it,
             averaged over ``Timeouts.read``; 0 for no such limit. The time that its reader takes is not counted.
+
+    Raises:
+        ConfigurationError: a value is out of its range, or of another type.
     """
 
     connections: int = attrs.field(default=100, validator=_count(1))

@@ -12,9 +12,9 @@ from cyclr_async.config import Limits, Region, Timeouts, api_url
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.secret import Secret, SecretUrl
-from cyclr_async.settings import SETTINGS
+from cyclr_async.settings import APIS, SETTINGS
 
-__all__ = ["VARIABLES", "blamed", "session_arguments", "settings_from"]
+__all__ = ["VARIABLES", "api_name", "blamed", "session_arguments", "settings_from"]
 
 VARIABLES = tuple(setting.variable for setting in SETTINGS.values())
 
@@ -63,6 +63,8 @@ def session_arguments(given: Mapping[str, Secret], labels: Mapping[str, str], *,
     plain = settings.get("http_hosts", frozenset())
     for name in ("base_url", "token_url", "v1_url"):
         take(name, lambda text: api_url(text, name="the URL", http_hosts=plain))
+    take("api", api_name)
+    settings.pop("api", None)  # checked here like the others, and no argument of a session: it has both
     take("timeout", lambda text: Timeouts(deadline=_positive(text)), "timeouts")
     limits: dict[str, Any] = {}
     for name, number in (("connections", _whole), ("requests_per_second", _positive)):
@@ -79,6 +81,17 @@ def session_arguments(given: Mapping[str, Secret], labels: Mapping[str, str], *,
     if problems:
         raise ConfigurationError(prefix + "; ".join(problems))
     return {"auth": auth, **settings}
+
+
+def api_name(text: str) -> str:
+    """Return which of the two APIs a text names, whatever its case.
+
+    Raises:
+        ConfigurationError: neither of them.
+    """
+    if text.lower() not in APIS:
+        raise ConfigurationError(f"must be {' or '.join(APIS)}")
+    return text.lower()
 
 
 def blamed(error: ConfigurationError, labels: Mapping[str, str]) -> ConfigurationError:

@@ -320,7 +320,7 @@ class ResponseError(CyclrError):
         super().__init__(message, request_id=request_id, attempts=attempts, sent=sent)
         self.status = status
         self.server_message = server_message
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         self.body = body
 
 

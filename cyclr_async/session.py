@@ -7,7 +7,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, TypeVar, Unpack
 
 from yarl import URL
 
@@ -35,19 +35,20 @@ from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.http.clock import Clock, SystemClock, checked_clock
 from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
+from cyclr_async.http.exchange import Exchange
 from cyclr_async.http.executor import AuthorizedExecutor, Counters, Executor, Options, request_ids
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import Request, Safety
-from cyclr_async.http.resource import Sender, domain_of, model
+from cyclr_async.http.resource import Sender, domain_of
 from cyclr_async.http.retry import RetryBudget, RetryStrategy
 from cyclr_async.http.stats import Stats, stats_of
 from cyclr_async.http.timeouts import TimerWheel
-from cyclr_async.http.transport import Transport
 from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.settings import SETTINGS
 from cyclr_async.v1 import V1Api
+from cyclr_async.wire.converter import decoder_of
 
 if TYPE_CHECKING:
     import ssl
@@ -55,11 +56,33 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-__all__ = ["AsyncPartnerSession"]
+__all__ = ["AsyncPartnerSession", "SessionOptions"]
 
 T = TypeVar("T")
 
-_details = model(PartnerDetails)
+
+class SessionOptions(TypedDict, total=False):
+    """The arguments of :class:`AsyncPartnerSession` as keywords; their meaning is said there."""
+
+    auth: TokenProvider | str | Secret
+    partner: str | None
+    region: Region | str
+    base_url: str | URL | None
+    token_url: str | URL | None
+    v1_url: str | URL | None
+    http_hosts: Iterable[str]
+    timeouts: Timeouts | None
+    retry: RetryPolicy | None
+    limits: Limits | None
+    client_session: aiohttp.ClientSession | None
+    ca_file: str | PathLike[str] | None
+    client_certificate: tuple[str | PathLike[str], str | PathLike[str]] | None
+    ssl_context: ssl.SSLContext | None
+    proxy: str | URL | SecretUrl | None
+    trace_configs: Sequence[aiohttp.TraceConfig]
+    on_event: EventHook | None
+    on_token: OnToken | None
+    clock: Clock | None
 
 
 class AsyncPartnerSession:
@@ -149,7 +172,7 @@ class AsyncPartnerSession:
         )
         secure = any(url is not None and url.scheme == "https" for url in (*origins, self._token_url))
         self._pool = Pool(
-            origins=origins,
+            origins=origins if self._token_url is None else (*origins, self._token_url),
             needs_tls=secure,
             network=network,
             timeouts=self._timeouts,
@@ -158,7 +181,7 @@ class AsyncPartnerSession:
         )
         self._watch = TimerWheel()
         prefix = f"{secrets.token_hex(8)}-"
-        transport = Transport(
+        exchange = Exchange(
             self._pool,
             clock,
             self._watch,
@@ -175,10 +198,10 @@ class AsyncPartnerSession:
             "on_event": on_event,
         }
         # Token requests need no token and no slot, so what carries them is there before what needs a token.
-        endpoint = TokenEndpoint(self._token_url, Executor(transport, clock, self._watch, **options).run)
+        endpoint = TokenEndpoint(self._token_url, Executor(exchange, clock, self._watch, **options).run)
         self._tokens = TokenManager(provider, endpoint, clock, on_token=on_token, on_event=on_event)
         self._executor = AuthorizedExecutor(
-            transport,
+            exchange,
             clock,
             self._watch,
             limiter=Limiter(limits.connections, limits.requests_per_second, clock),
@@ -191,10 +214,10 @@ class AsyncPartnerSession:
         self._provider = provider
         self._pid = os.getpid()
         sender = self._sender = self._sender_over(self._executor)
-        self.accounts = Accounts(sender, self._root, self)
-        self.connectors = Connectors(sender, self._root)
-        self.priceplans = PricePlans(sender, self._root)
-        self.tokens = Tokens(sender, self._root, self._http_hosts)
+        self.accounts: Accounts = Accounts(sender, self._root, self)
+        self.connectors: Connectors = Connectors(sender, self._root)
+        self.priceplans: PricePlans = PricePlans(sender, self._root)
+        self.tokens: Tokens = Tokens(sender, self._root, self._http_hosts)
 
     def _sender_over(self, executor: AuthorizedExecutor) -> Sender:
         """Return what the resources send with; a dry run has one of its own that sends nothing."""
@@ -230,7 +253,7 @@ class AsyncPartnerSession:
         return v1_url_beside(self._token_url) if found is None else found.v1_url
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Unpack[SessionOptions]) -> Self:
         """Make a session from ``CYCLR_*`` variables.
 
         Credentials: ``CYCLR_ACCESS_TOKEN``; or ``CYCLR_CLIENT_ID`` and ``CYCLR_CLIENT_SECRET``; or
@@ -278,7 +301,9 @@ class AsyncPartnerSession:
                     "where the v1.0 API of this private instance is cannot be told from base_url and token_url: give "
                     "v1_url='https://{its API host}/v1.0' (CYCLR_V1_URL, --v1-url)"
                 )
-            self._v1 = V1Api(self._sender, self._v1_root)
+            self._v1 = V1Api(
+                self._sender, self._v1_root, self, console=self._root.origin(), http_hosts=self._http_hosts
+            )
         return self._v1
 
     @property
@@ -288,13 +313,8 @@ class AsyncPartnerSession:
 
     @property
     def clock(self) -> Clock:
-        """Time and chance, as given."""
+        """Time and chance, as given: for a store that is opened beside the session, so that both tell the same time."""
         return self._sender.clock
-
-    @property
-    def limits(self) -> Limits:
-        """The limits in force."""
-        return self._sender.limits
 
     async def details(self, *, timeout: float | None = None) -> PartnerDetails:
         """Return the partner's settings.
@@ -309,7 +329,8 @@ class AsyncPartnerSession:
         """
         url = self._root.with_path(f"{self._root.raw_path}/details", encoded=True)
         return await self._sender.send(
-            Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=_details), timeout
+            Request(name="details", method="GET", url=url, safety=Safety.SAFE, decode=decoder_of(PartnerDetails)),
+            timeout,
         )
 
     @property
@@ -342,13 +363,21 @@ class AsyncPartnerSession:
                 named = None
         return identity(self._provider, named)
 
+    def known_identity(self) -> PartnerIdentity:
+        """Return whose data this is without asking: the caller's ``partner``, else the client id.
+
+        Raises:
+            ConfigurationError: there is neither.
+        """
+        return identity(self._provider, self.partner)
+
     async def request(
         self,
         method: str,
         path: str,
         *,
         query: Query | None = None,
-        json: Any = None,
+        json: object = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:
@@ -378,7 +407,7 @@ class AsyncPartnerSession:
         return await self._sender.send(call, timeout)
 
     def stats(self) -> Stats:
-        """Return what is going on: calls in flight and queued, pause, connections, attempts and retries."""
+        """Return what is going on now: calls in flight and queued, pause, connections, attempts and retries."""
         return stats_of(self._executor, self._pool, self._tokens)
 
     async def close(self) -> None:
@@ -409,6 +438,11 @@ class AsyncPartnerSession:
         await self.close()
 
     if not TYPE_CHECKING:
+
+        @property
+        def limits(self) -> Limits:
+            """The limits in force; for code that was written for 0.1, and so not shown to type checkers."""
+            return self._sender.limits
 
         def __enter__(self) -> NoReturn:
             raise TypeError("use 'async with AsyncPartnerSession(...)': the session is asynchronous")

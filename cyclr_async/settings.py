@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["SETTINGS", "Setting"]
+__all__ = ["APIS", "SETTINGS", "Setting"]
+
+APIS: Final = ("partner", "v1")
+"""What the setting ``api`` may say: the partner API of the document, or the v1.0 API."""
 
 
 class Setting(NamedTuple):
@@ -43,6 +46,7 @@ SETTINGS: Final = {
         Setting("base_url", "--base-url"),
         Setting("token_url", "--token-url"),
         Setting("v1_url", "--v1-url"),
+        Setting("api", "--api", default="partner"),  # of commands that know both; a session always has both
         Setting("http_hosts", "--http-host"),
         Setting("timeout", "--timeout", default="120"),
         Setting("connections", default="100"),

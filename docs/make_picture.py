@@ -13,7 +13,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from cyclr_async.cli.progress import progress_line
-from cyclr_async.cli.summary import draw_summary, read_summary
+from cyclr_async.cli.summary import read_summary
+from cyclr_async.cli.summary_table import draw_summary
 from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage.collect.progress import Progress
 

@@ -13,7 +13,6 @@ from benchmarks.bodies import BILLING, account_id, accounts_body
 from benchmarks.goals import GOALS, Goal, goal_rows
 from benchmarks.instructions import verdict
 from benchmarks.processes import Server
-from benchmarks.walks import LIMITS, walks
 
 _HERE = {"python": "CPython 3.11", "aiohttp": "3.14.5"}
 
@@ -78,11 +77,3 @@ async def test_the_load_server_serves_whole_bodies_counts_them_and_waits_as_told
             assert time.perf_counter() - begun >= 0.049
             assert answers == [(200, accounts_body(3))] * 20
         assert server.figures()["requests"] == 20
-
-
-async def test_a_call_and_a_refresh_pass_through_few_files_and_a_refresh_not_through_the_session() -> None:
-    found = await walks()
-    assert {name: len(walk.files) for name, walk in found.items() if len(walk.files) > LIMITS[name]} == {}
-    assert all("session.py" not in walk.files for walk in found.values())
-    assert {"partner/accounts.py", "http/executor.py", "wire/converter.py"} <= set(found["usage"].files)
-    assert "auth/token_endpoint.py" in found["refresh"].files

@@ -31,11 +31,17 @@ __all__ = [
 _LONGEST_NAME: Final = 255
 """Characters of a partner's name: as many as a domain name can have, and more than any client id seen."""
 _logger: Final = logging.getLogger("cyclr_async.auth")
+# Stricter than aiohttp, which accepts tabs and UTF-8 in a header: a newline left over from a file makes a token that
+# no server knows, and is better refused here than by a 401.
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class RefreshToken:
-    """A refresh token that can be taken once: the server rotates them, and a used one must never be sent again."""
+    """A refresh token that can be taken once: the server rotates them, and a used one must never be sent again.
+
+    Args:
+        value: the token.
+    """
 
     __slots__ = ("_value",)
 
@@ -47,8 +53,13 @@ class RefreshToken:
         value, self._value = self._value, None
         return value
 
+    # Needed because take() comes before sending: only afterwards is it known whether the token left the machine.
     def give_back(self, value: Secret) -> None:
-        """Put a token back that was certainly not sent."""
+        """Put a token back that was certainly not sent.
+
+        Args:
+            value: what :meth:`take` returned.
+        """
         self._value = value
 
     def peek(self) -> Secret | None:
@@ -76,14 +87,17 @@ class AccessToken:
     def __init__(
         self, value: str | Secret, *, expires_in: float | None = None, refresh_token: str | Secret | None = None
     ) -> None:
+        # Rebound at once, like every secret argument in this module: this frame could end up in a traceback with
+        # locals.
         value, refresh = _secret(value), None if refresh_token is None else _secret(refresh_token)
         refresh_token = refresh
-        self.expires_in = expires_in
+        self.expires_in: float | None = expires_in
         if not _TOKEN.fullmatch(value.reveal()):
             raise ConfigurationError("an access token is printable ASCII without blanks; this one is empty or is not")
-        self.value = value
-        self.header = HiddenStr(f"Bearer {value.reveal()}")
-        self.refresh_token = None if refresh is None else RefreshToken(refresh)
+        self.value: Secret = value
+        # Made once: a session puts the same header on thousands of requests.
+        self.header: HiddenStr = HiddenStr(f"Bearer {value.reveal()}")
+        self.refresh_token: RefreshToken | None = None if refresh is None else RefreshToken(refresh)
 
     def __repr__(self) -> str:
         return f"AccessToken('***', expires_in={self.expires_in!r})"
@@ -94,6 +108,7 @@ Exchange = Callable[[Mapping[str, str], bool], Awaitable[AccessToken]]
 uses up, such as a refresh token."""
 
 
+# So that as_provider can tell a provider from anything else, without a base class that users would have to inherit.
 @runtime_checkable
 class TokenProvider(Protocol):
     """Anything that can produce access tokens. The session calls it for one token at a time."""
@@ -104,6 +119,10 @@ class TokenProvider(Protocol):
         Args:
             exchange: posts a form to the token endpoint of the session.
             previous: the token that is to be replaced, or None for the first.
+
+        Raises:
+            AuthenticationError: the credentials were refused; a provider of your own may raise it, too.
+            CyclrError: the token endpoint could not be asked.
         """
         ...
 
@@ -114,7 +133,9 @@ def _secret(value: str | Secret) -> Secret:
 
 def _required(**texts: str | Secret | None) -> list[Secret]:
     found = {name: _secret(text) if isinstance(text, (str, Secret)) else None for name, text in texts.items()}
+    # The plain texts leave this frame before anything can raise from it.
     texts.clear()
+    # All at once: whoever sets up a deployment gets one list and not one error after the other.
     missing = [name for name, text in found.items() if not text or not text.reveal().strip()]
     if missing:
         raise ConfigurationError(f"missing credentials: {', '.join(missing)} must be a non-empty text")
@@ -126,6 +147,8 @@ def _required(**texts: str | Secret | None) -> list[Secret]:
 
 def _sendable(text: Secret) -> bool:
     try:
+        # The form is sent as UTF-8. Found out here, it is an error of the settings; while sending it would be one of
+        # the call.
         text.reveal().encode("utf-8")
     except UnicodeEncodeError:  # it holds the text, so it must not become part of any other error
         return False
@@ -152,6 +175,7 @@ class StaticToken:
     def __init__(self, token: str | Secret) -> None:
         token = Secret(token) if isinstance(token, str) else token
         (token,) = _required(token=token)
+        # A token read from a file or an environment usually ends in a newline.
         self._token = AccessToken(Secret(token.reveal().strip()))
 
     @property
@@ -160,7 +184,12 @@ class StaticToken:
         return self._token
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:  # noqa: ARG002
-        """Return the token, always the same."""
+        """Return the token, always the same.
+
+        Args:
+            exchange: not used.
+            previous: not used.
+        """
         return self._token
 
     def __repr__(self) -> str:
@@ -192,16 +221,25 @@ class ClientCredentials:
     ) -> None:
         client_secret = _secret(client_secret) if isinstance(client_secret, str) else client_secret
         # Set before it is checked: a traceback that shows locals needs the repr of what could not be made.
-        self.client_id = client_id
+        self.client_id: str = client_id
         self._client_secret = client_secret
-        self.scope = f"account:{account_id}" if account_id is not None else scope
+        self.scope: str | None = f"account:{account_id}" if account_id is not None else scope
         _required(client_id=client_id, client_secret=client_secret)
         _optional(account_id=account_id, scope=scope)
         if account_id is not None and scope is not None:
             raise ConfigurationError("give either account_id or scope: account_id='x' stands for scope='account:x'")
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:  # noqa: ARG002
-        """Exchange the credentials for a token. Several tokens may live side by side, so this may be repeated."""
+        """Exchange the credentials for a token. Several tokens may live side by side, so this may be repeated.
+
+        Args:
+            exchange: posts a form to the token endpoint.
+            previous: not used: every token is a new one.
+
+        Raises:
+            AuthenticationError: the credentials were refused.
+            CyclrError: the token endpoint could not be asked, or answered with no token.
+        """
         form = {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -209,6 +247,7 @@ class ClientCredentials:
         }
         if self.scope is not None:
             form["scope"] = self.scope
+        # A lost answer costs nothing but a token that nobody uses: the first stays valid beside the second.
         return await exchange(form, True)
 
     def __repr__(self) -> str:
@@ -245,9 +284,9 @@ class PasswordGrant:
     ) -> None:
         password = _secret(password) if isinstance(password, str) else password
         refresh_token = _secret(refresh_token) if isinstance(refresh_token, str) else refresh_token
-        self.client_id = client_id
-        self.username = username
-        self.account_id = account_id
+        self.client_id: str = client_id
+        self.username: str = username
+        self.account_id: str | None = account_id
         self._password = password
         self._first: RefreshToken | None = None
         _required(client_id=client_id, username=username, password=password)
@@ -256,8 +295,19 @@ class PasswordGrant:
             self._first = RefreshToken(refresh_token)
 
     async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
-        """Refresh the previous token if that is safe, else sign in with the password."""
+        """Refresh the previous token if that is safe, else sign in with the password.
+
+        Args:
+            exchange: posts a form to the token endpoint.
+            previous: the token to be replaced, whose refresh token is tried first; None for the first.
+
+        Raises:
+            AuthenticationError: the password was refused.
+            CyclrError: the token endpoint could not be asked, or answered with no token.
+        """
         holder = self._first if previous is None else previous.refresh_token
+        # Taken before it is sent, so that no second fetch can send it too: the server drops both old tokens with
+        # their first use, and a race for them logs everybody out.
         token = None if holder is None else holder.take()
         if holder is not None and token is not None:
             form = {
@@ -325,6 +375,7 @@ def partner_name(value: object, *, name: str = "partner") -> str:
         ConfigurationError: not a text, empty, longer than 255 characters, or with characters that print nothing.
     """
     text = value.strip() if isinstance(value, str) else ""
+    # Printable, because the name stands in messages, in file listings and in the columns of an export.
     if not text or len(text) > _LONGEST_NAME or not text.isprintable():
         raise ConfigurationError(f"{name} must be a text of 1 to {_LONGEST_NAME} printable characters")
     return text
@@ -334,6 +385,7 @@ def said_partner(provider: TokenProvider, said: str | None) -> str | None:
     """Return the partner as the caller names it: for the session, or by ``partner_id`` of a provider of its own."""
     if said is not None:
         return said
+    # An attribute and no part of the protocol: providers written for 0.1 have none.
     own = getattr(provider, "partner_id", None)
     return partner_name(own, name="partner_id of the token provider") if isinstance(own, str) else None
 
@@ -357,6 +409,7 @@ def identity(provider: TokenProvider, named: str | None) -> PartnerIdentity:
             f"whose data this is cannot be told: the service names no domain, and {type(provider).__name__} has no "
             "client id. Name the partner: partner='...' of the session, CYCLR_PARTNER or --partner"
         )
+    # A store may have been begun before the partner had a name, under what stood for it then.
     aliases = [client] if client and client != name else []
     former = _former_identity(provider)
     return PartnerIdentity(name, (*aliases, *([former] if former else [])))
@@ -375,4 +428,5 @@ def _former_identity(provider: TokenProvider) -> str | None:
         text = f"token:{provider.access_token.value.reveal()}"
     else:
         return None
+    # Must stay as release 0.1 computed it, or no store of its time is recognised.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

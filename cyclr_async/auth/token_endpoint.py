@@ -21,12 +21,12 @@ from cyclr_async.errors import (
     UnauthorizedError,
     UnexpectedRedirectError,
 )
-from cyclr_async.http.request import Request, Response, Safety
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
-from cyclr_async.wire.strict_json import loads
 
 __all__ = ["Send", "TokenEndpoint", "token_failure", "token_request"]
 
+# A word of the endpoint about itself: the credentials may be good, so the next attempt is made with the same.
 _PASSING: Final = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 """OAuth codes that are about the endpoint and not about who asks (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)."""
 _REFUSING: Final = frozenset(
@@ -84,6 +84,7 @@ class TokenEndpoint:
             TokenEndpointError: it answered with neither a token nor a refusal.
             CyclrError: it could not be asked.
         """
+        # A session is made without one for a fixed token only, which never asks; but a subclass of it may.
         if self._url is None:
             raise ConfigurationError("token_url is missing: the token provider asked for the token endpoint")
         request = token_request(self._url, form, repeatable=repeatable)
@@ -91,6 +92,7 @@ class TokenEndpoint:
             return await self._send(request, timeout=_TIMEOUT)
         except CyclrError as error:
             failed = token_failure(error, self._url)
+        # Outside of the except block, so that the error chains none whose frames hold the form.
         raise failed
 
 
@@ -106,7 +108,9 @@ def token_request(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Req
         name="token",
         method="POST",
         url=url,
+        # Not by the method: a POST for client credentials can be repeated at no cost, one for a refresh token never.
         safety=Safety.SAFE if repeatable else Safety.UNSAFE,
+        # Hidden, because a request is an argument of every function on its way, and its body is the secret.
         body=HiddenBytes(urlencode(form).encode("ascii")),
         content_type="application/x-www-form-urlencoded",
         once=not repeatable,
@@ -116,8 +120,8 @@ def token_request(url: URL, form: Mapping[str, str], *, repeatable: bool) -> Req
     )
 
 
-def _token(answer: Response) -> AccessToken:
-    token, problem, code = _parsed(answer.body)
+def _token(data: object) -> AccessToken:
+    token, problem, code = _parsed(data)
     if token is not None:
         return token
     if code:
@@ -128,15 +132,17 @@ def _token(answer: Response) -> AccessToken:
     raise DecodeError(f"its answer cannot be used: {problem}", path="$.access_token", expected=problem)
 
 
-def _parsed(body: bytes) -> tuple[AccessToken | None, str, str]:
-    # Returned, not raised, so that no traceback passes through a frame that holds the plain token.
-    data = loads(body)
+def _parsed(data: object) -> tuple[AccessToken | None, str, str]:
+    # Returned, not raised: whoever raises says what is wrong with the answer, and not how it was taken apart.
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
         code = str(data.get("error")) if isinstance(data, dict) else ""
         return None, "access_token must be a str", code if code in _REFUSING | _PASSING else ""
     kind, lifetime, refresh = data.get("token_type", "bearer"), data.get("expires_in"), data.get("refresh_token")
+    # The endpoint writes it in lower case, the standard (RFC 6749 section 5.1) in any.
     if not isinstance(kind, str) or kind.lower() != "bearer":
         return None, "token_type must be bearer", ""
+    # A quoted number can mean nothing else. isascii, because isdigit also knows digits of other scripts, and
+    # superscripts, at which int() fails.
     if isinstance(lifetime, str) and lifetime.isascii() and lifetime.isdigit():
         lifetime = int(lifetime)
     if lifetime is not None and (isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)) or lifetime <= 0):
@@ -146,6 +152,7 @@ def _parsed(body: bytes) -> tuple[AccessToken | None, str, str]:
             AccessToken(
                 Secret(data["access_token"]),
                 expires_in=lifetime,
+                # Anything else is no refresh token to anybody, and no reason to refuse the access token beside it.
                 refresh_token=Secret(refresh) if isinstance(refresh, str) and refresh else None,
             ),
             "",
@@ -163,6 +170,7 @@ def token_failure(error: CyclrError, url: URL) -> CyclrError:
         url: the token endpoint; its origin is named in the message.
     """
     failed = _meaning(error, f"the token endpoint {url.origin()}")
+    # By this a bulk run tells that no account is at fault.
     failed.token_request = True
     return failed
 
@@ -178,7 +186,9 @@ def _meaning(error: CyclrError, endpoint: str) -> CyclrError:
             request_id=error.request_id,
             attempts=error.attempts,
         )
+    # The name of the operation means nothing to a caller who asked for something else.
     what = error.message.removeprefix("token: ")
+    # These keep their class: retry and breaker know what to do about them.
     passing = isinstance(error, (ServerError, RateLimitedError))
     if isinstance(error, DecodeError) or (isinstance(error, ResponseError) and not passing):
         if isinstance(error, UnexpectedRedirectError):
@@ -193,6 +203,7 @@ def _meaning(error: CyclrError, endpoint: str) -> CyclrError:
             attempts=error.attempts,
             sent="yes",
         )
+    # Changed in place: class, status, attempts and whether it was sent stay true of it.
     error.args = (f"{endpoint}: {what}",)
     return error
 

@@ -42,7 +42,11 @@ def refresh_margin(lifetime: float, random: float) -> float:
         lifetime: seconds from issue to expiry.
         random: from 0 up to 1; spreads the refreshes of many processes.
     """
+    # A twentieth of the life, but a minute at least, because a refresh may need its own repetitions; half a life at
+    # most, for tokens of seconds; and 20 minutes at most, because a token of 14 days need not be thrown away 17 hours
+    # early.
     margin = min(max(60.0, 0.05 * lifetime), lifetime / 2, 1200.0)
+    # Earlier by a tenth at most: workers that were started together would else refresh in the same second.
     return margin * (1.0 + 0.1 * random)
 
 
@@ -76,12 +80,15 @@ class TokenManager:
         self._expires_wall = float("inf")
         self._replaced_rejected_at = float("-inf")
         """When the current token replaced a rejected one; long ago when it came by a refresh ahead of time."""
+        # A token that came but could not be stored: it is stored before another is fetched, since fetching may have
+        # used up the refresh token.
         self._unpersisted: tuple[AccessToken, float, float] | None = None
         self._task: asyncio.Task[AccessToken] | None = None
         self._failure: CyclrError | None = None
         self._failure_until = float("-inf")
+        # Refuses new fetches only: a call that outlasts the grace of close() still has the token at hand.
         self._closed = False
-        self.refreshes = 0
+        self.refreshes: int = 0
 
     def current(self) -> AccessToken | None:
         """Return the token if it can be used right now; starts a refresh in the background when it is due."""
@@ -91,6 +98,7 @@ class TokenManager:
         now = self._clock.now()
         if now >= self._expires_at or self._clock.wall() >= self._expires_wall:
             return None
+        # In the background: the old token still serves, so no call waits for the new one, nor fails with it.
         if now >= self._refresh_at and now >= self._failure_until and not self._closed:
             self._start(rejected=False)
         return token
@@ -106,9 +114,12 @@ class TokenManager:
 
     async def renew(self, refused: AccessToken) -> AccessToken | None:
         """Return a token newer than one that the server refused, or None when there will be none."""
+        # Somebody else has replaced it: of a thousand calls that meet the same 401, one costs a refresh.
         if self._token is not refused and self._token is not None:
             return self._token
         now = self._clock.now()
+        # A new token that is refused at once means that tokens are not the problem. Only after a refusal: one renewed
+        # ahead of time may have been revoked since.
         if now - self._replaced_rejected_at < _REJECTED_AGAIN and self._task is None:
             return None
         if self._task is None:
@@ -130,6 +141,7 @@ class TokenManager:
     async def _fetched(self, *, rejected: bool) -> AccessToken:
         if self._task is None:
             if self._failure is not None and self._clock.now() < self._failure_until:
+                # A copy, as below: several calls raise it, each with a traceback of its own.
                 raise copy.copy(self._failure)
             if self._closed:
                 raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
@@ -137,9 +149,13 @@ class TokenManager:
         task = self._start(rejected=rejected)
         failure: CyclrError
         try:
+            # Without the shield one cancelled caller would cancel the fetch under everybody, and with it lose a refresh
+            # token that was sent already.
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             caller = asyncio.current_task()
+            # close() has cancelled the fetch and not the caller, who should see an error and no cancellation that
+            # nobody asked for.
             if not (self._closed and task.cancelled()) or (caller is not None and caller.cancelling()):
                 raise
             failure = SessionClosedError("the session was closed while a token was being fetched")
@@ -152,7 +168,11 @@ class TokenManager:
         if self._task is None:
             _logger.debug("an access token is fetched")
             self._task = asyncio.get_running_loop().create_task(
-                self._run(rejected=rejected), name="cyclr-async-token", context=contextvars.Context()
+                # An empty context, because the fetch is for all: the trace and the deadline of whoever came first
+                # must not stick to it.
+                self._run(rejected=rejected),
+                name="cyclr-async-token",
+                context=contextvars.Context(),
             )
             self._task.add_done_callback(self._done)
         return self._task
@@ -164,6 +184,7 @@ class TokenManager:
         error = task.exception()  # retrieved here too, for the case that nobody waits any more
         if error is None:
             return
+        # Remembered longer, but not for ever: a secret may be put right at the other end while the process runs.
         refused = isinstance(error, AuthenticationError)
         self._failure = copy.copy(error) if isinstance(error, CyclrError) else None
         asked = error.retry_after if isinstance(error, (RateLimitedError, ServerError)) else None
@@ -180,6 +201,8 @@ class TokenManager:
             self._unpersisted = await self._provider.fetch(self._exchange, self._token), begun, begun_wall
         token, begun, begun_wall = self._unpersisted
         if self._on_token is not None:
+            # Before anybody uses it: a rotated token that is used and then lost with the process could never be
+            # renewed.
             waiting = self._on_token(token)
             if inspect.isawaitable(waiting):
                 await waiting

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+# Packages and not what is in them: they load a name, and aiohttp with it, on first use, so that help does without.
+import cyclr_async
+from cyclr_async import simulator
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.settings import resolve, simulated
 from cyclr_async.cli.terminal import echo
+from cyclr_async.config import Limits
+from cyclr_async.environment import blamed
 from cyclr_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from cyclr_async.session import AsyncPartnerSession
 
 __all__ = ["ACCOUNTS", "SEED", "connected"]
 
 ACCOUNTS: Final = 50
+"""Simulated accounts: enough for a table to scroll, few enough to be done in a second."""
 SEED: Final = 7
+"""Always the same, so that examples, and a store made with a simulation, find the same accounts again."""
 
 _LATE: Final = frozenset({"proxy", "ca_file"})
 _log: Final = logging.getLogger("cyclr_async.cli")
@@ -27,7 +31,7 @@ _log: Final = logging.getLogger("cyclr_async.cli")
 @asynccontextmanager
 async def connected(
     options: Options, *, port: int = 0, concurrency: int | None = None
-) -> AsyncIterator[AsyncPartnerSession]:
+) -> AsyncIterator[cyclr_async.AsyncPartnerSession]:
     """Open a session and close it afterwards.
 
     Args:
@@ -35,12 +39,8 @@ async def connected(
         port: of the simulated API, so that a store made with one can be resumed; 0 takes a free one.
         concurrency: calls at once that the pool must allow, or None for its default.
     """
-    from cyclr_async.config import Limits  # noqa: PLC0415 - help must start without aiohttp
-
     extra: dict[str, Any] = {}
     if simulated(options):
-        from cyclr_async.simulator import Simulator  # noqa: PLC0415
-
         accounts = ACCOUNTS if options.simulate_accounts is None else options.simulate_accounts
         if concurrency is not None:
             extra["limits"] = Limits(connections=concurrency)
@@ -48,14 +48,11 @@ async def connected(
             extra["partner"] = options.partner
         echo(options, f"simulated: {accounts:,} invented accounts on this machine; nothing leaves it")
         async with (
-            Simulator(accounts=accounts, seed=SEED, port=port) as simulator,
-            simulator.session(**extra) as session,
+            simulator.Simulator(accounts=accounts, seed=SEED, port=port) as running,
+            running.session(**extra) as session,
         ):
             yield session
         return
-    from cyclr_async.environment import blamed  # noqa: PLC0415
-    from cyclr_async.session import AsyncPartnerSession  # noqa: PLC0415
-
     settings = resolve(options)
     for name, found in settings.found.items():
         _log.debug("%s comes from %s", name, found.source)
@@ -64,7 +61,7 @@ async def connected(
         arguments["limits"] = Limits(connections=concurrency)
     problem: ConfigurationError
     try:
-        async with AsyncPartnerSession(**arguments) as session:
+        async with cyclr_async.AsyncPartnerSession(**arguments) as session:
             _log.info("the API is at %s", session.root)
             try:
                 yield session

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass  # attrs would cost help 40 ms
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field  # attrs would cost help 40 ms
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-__all__ = ["FORMATS", "Command", "Group", "Options", "current"]
+from cyclr_async.cli.command_table import COMMANDS, Entry
+from cyclr_async.settings import APIS
+
+if TYPE_CHECKING:
+    from cyclr_async.cli.settings import Settings
+
+__all__ = ["FORMATS", "Command", "Group", "Options", "current", "knows_both_apis"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 
@@ -36,10 +46,13 @@ class Options:
     v1_url: str | None = None
     client_id: str | None = None
     partner: str | None = None
+    api: str | None = None
     client_secret_file: str | None = None
     client_secret_stdin: bool = False
     timeout: float | None = None
     http_host: tuple[str, ...] = ()
+    resolved: Settings | None = field(default=None, repr=False)
+    """The settings, found once: a secret on standard input can be read only once."""
 
 
 class _Seconds(click.ParamType):  # type: ignore[type-arg]
@@ -103,12 +116,23 @@ SHARED: Final = (
 )
 
 
+def knows_both_apis(function: F) -> F:
+    """Give a command the option ``--api``; :func:`~cyclr_async.cli.settings.chosen_api` says which is meant."""
+    return click.option(
+        "--api",
+        type=click.Choice(APIS, case_sensitive=False),
+        expose_value=False,
+        callback=_keep,
+        help="Which of the two APIs. [env: CYCLR_API]  [partner]",
+    )(function)
+
+
 class _Help(click.Command):
     """Help with examples before the options, and the shared options last."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
+        self.examples: tuple[str, ...] = tuple(examples)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
@@ -123,7 +147,7 @@ class _Help(click.Command):
         common: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
+            if record is not None and record[1]:  # an argument stands in the first line already
                 (common if id(param) in shared else own).append(record)
         for title, records in (("Options", own), ("Options of every command", common)):
             if records:
@@ -150,14 +174,72 @@ class Command(_Help):
 
 
 class Group(_Help, click.Group):
-    """A group of commands."""
+    """A group whose commands stand in the command table; a command is imported when it is called, and no earlier.
 
-    command_class = Command
+    Args:
+        path: its name in the table; empty for the program itself.
+    """
+
+    command_class: type[click.Command] | None = Command
+
+    def __init__(self, *args: Any, path: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        depth = len(path.split())
+        # Also where click looks for a name that resembles a mistyped one.
+        self._entries = {
+            full.rpartition(" ")[2]: (full, entry)
+            for full, entry in COMMANDS.items()
+            if full.rpartition(" ")[0] == path and len(full.split()) == depth + 1
+        }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the table."""
+        return list(self._entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import a command; a group is made from the table."""
+        found = self.commands.get(cmd_name)
+        if found is None and cmd_name in self._entries:
+            found = self.commands[cmd_name] = _loaded(*self._entries[cmd_name])
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            # click compares a mistyped name with commands that were loaded, which here is none.
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self._entries, ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands with their lines in the table: click would load each to ask it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, (_, entry) in self._entries.items()])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands, then the options."""
         self.format_commands(ctx, formatter)
         super().format_options(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command from the table, or an option."""
+        names = [
+            CompletionItem(name, help=entry.help)
+            for name, (_, entry) in self._entries.items()
+            if name.startswith(incomplete)
+        ]
+        # Not that of click's groups, which loads every command.
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _loaded(path: str, entry: Entry) -> click.Command:
+    if not entry.target:
+        return Group(path.rpartition(" ")[2], path=path, help=entry.help, examples=(entry.example,))
+    module, _, attribute = entry.target.partition(":")
+    command: click.Command = getattr(importlib.import_module(f"cyclr_async.cli.commands.{module}"), attribute)
+    return command
 
 
 class Root(Group):

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,20 +16,17 @@ from typing import Any, Final, Protocol, Self, TextIO
 import click
 
 from cyclr_async.cli.options import FORMATS, Options
-from cyclr_async.cli.tables import Column, blocks, lay_out, show
-from cyclr_async.cli.terminal import console, data_stream, encodable, speaks_utf8, width_of
+from cyclr_async.cli.terminal import data_stream
+from cyclr_async.errors import CyclrError
 from cyclr_async.usage.export.atomic_file import replacing
+from cyclr_async.usage.export.csv_format import formula_safe
 from cyclr_async.usage.export.registry import format_of_suffix
 from cyclr_async.wire.text import escape_terminal, json_term, scrub
 
-__all__ = ["Output", "chosen_format", "json_text", "plain"]
+__all__ = ["Destination", "Output", "chosen_format", "json_text", "plain", "stream_broke"]
 
 _SUFFIXES: Final = {".json": "json", ".txt": "table"}
 """Of what is no format of an export; those of the others are in the registry of exporters."""
-_TEXTS: Final = frozenset(
-    ("name", "description", "account_name", "error", "reason", "base_url", "value", "source", "setting", "cycle_noun")
-)
-"""Columns that a table may fold; every other holds ids, figures, times or states, which stay in one piece."""
 
 
 def chosen_format(options: Options, *, exports: bool = False) -> str:
@@ -110,8 +107,6 @@ class _Json:
 
 class _Csv:
     def __init__(self, stream: TextIO, columns: Sequence[str]) -> None:
-        from cyclr_async.usage.export.csv_format import formula_safe  # noqa: PLC0415 - SQLite is not needed for help
-
         self._safe = formula_safe
         self._terminal = stream.isatty()
         self._columns = columns
@@ -134,42 +129,65 @@ class _Csv:
         pass
 
 
-class _Table:
-    def __init__(self, stream: TextIO, columns: Sequence[str], options: Options, *, many: bool) -> None:
-        self._stream = stream
-        self._columns = columns
-        self._options = options
-        self._many = many
-        self._rows: list[list[Any]] = []
+def stream_broke(error: BaseException | None) -> bool:
+    """Tell whether an error is about where data goes: one of the connection to the API is an OSError as well."""
+    return isinstance(error, OSError) and not isinstance(error, CyclrError)
 
-    def write(self, record: Mapping[str, Any]) -> None:
-        self._rows.append([plain(record.get(name)) for name in self._columns])
 
-    def end(self) -> None:
-        width = width_of(self._stream)
-        rows = [[encodable(cell(value), self._stream) for value in row] for row in self._rows]
-        if not self._many:
-            lines = blocks(self._columns, rows[:1], width)
-            self._stream.write("".join(f"{line}\n" for line in lines))
+class Destination:
+    """Where data goes: standard output, or the file of ``--out``, which is replaced only by something whole.
+
+    Args:
+        out: the file, or None.
+        raw: whether standard output is to be UTF-8 whatever the locale says; a table follows the locale.
+    """
+
+    def __init__(self, out: str | None, *, raw: bool) -> None:
+        self._target = None if out is None else Path(out)
+        self._raw = raw
+        self._file = ExitStack()
+        self.is_file: bool = out is not None
+
+    def open(self) -> TextIO:
+        """Return what to write to."""
+        if self._target is None:
+            self._stream = data_stream() if self._raw else sys.stdout
+            return self._stream
+        try:
+            stream = self._file.enter_context(replacing(self._target))
+        except OSError as error:
+            raise self.refusal(error) from None
+        self._stream = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        return self._stream
+
+    def refusal(self, error: OSError) -> OSError | click.FileError:
+        """Return the error of a write by the name of the file; that of standard output is itself."""
+        if self._target is None:
+            return error
+        return click.FileError(str(self._target), error.strerror or "cannot be written")
+
+    def close(self, end: Callable[[], None], error: BaseException | None, *, always: bool) -> None:
+        """Write the end and keep what was written; after an error the old file stays.
+
+        Args:
+            end: writes what comes last.
+            error: that ended the command, or None.
+            always: whether the end is written to standard output also after an error, so that it can be parsed.
+        """
+        if self._target is None:
+            if not stream_broke(error) and (always or error is None):
+                end()
+                self._stream.flush()
             return
-        columns = []
-        for index, name in enumerate(self._columns):
-            values = [row[index] for row in self._rows if row[index] is not None]
-            numbers = bool(values) and all(type(value) in {int, float} for value in values)
-            columns.append(Column(name, folds=name in _TEXTS and not numbers, right=numbers))
-        table = lay_out(columns, rows, width, unicode=speaks_utf8(self._stream))
-        show(console(self._stream, self._options, width=width), table)
-
-
-def cell(value: Any) -> str:
-    """Return a value as it stands in a table: harmless, and empty for null."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return str(value)
-    return escape_terminal(json_text(value) if isinstance(value, (dict, list)) else str(value))
+        if error is not None:
+            self._file.__exit__(type(error), error, error.__traceback__)  # what was there before stays
+            return
+        try:
+            with self._file:
+                end()
+                self._stream.flush()
+        except OSError as problem:
+            raise self.refusal(problem) from None
 
 
 class Output:
@@ -188,12 +206,11 @@ class Output:
     def __init__(
         self, options: Options, columns: Sequence[str], *, many: bool = True, table: Sequence[str] | None = None
     ) -> None:
-        self.format = chosen_format(options)
+        self.format: str = chosen_format(options)
         self._options = options
         self._columns = self._selected(columns, table)
         self._many = many
-        self._target = None if options.out is None else Path(options.out)
-        self._file = ExitStack()
+        self._destination = Destination(options.out, raw=self.format != "table")
 
     def _selected(self, columns: Sequence[str], table: Sequence[str] | None) -> tuple[str, ...]:
         if self._options.fields is None:
@@ -205,14 +222,7 @@ class Output:
         return wanted
 
     def __enter__(self) -> Self:
-        if self._target is None:
-            self._stream = sys.stdout if self.format == "table" else data_stream()
-        else:
-            try:
-                stream = self._file.enter_context(replacing(self._target))
-            except OSError as error:
-                raise self._unwritable(error) from None
-            self._stream = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        self._stream = self._destination.open()
         self._form = self._made()
         return self
 
@@ -223,34 +233,18 @@ class Output:
             return _Json(self._stream, many=self._many)
         if self.format == "csv":
             return _Csv(self._stream, self._columns)
-        return _Table(self._stream, self._columns, self._options, many=self._many)
+        from cyclr_async.cli.output_table import TableForm  # noqa: PLC0415 - rich, which help and pipes do without
+
+        return TableForm(self._stream, self._columns, self._options, many=self._many)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record; fields that are not columns are left out."""
         try:
             self._form.write({name: record.get(name) for name in self._columns})
         except OSError as error:
-            if self._target is None:
-                raise
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> click.FileError:
-        return click.FileError(str(self._target), error.strerror or "cannot be written")
+            raise self._destination.refusal(error) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._target is None:
-            if not isinstance(error, OSError) and (self._many or error is None):
-                self._form.end()
-                self._stream.flush()
-            return
-        if error is not None:
-            self._file.__exit__(kind, error, traceback)  # what was there before stays
-            return
-        try:
-            with self._file:
-                self._form.end()
-                self._stream.flush()
-        except OSError as problem:
-            raise self._unwritable(problem) from None
+        self._destination.close(self._form.end, error, always=self._many)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+from platformdirs import user_config_dir
 
 from cyclr_async.cli.terminal import warn
 from cyclr_async.cli.text_input import decoded
@@ -45,8 +46,6 @@ def config_path(environ: Mapping[str, str]) -> Path:
     """Return where the configuration file is: ``CYCLR_CONFIG``, or the user's configuration folder."""
     if environ.get("CYCLR_CONFIG"):
         return Path(environ["CYCLR_CONFIG"]).expanduser()
-    from platformdirs import user_config_dir  # noqa: PLC0415 - help must start fast
-
     return Path(user_config_dir("cyclr")) / "config.toml"
 
 

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cyclr_async.cli.options import Options
-from cyclr_async.cli.terminal import console, echo, is_terminal
+from cyclr_async.cli.terminal import echo, is_terminal
 
 if TYPE_CHECKING:
     from cyclr_async.usage.collect.progress import Progress
 
-__all__ = ["LINE_SECONDS", "progress_line", "showing"]
+__all__ = ["LINE_SECONDS", "Run", "progress_line", "showing"]
 
 LINE_SECONDS: Final = 10.0
 _BAR_SECONDS: Final = 0.1
@@ -64,7 +64,9 @@ async def showing(
         yield
         return
     if is_terminal(sys.stderr) and not rows_on_terminal:
-        with _bar(run, options) as draw:
+        from cyclr_async.cli.progress_bar import progress_bar  # noqa: PLC0415 - rich, which help and pipes do without
+
+        with progress_bar(run, options) as draw:
             ticker = asyncio.create_task(_every(_BAR_SECONDS, draw), name="cyclr-progress")
             try:
                 yield
@@ -79,40 +81,6 @@ async def showing(
         yield
     finally:
         await _stop(ticker)
-
-
-class _bar:  # noqa: N801 - used like a function
-    def __init__(self, run: Run, options: Options) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - help must start without rich
-
-        self._run = run
-        self._bar = Progress(
-            BarColumn(bar_width=32),
-            TextColumn("{task.description}"),
-            console=console(sys.stderr, options),
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._task = self._bar.add_task("", total=None)
-
-    def __enter__(self) -> Callable[[], None]:
-        self._bar.start()
-        return self._draw
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _draw(self) -> None:
-        progress = self._run.progress
-        self._bar.update(
-            self._task,
-            description=progress_line(progress),
-            completed=progress.done,
-            total=progress.asked if progress.listing_complete else None,
-        )
-        self._bar.refresh()
 
 
 async def _every(seconds: float, act: Callable[[], None]) -> None:

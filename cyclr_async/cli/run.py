@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import click
+from click.shell_completion import shell_complete
 
 from cyclr_async.cli.app import app
 from cyclr_async.cli.exit_codes import Exit, InterruptedBySignal, exit_code
@@ -21,6 +23,7 @@ from cyclr_async.errors import CyclrError
 
 __all__ = ["run"]
 
+_METHOD = re.compile(r"\b(?:([a-z_]+)\.)?([a-z_]+)\((?:cycle_id)?\)")
 _COMPLETE = "_CYCLR_COMPLETE"
 
 
@@ -39,8 +42,6 @@ def run(argv: Sequence[str] | None) -> int:
 def _run(argv: Sequence[str] | None, options: Options) -> int:
     try:
         if _COMPLETE in os.environ:
-            from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell asks
-
             return shell_complete(app, {}, "cyclr", _COMPLETE, os.environ[_COMPLETE])
         words = list(sys.argv[1:] if argv is None else argv)
         with _ending_on_sigterm(), app.make_context("cyclr", words, obj=options) as ctx:
@@ -85,7 +86,7 @@ def _code(error: BaseException, options: Options) -> int | None:
         _usage(error)
         return error.exit_code
     if isinstance(error, CyclrError):
-        print_error(str(error))
+        print_error(_METHOD.sub(_as_command, str(error)))
         for note in getattr(error, "__notes__", ()):
             print_error(note)
         return exit_code(error)
@@ -96,11 +97,19 @@ def _code(error: BaseException, options: Options) -> int | None:
     return None
 
 
+def _as_command(found: re.Match[str]) -> str:
+    """Return a method that a message advises as the command of that name: ``update()`` is ``update`` here."""
+    return f"cyclr v1 {found[1]} {found[2]}" if found[1] else found[2]
+
+
 def _usage(error: click.ClickException) -> None:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         sys.stderr.write(f"{error.format_message()}\n")  # the help, which is no error
         return
-    print_error(error.format_message())
+    text = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--api":
+        text += " The v1.0 API has commands of its own: cyclr v1 --help."
+    print_error(text)
     ctx = getattr(error, "ctx", None)
     if ctx is not None:
         sys.stderr.write(f"try: {ctx.command_path} --help\n")

@@ -5,16 +5,56 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 from cyclr_async.cli.text_input import decoded, read_text
+from cyclr_async.secret import Secret
+
+if sys.platform == "win32":
+    import getpass
+else:
+    import termios
 
 if TYPE_CHECKING:
-    from cyclr_async.secret import Secret
+    from cyclr_async.cli.options import Options
 
-__all__ = ["read_secret"]
+__all__ = ["read_secret", "secret_options", "take_secrets"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def secret_options(name: str, what: str) -> Callable[[F], F]:
+    """Give a command the two options by which it takes a secret; :func:`take_secrets` reads it.
+
+    Args:
+        name: such as ``"api-key"``.
+        what: such as ``"the API key"``, for the help.
+    """
+
+    def decorated(function: F) -> F:
+        stdin = click.option(f"--{name}-stdin", is_flag=True, help=f"Read {what} from standard input.")
+        file = click.option(f"--{name}-file", type=click.Path(), metavar="FILE", help=f"Read {what} from a file.")
+        return file(stdin(function))
+
+    return decorated
+
+
+def take_secrets(options: Options, given: dict[str, Any], *names: str) -> dict[str, Secret | None]:
+    """Take the options of :func:`secret_options` out of what a command was given, and return the secrets by name.
+
+    Raises:
+        click.UsageError: several are to come from standard input, or one cannot be read.
+    """
+    asked = {}
+    for name in names:
+        key = name.replace("-", "_")
+        asked[name] = (given.pop(f"{key}_file"), given.pop(f"{key}_stdin"))
+    if sum(stdin or file == "-" for file, stdin in [*asked.values(), (None, options.client_secret_stdin)]) > 1:
+        raise click.UsageError("only one secret can come from standard input")
+    return {name.replace("-", "_"): read_secret(f"--{name}", *asked[name]) for name in names}
 
 
 def read_secret(what: str, file: str | None, stdin: bool) -> Secret | None:
@@ -67,11 +107,7 @@ def _asked(terminal: TextIO, what: str) -> str:
     """Read a line from a terminal that shows nothing of it."""
     label = what.removeprefix("--").replace("-", " ")
     if sys.platform == "win32":
-        import getpass  # noqa: PLC0415 - only here, and only there
-
         return getpass.getpass(f"{label} (hidden): ")
-    import termios  # noqa: PLC0415 - help must start fast
-
     # Not getpass: it asks the controlling terminal, which need not be the one that was named, and where it cannot
     # switch the echo off it goes on with a warning.
     descriptor = terminal.fileno()
@@ -96,8 +132,6 @@ def _asked(terminal: TextIO, what: str) -> str:
 
 
 def _checked(text: str, what: str) -> Secret:
-    from cyclr_async.secret import Secret  # noqa: PLC0415 - help must start fast
-
     text = text.rstrip("\r\n")
     if not text.strip():
         raise click.UsageError(f"the secret for {what} is empty")

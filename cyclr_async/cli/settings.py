@@ -12,10 +12,12 @@ from cyclr_async.cli.exit_codes import CredentialsMissingError
 from cyclr_async.cli.options import Options
 from cyclr_async.cli.profiles import Profile, load_profile, run_secret_command
 from cyclr_async.cli.secret_input import read_secret
+from cyclr_async.environment import api_name, session_arguments
+from cyclr_async.errors import ConfigurationError
 from cyclr_async.secret import Secret
 from cyclr_async.settings import SETTINGS
 
-__all__ = ["Found", "Settings", "resolve", "simulated"]
+__all__ = ["Found", "Settings", "chosen_api", "resolve", "simulated"]
 
 _KIND_KEYS: Final = {
     "access_token": ("access_token",),
@@ -62,8 +64,6 @@ class Settings:
             CredentialsMissingError: there are no credentials.
             ConfigurationError: a setting cannot be used.
         """
-        from cyclr_async.environment import session_arguments  # noqa: PLC0415 - help must start fast
-
         self._check_complete()
         given = {name: found.value for name, found in self.found.items()}
         if self.pending_command is not None:
@@ -78,8 +78,6 @@ class Settings:
         Raises:
             ConfigurationError: a setting cannot be used.
         """
-        from cyclr_async.environment import session_arguments  # noqa: PLC0415 - help must start fast
-
         given = {name: found.value for name, found in self.found.items() if name in _PLACE | {"http_hosts"}}
         arguments = session_arguments({**given, "access_token": Secret("none")}, self.labels())
         return {name: value for name, value in arguments.items() if name != "auth"}
@@ -115,7 +113,7 @@ def simulated(options: Options, environ: Mapping[str, str] | None = None) -> boo
 
 
 def resolve(options: Options, environ: Mapping[str, str] | None = None) -> Settings:
-    """Find every setting.
+    """Find every setting, once for a command.
 
     A place given nearer (region or URLs) hides one given farther away, and so does a way of signing in: an access
     token in a profile is not mixed with client credentials in the environment.
@@ -123,7 +121,29 @@ def resolve(options: Options, environ: Mapping[str, str] | None = None) -> Setti
     Raises:
         ConfigurationError: the configuration file cannot be used.
     """
-    environ = os.environ if environ is None else environ
+    if environ is not None:
+        return _resolved(options, environ)
+    if options.resolved is None:
+        options.resolved = _resolved(options, os.environ)
+    return options.resolved
+
+
+def chosen_api(options: Options) -> Found:
+    """Return which API a command is to use: ``partner`` or ``v1``, and who says so.
+
+    Raises:
+        ConfigurationError: the configuration file cannot be used, or names another.
+    """
+    found = resolve(options).found.get("api")
+    if found is None:
+        return Found(Secret(SETTINGS["api"].default or ""), "default", "--api")
+    try:
+        return attrs.evolve(found, value=Secret(api_name(found.value.reveal())))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{found.label}: {error}") from None
+
+
+def _resolved(options: Options, environ: Mapping[str, str]) -> Settings:
     named_by = "--profile" if options.profile else "CYCLR_PROFILE"
     profile = load_profile(options.profile or environ.get("CYCLR_PROFILE") or None, environ, named_by=named_by)
     variables = {
@@ -171,6 +191,7 @@ def _flags(options: Options) -> dict[str, Secret]:
         "v1_url": options.v1_url,
         "client_id": options.client_id,
         "partner": options.partner,
+        "api": options.api,
         "http_hosts": ",".join(options.http_host) if options.http_host else None,
         "timeout": None if options.timeout is None else str(options.timeout),
     }

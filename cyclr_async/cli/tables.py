@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, TextIO
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
-__all__ = ["Column", "blocks", "lay_out", "show"]
+from cyclr_async.cli.options import Options
+from cyclr_async.cli.terminal import columns_of, width_of
+
+__all__ = ["Column", "blocks", "console", "lay_out", "show"]
 
 _READABLE: Final = 8
 """Columns that a text keeps at least: a name folded into less is harder to read than one line per field."""
@@ -72,11 +79,36 @@ def lay_out(
     return "\n".join(lines if title is None else ["", title, "", *lines])
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 - called where the error is handled; rich would end the process with code 1
+
+
+def console(stream: TextIO, options: Options, *, width: int | None = None) -> Console:
+    """Return a rich console that interprets nothing in the texts it is given.
+
+    Args:
+        stream: where it writes.
+        options: the shared options.
+        width: in columns; None follows the terminal as it changes.
+    """
+    if width is None and not (stream.isatty() and "COLUMNS" not in os.environ):
+        width = width_of(stream)
+    return _Console(
+        file=stream,
+        no_color=True if options.no_color or "NO_COLOR" in os.environ else None,
+        width=width,
+        # With both given rich believes them; a dumb terminal is 80 columns wide for it otherwise.
+        height=None if width is None else columns_of("LINES") or 25,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+    )
+
+
 def show(out: Console, part: RenderableType) -> None:
     """Print what :func:`lay_out` returned, or a text for people: no line is cut, and none broken within a word."""
-    from rich.cells import cell_len  # noqa: PLC0415 - help must start without rich
-    from rich.text import Text  # noqa: PLC0415
-
     # A word that is longer than the line would be cut in two; then the terminal has to break the line.
     long = isinstance(part, Text) and any(cell_len(word) > out.width for word in part.plain.split())
     out.print(part, crop=False, soft_wrap=long or isinstance(part, str))
@@ -88,8 +120,6 @@ def blocks(names: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> l
     A value that does not fit beside its name stands below it, whole: the terminal may break the line, and whoever
     copies it gets it in one piece.
     """
-    from rich.cells import cell_len  # noqa: PLC0415 - help must start without rich
-
     widest = max((len(name) for name in names), default=0)
     lines: list[str] = []
     for number, row in enumerate(rows):
@@ -137,8 +167,6 @@ class _Sizes(NamedTuple):
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
     """Return the width that every column would like to have, and the least with which nothing is lost."""
-    from rich.cells import cell_len  # noqa: PLC0415 - help must start without rich
-
     widths, least = [], []
     for index, column in enumerate(columns):
         widest = max((cell_len(line) for row in rows for line in row[index].split("\n")), default=0)
@@ -179,10 +207,6 @@ def _table(
     title: str | None,
     header_style: str,
 ) -> RenderableType:
-    from rich import box  # noqa: PLC0415 - help must start without rich
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     table = Table(
         title=None if title is None else Text(f"\n{title}", style="bold"),
         title_justify="left",

@@ -7,16 +7,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
 from cyclr_async.cli.options import Options
 from cyclr_async.wire.text import escape_terminal
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 __all__ = [
-    "console",
+    "columns_of",
     "data_stream",
     "echo",
     "encodable",
@@ -72,7 +69,7 @@ def prepared_streams() -> Iterator[None]:
     _fill_descriptors()
     for name in ("COLUMNS", "LINES"):
         # click and rich read them too, and 0 or a number of other digits breaks their layout.
-        if name in os.environ and _columns(name) is None:
+        if name in os.environ and columns_of(name) is None:
             del os.environ[name]
     before = sys.stderr
     for stream in (sys.stdout, sys.stderr):
@@ -144,7 +141,7 @@ def encodable(text: str, stream: TextIO) -> str:
 
 def width_of(stream: TextIO) -> int:
     """Return the columns of a line: what ``COLUMNS`` says, what the terminal says, or very many where there is none."""
-    found = _columns("COLUMNS")
+    found = columns_of("COLUMNS")
     if found is not None:
         return found
     if not stream.isatty():
@@ -155,40 +152,11 @@ def width_of(stream: TextIO) -> int:
         return 80
 
 
-def _columns(name: str) -> int | None:
+def columns_of(name: str) -> int | None:
+    """Return what a variable such as ``COLUMNS`` says, or None where that cannot be."""
     text = os.environ.get(name, "").strip()
     valid = text.isascii() and text.isdigit() and 0 < len(text) <= len(str(_WIDEST)) and 0 < int(text) <= _WIDEST
     return int(text) if valid else None
-
-
-def console(stream: TextIO, options: Options, *, width: int | None = None) -> Console:
-    """Return a rich console that interprets nothing in the texts it is given.
-
-    Args:
-        stream: where it writes.
-        options: the shared options.
-        width: in columns; None follows the terminal as it changes.
-    """
-    from rich.console import Console  # noqa: PLC0415 - help must start without rich
-
-    if width is None and not (stream.isatty() and "COLUMNS" not in os.environ):
-        width = width_of(stream)
-
-    class BrokenPipeTold(Console):
-        def on_broken_pipe(self) -> None:
-            raise  # noqa: PLE0704 - called where the error is handled; rich would end the process with code 1
-
-    return BrokenPipeTold(
-        file=stream,
-        no_color=True if options.no_color or "NO_COLOR" in os.environ else None,
-        width=width,
-        # With both given rich believes them; a dumb terminal is 80 columns wide for it otherwise.
-        height=None if width is None else _columns("LINES") or 25,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=False,
-    )
 
 
 def echo(options: Options, text: str) -> None:

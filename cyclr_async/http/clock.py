@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from cyclr_async.errors import ConfigurationError
@@ -36,9 +37,9 @@ class SystemClock:
     """The real clock and the real dice."""
 
     # Functions as they are: asked several times per call, a method around each would cost more than the answer.
-    now = staticmethod(time.monotonic)
-    wall = staticmethod(time.time)
-    random = staticmethod(random.random)  # jitter, not a secret
+    now: Callable[[], float] = staticmethod(time.monotonic)
+    wall: Callable[[], float] = staticmethod(time.time)
+    random: Callable[[], float] = staticmethod(random.random)  # jitter, not a secret
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -14,8 +14,8 @@ from cyclr_async.errors import (
     Sent,
     TransportError,
 )
-from cyclr_async.http.engine.connector import Attempt
 from cyclr_async.http.request import Request, Safety
+from cyclr_async.http.timeouts import Attempt
 
 if TYPE_CHECKING:
     from cyclr_async.http.executor import CallState

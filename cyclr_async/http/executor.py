@@ -27,6 +27,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http import reports
 from cyclr_async.http.clock import Clock
+from cyclr_async.http.counters import Counters
 from cyclr_async.http.deadline_errors import (
     attempt_deadline_exceeded,
     attempt_timed_out,
@@ -36,14 +37,13 @@ from cyclr_async.http.deadline_errors import (
     outcome_unknown,
     unconnected,
 )
-from cyclr_async.http.engine.connector import Attempt
 from cyclr_async.http.events import EventHook
+from cyclr_async.http.exchange import Exchange
 from cyclr_async.http.limiter import AnswerTimes, Limiter
 from cyclr_async.http.request import Request, Safety
-from cyclr_async.http.response_errors import failure_of, is_unsettled
-from cyclr_async.http.retry import RetryStrategy, Verdict, decide
-from cyclr_async.http.timeouts import TimerWheel
-from cyclr_async.http.transport import Stream, Transport
+from cyclr_async.http.retry import RetryStrategy, Verdict, decide, failure_of, is_unsettled
+from cyclr_async.http.stream import Stream
+from cyclr_async.http.timeouts import Attempt, TimerWheel
 from cyclr_async.secret import HiddenStr
 
 __all__ = ["AuthorizedExecutor", "CallState", "Counters", "Executor", "Options", "request_ids"]
@@ -58,27 +58,6 @@ def request_ids(prefix: str) -> Iterator[str]:
     """Yield the values of ``X-Request-Id``; the prefix tells those of one session from all others."""
     for number in itertools.count(1):
         yield f"{prefix}{number:06x}"
-
-
-class Counters:
-    """What has happened so far, for :meth:`AsyncPartnerSession.stats`; token requests count as well."""
-
-    __slots__ = ("active", "attempts", "calls", "failures", "idle", "retries")
-
-    def __init__(self) -> None:
-        self.active = self.attempts = self.calls = self.failures = self.retries = 0
-        self.idle: asyncio.Event | None = None
-        """Set when no call is under way any more; only while somebody waits for that."""
-
-    async def drain(self, grace: float) -> None:
-        """Wait for the calls under way, this many seconds at most. No new ones may be started meanwhile."""
-        if self.active and grace > 0:
-            self.idle = asyncio.Event()
-            try:
-                async with asyncio.timeout(grace):
-                    await self.idle.wait()
-            except TimeoutError:
-                _logger.warning("closing with %d calls still under way", self.active)
 
 
 class CallState:
@@ -105,15 +84,16 @@ class CallState:
     )
 
     def __init__(self, request_id: str, started: float, timeout: float) -> None:
-        self.request_id = request_id
-        self.started = started
-        self.timeout = timeout
-        self.deadline = self.send_by = started + timeout
-        self.first = started
-        self.attempts = 0
-        self.spent = 0
-        self.refreshed = False
-        self.unsettled = False
+        self.request_id: str = request_id
+        self.started: float = started
+        self.timeout: float = timeout
+        self.deadline: float = started + timeout
+        self.send_by: float = self.deadline
+        self.first: float = started
+        self.attempts: int = 0
+        self.spent: int = 0
+        self.refreshed: bool = False
+        self.unsettled: bool = False
         """True once an attempt was sent of which it is not known whether it was carried out."""
         self.token: AccessToken | None = None
         self.failure: CyclrError | None = None
@@ -135,14 +115,14 @@ class Options(TypedDict):
 
 
 _NO_LOOP: Final = "no event loop of asyncio runs here: use asyncio.run(), or anyio with its asyncio backend, not trio"
-_Exchange = Callable[[Request[T], HiddenStr | None, str, Attempt], Awaitable[R]]
+_MakeAttempt = Callable[[Request[T], HiddenStr | None, str, Attempt], Awaitable[R]]
 
 
 class Executor:
     """Carries calls: deadline, attempts, retries. It adds no access token and needs no slot, as token requests do.
 
     Args:
-        transport: makes one attempt.
+        exchange: makes one attempt.
         clock: time and chance.
         watch: the time limits.
         timeouts: for attempts and calls.
@@ -154,7 +134,7 @@ class Executor:
 
     def __init__(
         self,
-        transport: Transport,
+        exchange: Exchange,
         clock: Clock,
         watch: TimerWheel,
         *,
@@ -164,7 +144,7 @@ class Executor:
         counters: Counters,
         on_event: EventHook | None,
     ) -> None:
-        self._transport = transport
+        self._exchange = exchange
         self._watch = watch
         self._timeouts = timeouts
         self._silence = max(timeouts.connect, timeouts.read)
@@ -190,12 +170,12 @@ class Executor:
             CyclrError: what went wrong. Besides cancellation nothing else comes from here, except what a token provider
                 or an ``on_token`` of the user raises.
         """
-        return self._loop(call, self._transport.exchange, timeout, strategy or self.strategy)
+        return self._loop(call, self._exchange.value, timeout, strategy or self.strategy)
 
     async def _loop(
         self,
         call: Request[T],
-        attempt: _Exchange[T, R],
+        attempt: _MakeAttempt[T, R],
         timeout: float | None,
         strategy: RetryStrategy,
     ) -> R:
@@ -241,7 +221,7 @@ class Executor:
     async def _attempt(
         self,
         call: Request[T],
-        attempt: _Exchange[T, R],
+        attempt: _MakeAttempt[T, R],
         progress: CallState,
     ) -> R | CyclrError:
         """Make one attempt inside a slot, and return its value or its error."""
@@ -266,7 +246,8 @@ class Executor:
             self._release()
         if isinstance(outcome, CyclrError):
             progress.failure = outcome
-            progress.unsettled |= is_unsettled(outcome)
+            if call.safety is not Safety.SAFE:  # whether a read was carried out is nobody's concern
+                progress.unsettled |= is_unsettled(outcome)
         if _logger.isEnabledFor(logging.DEBUG):
             reports.attempt_line(call, progress, state, outcome, self.clock.now() - begun)
         if self._on_event is not None or self._timed:
@@ -388,7 +369,7 @@ class AuthorizedExecutor(Executor):
     """Carries the calls of the APIs: each attempt has a slot of the limiter and the current access token.
 
     Args:
-        transport: makes one attempt.
+        exchange: makes one attempt.
         clock: time and chance.
         watch: the time limits.
         limiter: slots, rate, pause.
@@ -401,7 +382,7 @@ class AuthorizedExecutor(Executor):
 
     def __init__(
         self,
-        transport: Transport,
+        exchange: Exchange,
         clock: Clock,
         watch: TimerWheel,
         *,
@@ -412,7 +393,7 @@ class AuthorizedExecutor(Executor):
         limits: Limits,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(transport, clock, watch, **options)
+        super().__init__(exchange, clock, watch, **options)
         self._tokens = tokens
         self._origins = frozenset((url.scheme, url.raw_authority) for url in origins)
         self._answer_times = AnswerTimes()
@@ -441,7 +422,7 @@ class AuthorizedExecutor(Executor):
         if not self._opened:
             return self._send_first(call, timeout, strategy)
         self.check()
-        return self._loop(call, self._transport.exchange, timeout, strategy or self.strategy)
+        return self._loop(call, self._exchange.value, timeout, strategy or self.strategy)
 
     async def _send_first(self, call: Request[T], timeout: float | None, strategy: RetryStrategy | None) -> T:
         await self._open(timeout)
@@ -457,7 +438,7 @@ class AuthorizedExecutor(Executor):
         timeout = check_timeout(timeout)
         await self._open(timeout)
         began = self.clock.now()
-        stream = await self._loop(call, self._transport.open_stream, timeout, self.strategy)
+        stream = await self._loop(call, self._exchange.stream, timeout, self.strategy)
         if timeout is not None:
             stream.pace.limit(timeout, timeout - (self.clock.now() - began))
         try:

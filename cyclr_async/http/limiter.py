@@ -29,8 +29,8 @@ class RateReservation:
     __slots__ = ("_next", "interval", "tolerance")
 
     def __init__(self, rate: float) -> None:
-        self.interval = 1.0 / rate
-        self.tolerance = max(self.interval / 2, _TIMER_LATENESS)
+        self.interval: float = 1.0 / rate
+        self.tolerance: float = max(self.interval / 2, _TIMER_LATENESS)
         """Seconds by which a turn may be used late without moving the next one."""
         self._next = 0.0
 
@@ -111,8 +111,8 @@ class Limiter:
         self._turn: float | None = None
         self._tickets = 0
         self._paused_until = 0.0
-        self.rate = rate
-        self.in_flight = 0
+        self.rate: float | None = rate
+        self.in_flight: int = 0
 
     @property
     def limit(self) -> int:
@@ -293,7 +293,7 @@ class AdaptiveLimit:
         self._slow_start = True
         self._successes = 0
         self._decreased_at = float("-inf")
-        self.limit = max(1, min(start, ceiling))
+        self.limit: int = max(1, min(start, ceiling))
 
     def succeeded(self) -> bool:
         """Count one success; True when the limit has grown."""

@@ -68,8 +68,19 @@ def raw_request(
     body: HiddenBytes | None,
     repeatable: bool | None,
     headers: Mapping[str, str] = NO_HEADERS,
+    blanks: bool = False,
 ) -> Request[RawResponse]:
     """Describe a request to an endpoint below the root.
+
+    Args:
+        root: of the API.
+        method: the HTTP method.
+        path: below the root; each segment is checked and quoted.
+        query: query parameters.
+        body: JSON, or None.
+        repeatable: whether it may be repeated; None for what its method says.
+        headers: besides the usual ones.
+        blanks: whether a segment may hold blanks, as names in paths of v1.0 do; ids never do.
 
     Raises:
         InvalidArgumentError: the method, the path or the query cannot be valid.
@@ -79,7 +90,7 @@ def raw_request(
         raise InvalidArgumentError("method must be an HTTP method such as 'GET'")
     if not isinstance(path, str) or "://" in path or path.startswith("//"):
         raise InvalidArgumentError("path must be a path below the API root, such as 'details', not a URL")
-    quoted = "/".join(segment(part, name="path segment") for part in path.removeprefix("/").split("/"))
+    quoted = "/".join(segment(part, name="path segment", blanks=blanks) for part in path.removeprefix("/").split("/"))
     url = root.with_path(f"{root.raw_path}/{quoted}", encoded=True)
     if query is not None and (pairs := list(_pairs(query))):
         url = url.with_query(pairs)
@@ -96,7 +107,7 @@ def raw_request(
         body=body,
         headers=headers,
         json=False,
-        decode=_raw,
+        interpret=_raw,
     )
 
 

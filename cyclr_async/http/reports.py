@@ -10,9 +10,9 @@ from cyclr_async.http.events import AttemptEvent, EventHook, OutcomeEvent, Retry
 from cyclr_async.http.request import Request
 
 if TYPE_CHECKING:
-    from cyclr_async.http.engine.connector import Attempt
     from cyclr_async.http.executor import CallState
     from cyclr_async.http.limiter import Limiter
+    from cyclr_async.http.timeouts import Attempt
 
 __all__ = ["attempt", "attempt_line", "outcome", "pause", "retry", "waiting_line"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
 from yarl import URL
@@ -40,11 +40,13 @@ class Response:
         status: the HTTP status, 200 to 299.
         headers: the response headers.
         body: the decoded body.
+        connection: something that stands for the connection it came on, and nothing else; None when that is not known.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=False)
+    connection: object = attrs.field(default=None, repr=False)
 
 
 class Reader(Protocol[T_co]):
@@ -68,7 +70,9 @@ class Request(Generic[T]):
         method: the HTTP method.
         url: where it goes.
         safety: whether it may be repeated.
-        decode: makes the value from a complete answer.
+        decode: makes the value from the JSON of the answer, parsed.
+        interpret: makes it from the whole answer instead: from its status, its headers, and a body that need not be
+            JSON.
         reader: makes a consumer for bodies that are read piece by piece instead; one per attempt.
         body: the request body.
         content_type: of the body.
@@ -85,7 +89,8 @@ class Request(Generic[T]):
     method: str
     url: URL = attrs.field(repr=False)
     safety: Safety
-    decode: Callable[[Response], T] = attrs.field(repr=False)
+    decode: Callable[[Any], T] | None = attrs.field(default=None, repr=False)
+    interpret: Callable[[Response], T] | None = attrs.field(default=None, repr=False)
     reader: Callable[[], Reader[T]] | None = attrs.field(default=None, repr=False)
     body: HiddenBytes | None = attrs.field(default=None, repr=False)
     content_type: str = "application/json"

@@ -17,7 +17,7 @@ from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.stream import ListDecoder, memory_of
-from cyclr_async.wire.strict_json import dumps, loads
+from cyclr_async.wire.strict_json import dumps
 from cyclr_async.wire.unset import UNSET
 
 __all__ = [
@@ -79,6 +79,10 @@ class PartnerSource(Protocol):
 
     async def identify(self) -> PartnerIdentity:
         """Return whose data this is; may ask the service."""
+        ...
+
+    def known_identity(self) -> PartnerIdentity:
+        """Return whose data this is as far as is known without asking."""
         ...
 
 
@@ -201,29 +205,19 @@ def model(cls: type[T]) -> Callable[[Response], T]:
     return decoded
 
 
-def id_of(answer: Response) -> str:
+def id_of(data: object) -> str:
     """Return the id from the answer of a create or an update."""
-    data = loads(answer.body)
     value = data.get("Id") if isinstance(data, dict) else None
     if not isinstance(value, str) or not value:
         raise DecodeError("the answer holds no id: $.Id must be a non-empty str", path="$.Id", expected="non-empty str")
     return value
 
 
-def domain_of(answer: Response) -> str | None:
+def domain_of(data: object) -> str | None:
     """Return the partner's domain from its settings, in lower case as domains are compared; None when it has none.
 
     Nothing else is looked at: whatever the rest of the settings holds, it says nothing about who the partner is.
     """
-    try:
-        return _domain(loads(answer.body))
-    except DecodeError as error:
-        # As in model(): the frames below hold the plain settings, and those hold secrets.
-        failed = error.with_traceback(None)
-    raise failed
-
-
-def _domain(data: object) -> str | None:
     if not isinstance(data, dict):
         raise DecodeError("the partner's settings must be an object", path="$", expected="object")
     domain = data.get("Domain")

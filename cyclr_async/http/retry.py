@@ -11,10 +11,35 @@ from typing import Final, Literal
 import attrs
 
 from cyclr_async.config import RetryPolicy
-from cyclr_async.errors import Sent
+from cyclr_async.errors import (
+    ConfigurationError,
+    ConnectError,
+    CyclrError,
+    DecodeError,
+    DnsError,
+    RateLimitedError,
+    ResponseError,
+    ResponseTooLargeError,
+    Sent,
+    ServerError,
+    SessionClosedError,
+    TlsError,
+)
+from cyclr_async.http.classify import is_not_json
 from cyclr_async.http.request import Safety
 
-__all__ = ["Decision", "Failure", "RetryBudget", "RetryStrategy", "Verdict", "backoff", "decide", "parse_retry_after"]
+__all__ = [
+    "Decision",
+    "Failure",
+    "RetryBudget",
+    "RetryStrategy",
+    "Verdict",
+    "backoff",
+    "decide",
+    "failure_of",
+    "is_unsettled",
+    "parse_retry_after",
+]
 
 FailureKind = Literal["connect", "transport", "decode", "status"]
 
@@ -180,8 +205,8 @@ class RetryBudget:
     __slots__ = ("capacity", "tokens")
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.tokens = capacity
+        self.capacity: int = capacity
+        self.tokens: int = capacity
         """What is left."""
 
     def withdraw(self, cost: int) -> bool:
@@ -209,3 +234,32 @@ class RetryStrategy:
 
     policy: RetryPolicy
     budget: RetryBudget | None
+
+
+def failure_of(error: CyclrError) -> Failure:
+    """Reduce an exception to what the retry decision needs."""
+    if isinstance(error, ResponseError):
+        retry_after = error.retry_after if isinstance(error, (RateLimitedError, ServerError)) else None
+        return Failure(kind="status", sent="yes", status=error.status, retry_after=retry_after)
+    if isinstance(error, DecodeError):
+        # What is not JSON at all is usually a page of something in between and passes; a wrong field does not.
+        return Failure(kind="decode", sent="yes", status=error.status, at_most=None if is_not_json(error) else 1)
+    if isinstance(error, (TlsError, DnsError)):
+        return Failure(
+            kind="connect", sent="never", at_most=1 if isinstance(error, TlsError) and error.permanent else 2
+        )
+    if isinstance(error, ConnectError):
+        return Failure(kind="connect", sent="never", at_most=1 if error.permanent else None)
+    if isinstance(error, ConfigurationError):
+        return Failure(kind="connect", sent="never", at_most=1)
+    if isinstance(error, SessionClosedError):
+        return Failure(kind="transport", sent=error.sent, at_most=1)
+    at_most = 1 if isinstance(error, ResponseTooLargeError) else None
+    return Failure(kind="transport", sent=error.sent, status=getattr(error, "status", None), at_most=at_most)
+
+
+def is_unsettled(error: CyclrError) -> bool:
+    """Tell whether an attempt that ended so may have been carried out."""
+    if isinstance(error, ResponseError):
+        return error.status in {303, 408} or (error.status >= 500 and error.status not in {501, 505, 511})
+    return error.sent != "never"

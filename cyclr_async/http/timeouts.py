@@ -8,10 +8,11 @@ timer looks at the earliest.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-__all__ = ["Timeout", "TimerWheel"]
+__all__ = ["Attempt", "Timeout", "TimerWheel"]
 
 _TICKS: Final = 100
 """Buckets per second: a limit is enforced at most a hundredth of a second late."""
@@ -88,7 +89,7 @@ class Timeout:
         self._watch = watch
         self._seconds = seconds
         self._bucket = -1
-        self.expired = False
+        self.expired: bool = False
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -117,3 +118,52 @@ class Timeout:
             self._watch.discard(self, self._bucket)
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
+
+
+class Attempt(Timeout):
+    """The time limit of one HTTP attempt, and what is known of it while it runs.
+
+    Args:
+        watch: the time limits in force.
+        seconds: until the first sign of life.
+        read: seconds between two signs of life.
+        ends: when the attempt ends at the latest, on the clock of ``now``.
+        now: monotonic seconds.
+        connect_by: when the connection must be there at the latest, if that is earlier.
+    """
+
+    __slots__ = ("_ends", "_hurried", "_now", "_read", "connected", "status")
+
+    def __init__(
+        self,
+        watch: TimerWheel,
+        seconds: float,
+        *,
+        read: float,
+        ends: float,
+        now: Callable[[], float],
+        connect_by: float | None = None,
+    ) -> None:
+        super().__init__(watch, seconds if connect_by is None else max(min(seconds, connect_by - now()), 0.0))
+        self._hurried = connect_by is not None
+        self._read = read
+        self._ends = ends
+        self._now = now
+        self.connected: bool = False
+        """True once a connection was handed over, the moment before the first byte is written."""
+        self.status: int | None = None
+        """The HTTP status once the headers of the answer were read: proof that the request arrived."""
+
+    def sending(self) -> None:
+        """Note that a connection was handed over."""
+        self.connected = True
+        if self._hurried:
+            self.touch()
+
+    def touch(self) -> None:
+        """Note a sign of life: from here the server may be silent for the read limit again."""
+        self.reschedule(self.patience())
+
+    def patience(self) -> float:
+        """Return for how many seconds from now the server may be silent."""
+        return max(min(self._read, self._ends - self._now()), 0.0)

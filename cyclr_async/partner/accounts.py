@@ -19,12 +19,11 @@ from cyclr_async.errors import (
     InvalidArgumentError,
     OutcomeUnknownError,
 )
-from cyclr_async.http.request import Request, Response, Safety
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import ListReader, PartnerSource, Resource, Sender, body_of, id_of, rest_of, text
-from cyclr_async.http.resource import model as model_of
 from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.partner import Account, AccountUsage
-from cyclr_async.wire.converter import decode
+from cyclr_async.wire.converter import decoder_of
 from cyclr_async.wire.dates import format_date, format_datetime
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.stream import ListDecoder
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Accounts"]
 
 BadRecordHook = Callable[[int, DecodeError], object]
-_USAGE = model_of(AccountUsage)
 _ONE_ATTEMPT = RetryStrategy(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
 """A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
 _DAY = timedelta(hours=24)
@@ -58,11 +56,14 @@ class Accounts(Resource):
         source: tells whose accounts they are, for stores.
     """
 
-    __slots__ = ("_source",)
+    __slots__ = ("_accounts_path", "_decode_usage", "_source")
 
     def __init__(self, sender: Sender, root: URL, source: PartnerSource) -> None:
         super().__init__(sender, root)
         self._source = source
+        # Once and not for each account: a bulk run makes millions of requests of the same kind.
+        self._accounts_path = f"{self._path}/accounts"
+        self._decode_usage = decoder_of(AccountUsage)
 
     async def list(
         self, *, on_bad_record: BadRecordHook | None = None, timeout: float | None = None
@@ -87,7 +88,6 @@ class Accounts(Resource):
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
-            decode=_accounts,
             reader=lambda: ListReader(Account, "accounts.list", self._sender.limits, on_bad_record),
         )
         return await self._sender.send(call, timeout)
@@ -121,7 +121,6 @@ class Accounts(Resource):
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
-            decode=_accounts,
             reader=lambda: ListReader(Account, "accounts.list", self._sender.limits),
         )
         decoder = ListDecoder(Account, lenient=on_bad_record is not None)
@@ -203,7 +202,6 @@ class Accounts(Resource):
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
-            decode=lambda _: None,
             reader=lambda: _MarkerSearch(marker),
         )
         try:
@@ -340,53 +338,37 @@ class Accounts(Resource):
             BulkInterruptedError: the run stopped early; ``reason`` and ``resumable`` tell. From the iteration, or when
                 the block is entered and the service cannot be asked whose data this is.
         """
-        from cyclr_async.usage.collect import collection, opening  # noqa: PLC0415 - sqlite, engine: for bulk work only
+        from cyclr_async.usage.collect import api, collection, outcome, start  # noqa: PLC0415 - sqlite: for bulk work only
 
         if from_date is not None:
             self._check_day(from_date)
-        age = opening.check_store_options(store, resume, max_age)
-        _function(on_progress, "on_progress")
-        limits = self._sender.limits
-        if concurrency is None:
-            concurrency = min(32, limits.connections)
-        if type(concurrency) is not int or concurrency < 1:
-            raise InvalidArgumentError(f"concurrency must be a whole number, 1 or more; got {shown(concurrency)}")
-        if type(passes) is not int or passes < 0:
-            raise InvalidArgumentError(f"passes must be a whole number, 0 or more; got {shown(passes)}")
-        number = isinstance(max_outage, (int, float)) and not isinstance(max_outage, bool)
-        if not number or not max_outage >= 0:  # also refuses NaN
-            raise InvalidArgumentError(
-                f"max_outage must be a number of seconds, 0 or more, or math.inf; got {shown(max_outage)}"
-            )
-        if account_ids is not None:
-            collection.check_ids(account_ids)
 
         def fetch(account_id: str) -> Awaitable[AccountUsage]:
             return self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, _ONE_ATTEMPT)
 
-        plan = None
-        if store is not None:
-            plan = opening.StorePlan(
-                store=store,
+        return start.start(
+            collection.Collection,
+            api.UsageApi(
                 base_url=str(self._root),
-                partner=self._source.partner,
-                identify=self._source.identify,
-                from_date=from_date,
-                source=self.iter if account_ids is None else account_ids,
-                resume=resume,
-                max_age=age,
-                clock=self._sender.clock,
+                account_type=Account,
+                outcome=outcome.UsageOutcome,
+                accounts=self.iter,
+                usage=fetch,
+            ),
+            account_ids,
+            start.CollectOptions(
+                concurrency=concurrency,
+                store=store,
+                on_progress=on_progress,
                 max_outage=max_outage,
-            )
-        return collection.Collection(
-            fetch,
-            self.iter if account_ids is None else account_ids,
-            clock=self._sender.clock,
-            concurrency=concurrency,
-            plan=plan,
-            on_progress=on_progress,
-            max_outage=max_outage,
-            passes=passes,
+                passes=passes,
+                resume=resume,
+                max_age=max_age,
+            ),
+            sender=self._sender,
+            partner=self._source.partner,
+            identify=self._source.identify,
+            from_date=from_date,
         )
 
     def _check_day(self, from_date: date) -> None:
@@ -404,11 +386,11 @@ class Accounts(Resource):
             )
 
     def _usage_call(self, account_id: str, from_date: date | None) -> Request[AccountUsage]:
-        url = self._url(f"accounts/{segment(account_id)}/billing")
+        url = self._root.with_path(f"{self._accounts_path}/{segment(account_id)}/billing", encoded=True)
         day = _day(from_date)
         if day is not None:
             url = url.with_query(f"fromDate={day}")
-        return Request(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=_USAGE)
+        return Request(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=self._decode_usage)
 
 
 class _MarkerSearch:
@@ -437,15 +419,11 @@ class _MarkerSearch:
                 self._found = account.id
 
 
-def _accounts(answer: Response) -> list[Account]:
-    return decode(answer.body, list[Account])
-
-
-def _same_id(account_id: str) -> Callable[[Response], str]:
+def _same_id(account_id: str) -> Callable[[object], str]:
     """Return a decoder of the answer to a change of this account."""
 
-    def decoded(answer: Response) -> str:
-        found = id_of(answer)
+    def decoded(data: object) -> str:
+        found = id_of(data)
         # An id may be written in two ways, which is no reason to doubt an update.
         if _bare(found) != _bare(account_id):
             raise DesynchronizedError(

@@ -89,7 +89,7 @@ class Connectors(Resource):
             url=self._url("installconnector"),
             safety=Safety.UNSAFE,
             body=body_of(fields),
-            decode=_installed,
+            interpret=_installed,
             json=False,
             secrets=tuple(secret for secret in (api_key, password) if secret is not None),
             advice="look in the account for a connector of that name before installing again",

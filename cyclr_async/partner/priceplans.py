@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cyclr_async.http.request import Request, Response, Safety
+from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import ListReader, Resource
 from cyclr_async.partner import PricePlan
-from cyclr_async.wire.converter import decode
 
 __all__ = ["PricePlans"]
 
@@ -32,11 +31,6 @@ class PricePlans(Resource):
             method="GET",
             url=self._url("priceplans"),
             safety=Safety.SAFE,
-            decode=_plans,
             reader=lambda: ListReader(PricePlan, "priceplans.list", self._sender.limits),
         )
         return await self._sender.send(call, timeout)
-
-
-def _plans(answer: Response) -> list[PricePlan]:
-    return decode(answer.body, list[PricePlan])

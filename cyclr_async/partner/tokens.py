@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from yarl import URL
 
-from cyclr_async.http.request import Request, Response, Safety
-from cyclr_async.http.resource import Resource, Sender, body_of, model, text
+from cyclr_async.http.request import Request, Safety
+from cyclr_async.http.resource import Resource, Sender, body_of, text
 from cyclr_async.partner import SignInToken
+from cyclr_async.wire.converter import structure
 from cyclr_async.wire.segments import segment
 
 __all__ = ["Tokens"]
-
-_sign_in_token = model(SignInToken)
 
 
 class Tokens(Resource):
@@ -63,5 +62,5 @@ class Tokens(Resource):
         )
         return await self._sender.send(call, timeout)
 
-    def _token(self, answer: Response) -> SignInToken:
-        return _sign_in_token(answer).with_console(self._root.origin(), http_hosts=self._http_hosts)
+    def _token(self, data: object) -> SignInToken:
+        return structure(data, SignInToken).with_console(self._root.origin(), http_hosts=self._http_hosts)

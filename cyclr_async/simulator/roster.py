@@ -18,7 +18,7 @@ class Roster:
     __slots__ = ("_removed", "total")
 
     def __init__(self, total: int) -> None:
-        self.total = total
+        self.total: int = total
         self._removed: list[int] = []
 
     def __len__(self) -> int:

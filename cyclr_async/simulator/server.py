@@ -8,16 +8,16 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from cyclr_async.hosts import canonical_host, is_loopback
 from cyclr_async.simulator.app import SimulatorApp
-from cyclr_async.simulator.domain.catalogue import Catalogue
+from cyclr_async.simulator.domain.catalogue import Catalogue, Connector
 from cyclr_async.simulator.domain.clock import SessionClock, SimulatedClock
 from cyclr_async.simulator.domain.oauth import SignIn
 from cyclr_async.simulator.domain.partner_state import AccountRecord, Installed
@@ -27,9 +27,9 @@ from cyclr_async.simulator.faults.injector import FaultInjector
 from cyclr_async.simulator.seed_state import read_state
 
 if TYPE_CHECKING:
-    from cyclr_async import AsyncPartnerSession
+    from cyclr_async import AsyncPartnerSession, SessionOptions
 
-__all__ = ["EXPOSED", "Simulator", "serve"]
+__all__ = ["EXPOSED", "Simulator", "SimulatorSettings", "serve"]
 
 EXPOSED: Final = (
     "the simulator listens on {host}: whoever can reach it may use and change it, because its credentials are public "
@@ -45,6 +45,27 @@ def _allowed(name: str) -> str:
     if not host:
         raise ValueError(f"allowed_hosts are exact names, such as 'simulator', without port or wildcard: not {name!r}")
     return f"[{host}]" if ":" in host else host
+
+
+class SimulatorSettings(TypedDict, total=False):
+    """Keywords of :class:`Simulator` besides those it names; their meaning is said there."""
+
+    now: datetime
+    frozen: bool
+    real_time: bool | None
+    page_size: int
+    connectors_need_account: bool
+    rate_limit: float | None
+    faults: Iterable[Fault | str]
+    token_lifetime: int
+    sign_in_lifetime: float
+    create_unknown_users: bool
+    connectors: Iterable[Connector]
+    log_size: int
+    client_id: str
+    client_secret: str
+    username: str
+    password: str
 
 
 class Simulator:
@@ -89,7 +110,7 @@ class Simulator:
         unsafe_listen: bool = False,
         allowed_hosts: Iterable[str] = (),
         latency: float | None = None,
-        **settings: Any,
+        **settings: Unpack[SimulatorSettings],
     ) -> None:
         if not unsafe_listen and not is_loopback(host):
             raise ValueError(
@@ -97,9 +118,6 @@ class Simulator:
             )
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
             raise ValueError(f"port must be a whole number from 0 to 65535, not {port!r}")
-        for name in ("faults", "connectors"):
-            if name in settings:
-                settings[name] = tuple(settings[name])
         if latency:
             settings["faults"] = (Fault.latency(latency), *settings.get("faults", ()))
         given = None if state is None else read_state(state)
@@ -264,7 +282,7 @@ class Simulator:
         """Go back to the beginning: accounts, catalogue, tokens, clock, faults, rate limit and log."""
         self._world.reset()
 
-    def session(self, **options: Any) -> AsyncPartnerSession:
+    def session(self, **options: Unpack[SessionOptions]) -> AsyncPartnerSession:
         """Return a new session on this simulator; use it with ``async with``, or close it.
 
         The session lives in the time of the simulator: move :attr:`clock` by months, and its token is renewed, and what
@@ -277,10 +295,12 @@ class Simulator:
         from cyclr_async import AsyncPartnerSession, ClientCredentials  # noqa: PLC0415 - it imports the whole client
 
         auth = options.pop("auth", None) or ClientCredentials(self.client_id, self.client_secret)
-        usual: dict[str, Any] = {"base_url": self.base_url, "token_url": self.token_url, "clock": self.session_clock}
+        usual: SessionOptions = {"base_url": self.base_url, "token_url": self.token_url, "clock": self.session_clock}
         if not is_loopback(urlsplit(self.url).hostname):
             usual["http_hosts"] = (self._host,)  # the caller let it listen there
-        return AsyncPartnerSession(auth, **{**usual, **options})
+        usual.update(options)
+        usual["auth"] = auth
+        return AsyncPartnerSession(**usual)
 
     async def start(self) -> None:
         """Start listening.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Final
 
+# For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
     from cyclr_async.usage.export.export import ExportResult, export_usage
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.page.sparkline import sparkline
     from cyclr_async.usage.page.statement_page import PageAllowance, page_report, write_page
     from cyclr_async.usage.page.svg import Chart
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.store.run_writer import Registered
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.store.store import UsageStore
+    from cyclr_async.usage.store.trees import TreeTotal
     from cyclr_async.usage.summary import Comparison, FailureGroup, NotCompared, PlanTotal, Summary, summarize
     from cyclr_async.usage.summary_text import bar, render
     from cyclr_async.wire.text import escape_terminal
@@ -70,6 +73,7 @@ __all__ = [
     "Gap",
     "GapReason",
     "GroupTotal",
+    "Listed",
     "MonthTotal",
     "NotComparable",
     "NotCompared",
@@ -99,10 +103,13 @@ __all__ = [
     "StatementPeriod",
     "StatementTotals",
     "Summary",
+    "TreeTotal",
     "UsageOutcome",
     "UsageReader",
     "UsageRow",
     "UsageStore",
+    "V1Collection",
+    "V1UsageOutcome",
     "bar",
     "escape_terminal",
     "export_usage",
@@ -118,6 +125,7 @@ __all__ = [
     "write_page",
 ]
 
+# Written out a third time, because __all__ and the imports above can only be read by tools when they are literal.
 _HOME: Final = {
     "AccountHistory": "usage.months.account_history",
     "AccountPeriod": "usage.months.account_history",
@@ -135,6 +143,7 @@ _HOME: Final = {
     "Gap": "usage.months.statement",
     "GapReason": "usage.months.statement",
     "GroupTotal": "usage.months.statement",
+    "Listed": "usage.store.api_rows",
     "MonthTotal": "usage.months.statement",
     "NotComparable": "usage.months.periods",
     "NotCompared": "usage.summary",
@@ -164,10 +173,13 @@ _HOME: Final = {
     "StatementPeriod": "usage.months.statement_period",
     "StatementTotals": "usage.months.statement",
     "Summary": "usage.summary",
+    "TreeTotal": "usage.store.trees",
     "UsageOutcome": "usage.collect.outcome",
     "UsageReader": "usage.store.reader",
     "UsageRow": "usage.store.rows",
     "UsageStore": "usage.store.store",
+    "V1Collection": "usage.collect.collection",
+    "V1UsageOutcome": "usage.collect.outcome",
     "bar": "usage.summary_text",
     "escape_terminal": "wire.text",
     "export_usage": "usage.export.export",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from cyclr_async.usage.store.api_rows import V1_API
 from cyclr_async.usage.store.findings import FINDINGS_KEPT
-from cyclr_async.usage.store.rows import Counts, RunInfo, short_utc_text
+from cyclr_async.usage.store.rows import ALL_IDS, Counts, RunInfo, short_utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cyclr_async.usage.months.periods import NotComparable
     from cyclr_async.usage.store.findings import Finding
     from cyclr_async.usage.store.reader import Comparable, UsageReader
+    from cyclr_async.usage.store.trees import TreeTotal
 
 __all__ = [
     "Comparison",
@@ -28,6 +30,7 @@ __all__ = [
     "summarize",
 ]
 
+# Enough to look into one and to see whether they have something in common.
 _EXAMPLES: Final = 5
 """Accounts that are named of each group; the store has them all."""
 _WHY: Final[dict[NotComparable, str]] = {
@@ -128,6 +131,7 @@ class Comparison:
     @property
     def ratio(self) -> float | None:
         """The change as a part of the previous tasks, or None when there were none."""
+        # Not infinite, and not 100 %: growth from nothing has no rate, and a reader would take any number for one.
         return self.change / self.previous_task_count if self.previous_task_count else None
 
 
@@ -140,7 +144,8 @@ class Summary:
     ``findings`` holds what somebody has to look at before the figures are billed, the first thousand of
     ``finding_count``.
     ``oldest_age`` is how many seconds before the summary was made the
-    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean.
+    oldest figure was observed. ``warnings`` are sentences about what the figures cannot mean. ``trees`` holds the
+    customers with sub-accounts that have most tasks together, most first, and ``tree_count`` how many such there are.
     """
 
     run: RunInfo
@@ -161,6 +166,8 @@ class Summary:
     finding_count: int = 0
     oldest_age: float | None = None
     warnings: tuple[str, ...] = ()
+    trees: tuple[TreeTotal, ...] = ()
+    tree_count: int = 0
 
 
 @attrs.define
@@ -235,6 +242,7 @@ class _Tally:
         )
 
     def not_compared(self) -> tuple[NotCompared, ...]:
+        # Sorted, so that the same store gives the same report.
         return tuple(NotCompared(why, count, examples) for why, (count, examples) in sorted(self.refused.items()))
 
 
@@ -265,9 +273,12 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
     Raises:
         StoreError: there is no such run, or the store is damaged.
     """
+    # First, so that a run that does not exist is an error and no empty summary.
     run = reader.run(run_id)
     tally = _Tally()
 
+    # The rows pass by once, and both the sums and the largest are taken from them: a second pass would be a second
+    # query over millions of rows.
     def counted() -> Iterator[Comparable]:
         for row in reader.comparable(run.run_id):
             tally.add(row)
@@ -277,6 +288,7 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
     most = heapq.nlargest(max(2, top), counted(), key=lambda row: row.task_count)[:top]
     plans = [PlanTotal(plan, *figures) for plan, figures in tally.plans.items()]
     # Accounts without a known plan come last among equals: None cannot be compared with numbers.
+    trees, tree_count = _trees(reader, run.run_id, top)
     plans.sort(key=lambda plan: (-plan.task_count, plan.price_plan_id is None, plan.price_plan_id or 0))
     return Summary(
         run=run,
@@ -293,29 +305,58 @@ def summarize(reader: UsageReader, run_id: int | None = None, *, top: int = 10, 
         comparison=tally.comparison(),
         failures=_failures(reader, run.run_id),
         not_compared=tally.not_compared(),
+        # As many as a run keeps in memory; finding_count says how many there are.
         findings=tuple(itertools.islice(reader.findings(run.run_id), FINDINGS_KEPT)),
         finding_count=reader.finding_counts().get(run.run_id, 0),
         oldest_age=_age(tally.observed[0], now) if tally.observed else None,
         warnings=_warnings(reader, run, tally),
+        trees=trees,
+        tree_count=tree_count,
     )
 
 
+def _trees(reader: UsageReader, run_id: int, top: int) -> tuple[tuple[TreeTotal, ...], int]:
+    """Return the largest of the customers with sub-accounts, and how many such there are."""
+    if not reader.knows_subaccounts(run_id):
+        return (), 0
+    number = itertools.count()
+
+    def counted() -> Iterator[TreeTotal]:
+        for tree in reader.trees(run_id):
+            if tree.accounts > 1 or not tree.has_root:
+                next(number)
+                yield tree
+
+    most = heapq.nlargest(max(2, top), counted(), key=lambda tree: tree.task_count)[:top]
+    return tuple(most), next(number)
+
+
 def _age(observed: str, now: datetime | None) -> float:
+    # The caller may say when it is, because the simulator has a time of its own.
     return ((now or datetime.now(UTC)) - datetime.fromisoformat(observed)).total_seconds()
 
 
 def _warnings(reader: UsageReader, run: RunInfo, tally: _Tally) -> tuple[str, ...]:
-    """Say when a ``from_date`` lies before everything that is known: then the figures are not those of that day."""
+    """Say what the figures cannot mean.
+
+    A ``from_date`` that lies before everything that is known does not give the figures of that day.
+    """
+    said = []
+    if run.scope.api == V1_API and run.scope.ids == ALL_IDS:
+        said.append(
+            "sub-accounts were not asked for, and their tasks are in no figure of another account: if there are any, "
+            "collect with subaccounts=True (--subaccounts)"
+        )
     day = run.scope.from_date
     if day is None or not tally.accounts:
-        return ()
-    said = []
+        return tuple(said)
     # The answer's period has the time of day of the bill, so its day is compared and not its moment.
     if tally.starts[0][:10] > day.isoformat():
         said.append(
             f"no account has a period that begins on {day} or before, as asked: the first begins "
             f"{short_utc_text(tally.starts[0])}"
         )
+    # Zeros are what idle accounts answer, too: only that all of them do, and the age of the accounts, give it away.
     if not tally.tasks and not tally.cycles:
         known = reader.first_known(run.run_id)
         early = (
@@ -337,4 +378,5 @@ def _failures(reader: UsageReader, run_id: int) -> tuple[FailureGroup, ...]:
             examples = (*examples, row.account_id)
         groups[kind] = count + 1, reason, examples
     found = [FailureGroup(state, error, reason, n, ids) for (state, error), (n, reason, ids) in groups.items()]
+    # The order must not depend on that of the rows: two reports of one run are compared as files.
     return tuple(sorted(found, key=lambda group: (-group.accounts, group.state, group.error)))

@@ -8,7 +8,7 @@ from cyclr_async.usage.store.reader import Comparable
 from cyclr_async.usage.summary import Summary
 from cyclr_async.wire.text import duration, escape_terminal
 
-__all__ = ["bar", "comparison_lines", "finding_lines", "render"]
+__all__ = ["bar", "comparison_lines", "finding_lines", "render", "tree_lines"]
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 """Block elements by which a bar ends, an eighth of a column each, so that close figures look different."""
@@ -32,6 +32,7 @@ def bar(value: float, maximum: float, width: int, *, ascii: bool = False) -> str
     if ascii:
         return "#" * round(part * width)
     full, eighths = divmod(round(part * width * 8), 8)
+    # Cut at the end, so that lines of a report have no blanks there that a diff would show.
     return ("█" * full + _EIGHTHS[eighths]).rstrip()
 
 
@@ -59,6 +60,8 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
         lines += ["", "Findings", *(f"  {line}" for line in finding_lines(summary))]
     if summary.top:
         lines += ["", "Top accounts", *_top(summary.top, width, ascii_only=ascii)]
+    if summary.trees:
+        lines += ["", "Customers with sub-accounts", *tree_lines(summary)]
     if summary.plans:
         lines += ["", "Price plans"]
         for plan in summary.plans:
@@ -69,6 +72,7 @@ def render(summary: Summary, *, width: int = 80, ascii: bool = False) -> list[st
         for group in summary.failures:
             examples = ", ".join(escape_terminal(example) for example in group.examples)
             lines.append(
+                # The reason is the server's text, so it is escaped like a name.
                 f"  {group.accounts:,} {group.state}: {escape_terminal(group.reason or group.error)} ({examples})"
             )
     if counts.pending:
@@ -106,11 +110,27 @@ def comparison_lines(summary: Summary) -> list[str]:
                 f"of these figures {found.provisional:,} and {found.previous_provisional:,} are provisional: "
                 "their periods were not over"
             )
+    # Said in words: a missing comparison could otherwise be taken for no change.
     elif summary.counts.ok and not summary.not_compared:
         lines.append("no earlier period in the store to compare with")
     for group in summary.not_compared:
         examples = ", ".join(escape_terminal(example) for example in group.examples)
         lines.append(f"{group.accounts:,} accounts are not compared: {group.reason} ({examples})")
+    return lines
+
+
+def tree_lines(summary: Summary) -> list[str]:
+    """Say what the customers with sub-accounts come to, each with all of its accounts; safe to print."""
+    lines = []
+    for tree in summary.trees:
+        missing = tree.accounts - tree.collected
+        lines.append(
+            f"  {escape_terminal(tree.account_name or tree.root_account_id)}: {tree.task_count:,} tasks in "
+            f"{tree.collected:,} accounts, {tree.own_task_count:,} of them its own"
+            + (f"; {missing:,} accounts are missing from it" if missing else "")
+        )
+    if summary.tree_count > len(summary.trees):
+        lines.append(f"  and {summary.tree_count - len(summary.trees):,} more; UsageReader.trees() has them all")
     return lines
 
 
@@ -123,11 +143,15 @@ def finding_lines(summary: Summary) -> list[str]:
 
 
 def _top(rows: tuple[Comparable, ...], width: int, *, ascii_only: bool) -> list[str]:
+    # Escaped before it is measured and cut: a sequence cut in two could do what the whole one cannot.
     names = [escape_terminal(row.account_name or row.account_id) for row in rows]
+    # A third of the line at most, so that a long name leaves room for the bars; whoever needs it whole has the
+    # export.
     column = max(8, min(max(map(len, names)), width // 3))
     lines = []
     for name, row in zip(names, rows, strict=True):
         shown = name if len(name) <= column else name[: column - 1] + ("~" if ascii_only else "…")
+        # Against the first, which has most: the bars compare accounts with each other and not with a total.
         drawn = bar(row.task_count, rows[0].task_count, max(0, width - column - 18), ascii=ascii_only)
         lines.append(f"  {shown:<{column}} {row.task_count:>13,} {drawn}".rstrip())
     return lines

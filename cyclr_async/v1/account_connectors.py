@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from yarl import URL
 
-from cyclr_async.checks import check_timeout
+from cyclr_async.checks import check_timeout, shown
 from cyclr_async.errors import (
     AlreadyExistsError,
     BadRequestError,
-    CyclrError,
     InvalidArgumentError,
-    OutcomeUnknownError,
 )
 from cyclr_async.http.request import NO_HEADERS, Safety
 from cyclr_async.http.resource import Sender, body_of, model, text
@@ -23,6 +21,7 @@ from cyclr_async.v1.account_connector import AccountConnector
 from cyclr_async.v1.connector import Choice
 from cyclr_async.v1.connector_settings import CustomConnectors, CustomFields, Properties, own_path, secret_value
 from cyclr_async.v1.connectors import Connectors, connector_path
+from cyclr_async.v1.once import Creation, TimeLeft, already
 from cyclr_async.v1.resource import (
     NOTHING,
     V1Resource,
@@ -42,10 +41,6 @@ __all__ = ["AccountConnectors", "basic_auth"]
 
 _IN_USE: Final = ("account connector name ", " is in use.")
 """How the message about a name that is taken begins and ends; what stands between is not known for certain."""
-_ROUNDS: Final = 10
-"""Times that an install is settled by looking: at a service that loses every other answer, one in 1,000 is left."""
-_PAUSE: Final = 0.1
-"""Seconds before the second look, doubled each time up to 6.4: a service that loses answers is given time."""
 
 
 class AccountConnectors(V1Resource):
@@ -62,9 +57,9 @@ class AccountConnectors(V1Resource):
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
         self._catalogue = Connectors(sender, root, headers)
-        self.properties = Properties(sender, root, headers)
-        self.fields = CustomFields(sender, root, headers)
-        self.custom = CustomConnectors(sender, root, headers)
+        self.properties: Properties = Properties(sender, root, headers)
+        self.fields: CustomFields = CustomFields(sender, root, headers)
+        self.custom: CustomConnectors = CustomConnectors(sender, root, headers)
 
     async def iter(self, *, timeout: float | None = None) -> AsyncGenerator[AccountConnector, None]:
         """Yield the connectors of the account, page after page. They carry their icons, so each is large.
@@ -132,13 +127,7 @@ class AccountConnectors(V1Resource):
         wanted = _Install(
             connector, version, name, description, auth_value, authentication_id, properties, is_partner_integration
         )
-        found, known = await self._installed(wanted, check_timeout(timeout))
-        if known is None:
-            return found
-        differing = wanted.differing(found)
-        known.same, known.differing = not differing, differing
-        known.args = (f"{known.message} {_whose(differing)}",)
-        raise known
+        return await self._creation(wanted, check_timeout(timeout)).create()
 
     async def ensure(
         self,
@@ -178,71 +167,37 @@ class AccountConnectors(V1Resource):
         wanted = _Install(
             connector, version, name, description, auth_value, authentication_id, properties, is_partner_integration
         )
-        found, known = await self._installed(wanted, check_timeout(timeout))
-        differing = wanted.differing(found) if known is not None else ()
-        if known is None or not differing:
-            return found
-        known.same, known.differing = False, differing
-        known.args = (f"{known.message} {_whose(differing)}",)
-        raise known
+        return await self._creation(wanted, check_timeout(timeout)).ensure()
 
-    async def _installed(
-        self, wanted: _Install, timeout: float | None
-    ) -> tuple[AccountConnector, AlreadyExistsError | None]:
-        """Return the connector of that name, and the refusal when it is not certain that this call has made it."""
-        clock = self._sender.clock
-        end = None if timeout is None else clock.now() + timeout
-        unknown: OutcomeUnknownError | None = None
-        for round_ in range(_ROUNDS):
-            refused: AlreadyExistsError | None = None
-            try:
-                return await self._install(wanted, _left(end, clock.now(), unknown)), None
-            except OutcomeUnknownError as error:
-                unknown = unknown or error
-            except BadRequestError as error:
-                refused = _already(error)
-                if refused is None:
-                    raise
-            except CyclrError as error:
-                if unknown is None:
-                    raise
-                unknown.add_note(f"sending it again failed: {error}")
-                raise unknown from None
-            try:
-                found = await self._named(wanted, end)
-            except CyclrError as error:
-                failed = unknown or refused
-                assert failed is not None  # one of them led here
-                failed.add_note(f"looking for it failed: {error}")
-                raise failed from None
-            if found is not None:
-                # After a lost answer, one with what was asked for is taken for ours.
-                ours = unknown is not None and not wanted.differing(found)
-                return found, None if ours else refused or _exists(found)
-            if refused is not None and unknown is None:
-                raise refused  # the name is taken, and by nothing that the account lists
-            await clock.sleep(min(_PAUSE * 2**round_, 6.4))
-        assert unknown is not None
-        raise unknown
+    def _creation(self, wanted: _Install, timeout: float | None) -> Creation[AccountConnector]:
+        time = TimeLeft(self._sender.clock, timeout)
+        return Creation(
+            time=time,
+            send=lambda: self._install(wanted, time),
+            look=lambda: self._named(wanted, time),
+            taken=_already,
+            differing=wanted.differing,
+            exists=_exists,
+            advice="choose another name",
+        )
 
-    async def _install(self, wanted: _Install, timeout: float | None) -> AccountConnector:
+    async def _install(self, wanted: _Install, time: TimeLeft) -> AccountConnector:
         return await self._send(
             "v1.connectors.install",
             "POST",
             f"{wanted.path}/install",
             model(AccountConnector),
             body=body_of(wanted.fields),
-            timeout=timeout,
+            timeout=time.left(),
             secrets=wanted.secrets,
             advice="look in the account for a connector of that name before installing again",
         )
 
-    async def _named(self, wanted: _Install, end: float | None) -> AccountConnector | None:
-        now = self._sender.clock.now
+    async def _named(self, wanted: _Install, time: TimeLeft) -> AccountConnector | None:
         name = wanted.name
         if name is None:
-            name = (await self._catalogue.get(int(wanted.connector), timeout=_left(end, now(), None))).name
-        async for one in self.iter(timeout=_left(end, now(), None)):
+            name = (await self._catalogue.get(int(wanted.connector), timeout=time.left())).name
+        async for one in self.iter(timeout=time.left()):
             if one.name is not None and one.name.casefold() == name.casefold():  # as the server compares them
                 return one
         return None
@@ -333,7 +288,7 @@ class AccountConnectors(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = own_path(account_connector_id)
-        await self._send("v1.account_connectors.delete", "DELETE", path, nothing, json=False, timeout=timeout)
+        await self._delete("v1.account_connectors.delete", path, timeout=timeout)
 
     async def call(
         self,
@@ -342,6 +297,7 @@ class AccountConnectors(V1Resource):
         *,
         parameters: Mapping[int, object] | None = None,
         fields: Mapping[int, object] | None = None,
+        verb: Literal["GET", "POST"] = "POST",
         repeatable: bool = False,
         timeout: float | None = None,
     ) -> Any:
@@ -352,6 +308,7 @@ class AccountConnectors(V1Resource):
             method: the id of the method, an int, or its ``method_unique_identifier``.
             parameters: values by the ids of parameters.
             fields: values by the ids of request fields.
+            verb: ``"GET"`` for the form of the request without a body, which takes neither parameters nor fields.
             repeatable: whether the third party may be called again when it is not known if it was.
             timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
 
@@ -365,7 +322,8 @@ class AccountConnectors(V1Resource):
             OutcomeUnknownError: the third party may have been called.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        return await self._use("call", "methods", account_connector_id, method, parameters, fields, repeatable, timeout)
+        given = _given(parameters, fields)
+        return await self._use("call", "methods", account_connector_id, method, given, verb, repeatable, timeout)
 
     async def test(
         self,
@@ -374,6 +332,7 @@ class AccountConnectors(V1Resource):
         *,
         parameters: Mapping[int, object] | None = None,
         fields: Mapping[int, object] | None = None,
+        verb: Literal["GET", "POST"] = "POST",
         repeatable: bool = False,
         timeout: float | None = None,
     ) -> Any:
@@ -382,7 +341,8 @@ class AccountConnectors(V1Resource):
         Raises:
             CyclrError: as :meth:`call`.
         """
-        return await self._use("test", "test", account_connector_id, method, parameters, fields, repeatable, timeout)
+        given = _given(parameters, fields)
+        return await self._use("test", "test", account_connector_id, method, given, verb, repeatable, timeout)
 
     async def _use(
         self,
@@ -390,20 +350,25 @@ class AccountConnectors(V1Resource):
         part: str,
         account_connector_id: int,
         method: object,
-        parameters: Mapping[int, object] | None,
-        fields: Mapping[int, object] | None,
+        given: Mapping[str, object],
+        verb: str,
         repeatable: bool,
         timeout: float | None,
     ) -> Any:
         chosen = segment(method, name="method") if isinstance(method, str) else number(method, "method")
-        given = {"Parameters": _by_id(parameters, "parameters"), "Fields": _by_id(fields, "fields")}
+        if verb not in {"GET", "POST"}:
+            raise InvalidArgumentError(f"verb must be 'GET' or 'POST'; got {shown(verb)}")
+        if verb == "GET" and any(value is not UNSET for value in given.values()):
+            raise InvalidArgumentError("parameters and fields are sent in a body, which verb='GET' has not: use 'POST'")
+        # What the method does at the third party is not known, so a GET is no read either unless the caller says so.
+        again = Safety.SAFE if verb == "GET" else Safety.REPEATABLE
         return await self._send(
             f"v1.account_connectors.{what}",
-            "POST",
+            verb,
             f"{own_path(account_connector_id)}/{part}/{chosen}",
             raw,
-            body=free_body(given),
-            safety=Safety.REPEATABLE if repeatable is True else Safety.UNSAFE,
+            body=None if verb == "GET" else free_body(given),
+            safety=again if repeatable is True else Safety.UNSAFE,
             timeout=timeout,
             advice="look at the third party whether it was called, or pass repeatable=True if the method only reads",
         )
@@ -504,16 +469,7 @@ def _already(error: BadRequestError) -> AlreadyExistsError | None:
     said = (error.server_message or "").casefold()
     if not (said.startswith(_IN_USE[0]) and said.endswith(_IN_USE[1])):
         return None
-    return AlreadyExistsError(
-        error.message,
-        status=error.status,
-        server_message=error.server_message,
-        headers=error.headers,
-        body=error.body,
-        request_id=error.request_id,
-        attempts=error.attempts,
-        sent=error.sent,
-    )
+    return already(error)
 
 
 def _exists(found: AccountConnector) -> AlreadyExistsError:
@@ -522,19 +478,8 @@ def _exists(found: AccountConnector) -> AlreadyExistsError:
     )
 
 
-def _whose(differing: tuple[str, ...]) -> str:
-    if differing:
-        return f"It differs in {', '.join(differing)}: choose another name."
-    return "It is as asked for; ensure() returns it."
-
-
-def _left(end: float | None, now: float, unknown: OutcomeUnknownError | None) -> float | None:
-    """Return the seconds that are left of the time for the whole call; None without a limit."""
-    if end is None:
-        return None
-    if end <= now and unknown is not None:
-        raise unknown
-    return max(end - now, 0.001)
+def _given(parameters: Mapping[int, object] | None, fields: Mapping[int, object] | None) -> dict[str, object]:
+    return {"Parameters": _by_id(parameters, "parameters"), "Fields": _by_id(fields, "fields")}
 
 
 def _by_id(values: Mapping[int, object] | None, name: str) -> dict[str, object] | Unset:

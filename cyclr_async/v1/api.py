@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
 from cyclr_async.checks import shown
-from cyclr_async.errors import ConflictError, InvalidArgumentError, UnauthorizedError
+from cyclr_async.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthorizedError
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import NO_HEADERS
-from cyclr_async.http.resource import Resource, Sender
+from cyclr_async.http.resource import PartnerSource, Resource, Sender
 from cyclr_async.v1.account_connectors import AccountConnectors
+from cyclr_async.v1.accounts import Accounts
 from cyclr_async.v1.connectors import Connectors, Methods
 from cyclr_async.v1.cycles import Cycles
+from cyclr_async.v1.launch import Launch
 from cyclr_async.v1.resource import explained
 from cyclr_async.v1.steps import Steps
 from cyclr_async.v1.templates import AccountTemplates, Templates
+from cyclr_async.v1.tokens import Tokens
+from cyclr_async.v1.users import Users
 
 __all__ = ["ACCOUNT_HEADER", "AccountScope", "V1Api"]
 
@@ -40,7 +44,7 @@ class _Part(Resource):
         path: str,
         *,
         query: Query | None = None,
-        json: Any = None,
+        json: object = None,
         repeatable: bool | None = None,
         timeout: float | None = None,
     ) -> RawResponse:
@@ -67,11 +71,18 @@ class _Part(Resource):
         if isinstance(json, str):
             raise InvalidArgumentError(f"json cannot be sent as JSON ({json})")
         call = raw_request(
-            self._root, method, path, query=query, body=json, repeatable=repeatable, headers=self._headers
+            self._root,
+            method,
+            path,
+            query=query,
+            body=json,
+            repeatable=repeatable,
+            headers=self._headers,
+            blanks=True,
         )
         try:
             return await self._sender.send(call, timeout)
-        except (ConflictError, UnauthorizedError) as error:
+        except (ConflictError, NotFoundError, UnauthorizedError) as error:
             explained(error, scoped=bool(self._headers))
             raise
 
@@ -79,19 +90,48 @@ class _Part(Resource):
 class V1Api(_Part):
     """The v1.0 API.
 
+    Args:
+        sender: carries the calls.
+        root: the root of the API.
+        source: tells whose accounts they are, for stores.
+        console: scheme, host and port that sign-in links lead to unless told otherwise.
+        http_hosts: hosts that a sign-in link may name with plain http, besides this machine.
+
     Attributes:
+        accounts: of the partner.
         connectors: the catalogue.
+        launch: links to LAUNCH, ORBIT and the Marketplace.
         methods: of all connectors.
         templates: that are published.
+        tokens: that sign a user in.
+        users: of accounts.
     """
 
-    __slots__ = ("connectors", "methods", "templates")
+    __slots__ = ("accounts", "connectors", "launch", "methods", "templates", "tokens", "users")
 
-    def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
-        super().__init__(sender, root, headers)
-        self.connectors = Connectors(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.templates = Templates(sender, root, headers)
+    def __init__(
+        self,
+        sender: Sender,
+        root: URL,
+        source: PartnerSource,
+        *,
+        console: URL,
+        http_hosts: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(sender, root)
+        headers = NO_HEADERS
+        self.accounts: Accounts = Accounts(sender, root, source)
+        self.connectors: Connectors = Connectors(sender, root, headers)
+        self.launch: Launch = Launch(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.tokens: Tokens = Tokens(sender, root, console=console, http_hosts=http_hosts)
+        self.users: Users = Users(sender, root, headers)
+        self.templates: Templates = Templates(sender, root, headers)
+
+    @property
+    def root(self) -> URL:
+        """The root of the v1.0 API."""
+        return self._root
 
     def account(self, account_id: str) -> AccountScope:
         """Return the API as one account sees it. No call is made: whether the account exists shows with the first one.
@@ -125,12 +165,12 @@ class AccountScope(_Part):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.catalogue = Connectors(sender, root, headers)
-        self.connectors = AccountConnectors(sender, root, headers)
-        self.cycles = Cycles(sender, root, headers)
-        self.methods = Methods(sender, root, headers)
-        self.steps = Steps(sender, root, headers)
-        self.templates = AccountTemplates(sender, root, headers)
+        self.catalogue: Connectors = Connectors(sender, root, headers)
+        self.connectors: AccountConnectors = AccountConnectors(sender, root, headers)
+        self.cycles: Cycles = Cycles(sender, root, headers)
+        self.methods: Methods = Methods(sender, root, headers)
+        self.steps: Steps = Steps(sender, root, headers)
+        self.templates: AccountTemplates = AccountTemplates(sender, root, headers)
 
     @property
     def account_id(self) -> str:

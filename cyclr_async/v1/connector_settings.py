@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cyclr_async.errors import InvalidArgumentError
+from cyclr_async.errors import DecodeError, InvalidArgumentError
+from cyclr_async.http.request import Response
 from cyclr_async.http.resource import body_of, model, text
 from cyclr_async.secret import Secret
 from cyclr_async.v1.account_connector import CustomField, Property
-from cyclr_async.v1.resource import V1Resource, free_body, nothing, number, raw, secret_text, some
+from cyclr_async.v1.resource import V1Resource, free_body, models, number, raw, secret_text, some
 from cyclr_async.wire.unset import UNSET, Unset
 
 __all__ = ["CustomConnectors", "CustomFields", "Properties", "own_path", "secret_value"]
@@ -36,7 +37,7 @@ class Properties(V1Resource):
         """
         asked = {"orderBy": order_by, "sortOrderAsc": ascending}
         path = f"{own_path(account_connector_id)}/properties"
-        return await self._whole("v1.properties.list", path, Property, query=asked, timeout=timeout)
+        return await self._whole("v1.properties.list", path, models(Property), query=asked, timeout=timeout)
 
     async def create(
         self, account_connector_id: int, name: str, value: str | Secret, *, timeout: float | None = None
@@ -106,7 +107,7 @@ class Properties(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = f"{own_path(account_connector_id)}/properties/{number(property_id, 'property_id')}"
-        await self._send("v1.properties.delete", "DELETE", path, nothing, json=False, timeout=timeout)
+        await self._delete("v1.properties.delete", path, timeout=timeout)
 
 
 class CustomFields(V1Resource):
@@ -122,7 +123,7 @@ class CustomFields(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = f"{own_path(account_connector_id)}/fields"
-        return await self._whole("v1.fields.list", path, CustomField, timeout=timeout)
+        return await self._whole("v1.fields.list", path, models(CustomField), timeout=timeout)
 
     async def create(
         self, account_connector_id: int, field: CustomField, *, timeout: float | None = None
@@ -173,7 +174,7 @@ class CustomFields(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = f"{own_path(account_connector_id)}/fields/{number(field_id, 'field_id')}"
-        await self._send("v1.fields.delete", "DELETE", path, nothing, json=False, timeout=timeout)
+        await self._delete("v1.fields.delete", path, timeout=timeout)
 
 
 class CustomConnectors(V1Resource):
@@ -181,13 +182,13 @@ class CustomConnectors(V1Resource):
 
     __slots__ = ()
 
-    async def list(self, *, timeout: float | None = None) -> Any:
+    async def list(self, *, timeout: float | None = None) -> list[Any]:
         """Return the custom connectors as JSON.
 
         Raises:
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        return await self._send("v1.custom.list", "GET", _custom(), raw, timeout=timeout)
+        return await self._whole("v1.custom.list", _custom(), _rows, timeout=timeout)
 
     async def create(self, definition: Mapping[str, Any], *, timeout: float | None = None) -> Any:
         """Define a connector. Never repeated when it is not known whether it was carried out.
@@ -232,7 +233,7 @@ class CustomConnectors(V1Resource):
             NotFoundError: no such connector.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        await self._send("v1.custom.delete", "DELETE", _custom(custom_id), nothing, json=False, timeout=timeout)
+        await self._delete("v1.custom.delete", _custom(custom_id), timeout=timeout)
 
 
 def secret_value(value: str | Secret) -> Secret:
@@ -249,6 +250,13 @@ def secret_value(value: str | Secret) -> Secret:
 def own_path(account_connector_id: object) -> str:
     """Return the path of a connector of the account."""
     return f"account/connectors/{number(account_connector_id, 'account_connector_id')}"
+
+
+def _rows(answer: Response) -> list[Any]:
+    rows = raw(answer)
+    if not isinstance(rows, list):
+        raise DecodeError("the custom connectors should be an array", path="$", expected="array")
+    return rows
 
 
 def _custom(custom_id: object = None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.resource import body_of, model, text
 from cyclr_async.v1.cycle import Edge, Variable
-from cyclr_async.v1.resource import V1Resource, free_body, models, nothing, some
+from cyclr_async.v1.resource import V1Resource, free_body, models, some
 from cyclr_async.v1.step import Step
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.unset import UNSET, Unset
@@ -114,7 +114,7 @@ class CycleSteps(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = _steps(cycle_id, step_id)
-        await self._send("v1.steps.delete", "DELETE", path, nothing, json=False, timeout=timeout)
+        await self._delete("v1.steps.delete", path, timeout=timeout)
 
 
 class Edges(V1Resource):
@@ -180,7 +180,7 @@ class Edges(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = f"{cycle_path(cycle_id)}/edges/{segment(edge_id, name='edge_id')}"
-        await self._send("v1.edges.delete", "DELETE", path, nothing, json=False, timeout=timeout)
+        await self._delete("v1.edges.delete", path, timeout=timeout)
 
 
 class Variables(V1Resource):
@@ -195,7 +195,7 @@ class Variables(V1Resource):
             NotFoundError: no such cycle.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        return await self._whole("v1.variables.list", _variables(cycle_id), Variable, timeout=timeout)
+        return await self._whole("v1.variables.list", _variables(cycle_id), models(Variable), timeout=timeout)
 
     async def create(
         self,
@@ -298,7 +298,7 @@ class Variables(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = _variables(cycle_id, system_name)
-        await self._send("v1.variables.delete", "DELETE", path, nothing, json=False, timeout=timeout)
+        await self._delete("v1.variables.delete", path, timeout=timeout)
 
 
 def cycle_path(cycle_id: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.http.request import NO_HEADERS
+from cyclr_async.http.request import NO_HEADERS, Response
 from cyclr_async.http.resource import Sender, body_of, model, text
 from cyclr_async.v1.cycle import Cycle, Incident, Prerequisite, Transaction
 from cyclr_async.v1.cycle_parts import CycleSteps, Edges, Variables, cycle_path
@@ -93,8 +93,8 @@ class Incidents(V1Resource):
     ) -> AsyncGenerator[Incident, None]:
         """Yield the incidents of a cycle, or those of one level of all cycles of the account.
 
-        Incidents have no ids. An incident on a later page that equals one before is left out, unless one page holds
-        both.
+        Incidents have no ids. Equal ones on one page are two incidents; one that equals an incident of an earlier page
+        is taken for that one, moved to another page meanwhile, and left out.
 
         Args:
             cycle_id: the cycle; None for all, which needs a level.
@@ -115,7 +115,7 @@ class Incidents(V1Resource):
             path += f"/{segment(level, name='level')}"
         name = f"v1.incidents.{'all' if cycle_id is None else 'list'}"
         asked: dict[str, QueryValue] = {"after": after, "before": before}
-        async for one in self._iter(name, path, Incident, lambda one: one, query=asked, timeout=timeout):
+        async for one in self._iter(name, path, Incident, None, query=asked, timeout=timeout):
             yield one
 
     async def delete(self, cycle_id: str, *, timeout: float | None = None) -> None:
@@ -144,11 +144,11 @@ class Cycles(V1Resource):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.steps = CycleSteps(sender, root, headers)
-        self.edges = Edges(sender, root, headers)
-        self.variables = Variables(sender, root, headers)
-        self.transactions = Transactions(sender, root, headers)
-        self.incidents = Incidents(sender, root, headers)
+        self.steps: CycleSteps = CycleSteps(sender, root, headers)
+        self.edges: Edges = Edges(sender, root, headers)
+        self.variables: Variables = Variables(sender, root, headers)
+        self.transactions: Transactions = Transactions(sender, root, headers)
+        self.incidents: Incidents = Incidents(sender, root, headers)
 
     async def iter(
         self,
@@ -289,7 +289,7 @@ class Cycles(V1Resource):
             NotFoundError: no such cycle.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        await self._send("v1.cycles.delete", "DELETE", cycle_path(cycle_id), nothing, json=False, timeout=timeout)
+        await self._delete("v1.cycles.delete", cycle_path(cycle_id), seen=_kept, timeout=timeout)
 
     async def upgradeable(self, *, timeout: float | None = None) -> list[Cycle]:
         """Return the cycles whose template has a newer release.
@@ -297,7 +297,7 @@ class Cycles(V1Resource):
         Raises:
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        return await self._whole("v1.cycles.upgradeable", "cycles/upgradeable", Cycle, timeout=timeout)
+        return await self._whole("v1.cycles.upgradeable", "cycles/upgradeable", models(Cycle), timeout=timeout)
 
     async def activate(
         self,
@@ -363,6 +363,11 @@ class Cycles(V1Resource):
         """
         path = f"{cycle_path(cycle_id)}/prerequisites"
         return await self._send("v1.cycles.prerequisites", "GET", path, models(Prerequisite), timeout=timeout)
+
+
+def _kept(answer: Response) -> object:
+    """Return whether a cycle is there: one that is deleted may still be shown for as long as the service keeps it."""
+    return None if model(Cycle)(answer).status == "DeleteScheduled" else True
 
 
 def _cycle_fields(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-from cyclr_async.checks import shown
+from cyclr_async.checks import check_timeout, shown
 from cyclr_async.errors import (
     ConflictError,
     CyclrError,
@@ -20,6 +20,7 @@ from cyclr_async.http.raw_request import json_body
 from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import Resource, body_of
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
+from cyclr_async.v1.once import TimeLeft, delete_once
 from cyclr_async.v1.paging import PAGE_SIZE, Page, pages, total_pages
 from cyclr_async.wire.converter import structure_list
 from cyclr_async.wire.strict_json import loads
@@ -62,6 +63,12 @@ _HEADER: Final = (
     "the access token was refused, or X-Cyclr-Account names no account that it opens: check the account id, and "
     "whether the token is restricted to another account"
 )
+_PARTNER_LEVEL: Final = "a token that is restricted to an account opens nothing at the level of the partner"
+
+
+def _there(_: Response) -> object:
+    """Take any good answer for a sign that something is there, the same as before."""
+    return True
 
 
 class V1Resource(Resource):
@@ -93,7 +100,7 @@ class V1Resource(Resource):
             method=method,
             url=url,
             safety=_SAFETY[method] if safety is None else safety,
-            decode=decode,
+            interpret=decode,
             body=body,
             headers=self._headers,
             json=json,
@@ -106,23 +113,73 @@ class V1Resource(Resource):
             explained(error, scoped=bool(self._headers))
             raise
 
+    async def _delete(
+        self,
+        name: str,
+        path: str,
+        *,
+        timeout: float | None,
+        body: HiddenBytes | None = None,
+        look: Callable[[TimeLeft], Awaitable[object]] | None = None,
+        seen: Callable[[Response], object] = _there,
+    ) -> None:
+        """Delete something once: an answer that is lost is settled by looking.
+
+        Args:
+            name: the operation.
+            path: what is deleted.
+            timeout: seconds for everything; None for each request as for a call of its own.
+            body: of the request.
+            look: returns what is there, or None when it is gone; by default, what is deleted is read.
+            seen: makes of that answer what is equal as long as it is the same thing, or None when it is gone.
+        """
+        time = TimeLeft(self._sender.clock, check_timeout(timeout))
+
+        async def send() -> None:
+            await self._send(
+                name,
+                "DELETE",
+                path,
+                nothing,
+                body=body,
+                json=False,
+                safety=Safety.UNSAFE,  # repeated only after a look: see delete_once()
+                timeout=time.left(),
+                advice="look whether it is there before deleting it again",
+            )
+
+        async def read(left: TimeLeft) -> object:
+            reading = f"{name.rpartition('.')[0]}.get"
+            return await self._send(reading, "GET", path, seen, json=False, timeout=left.left())
+
+        async def found() -> object:
+            try:
+                return await (read if look is None else look)(time)
+            except NotFoundError as error:
+                if is_foreign(error):
+                    raise
+                return None
+
+        await delete_once(time, send, found)
+
     async def _iter(
         self,
         name: str,
         path: str,
         cls: type[T],
-        id_of: Callable[[T], Hashable],
+        id_of: Callable[[T], Hashable] | None,
         *,
         timeout: float | None,
         query: Mapping[str, QueryValue] | None = None,
+        recheck: bool = False,
     ) -> AsyncGenerator[T, None]:
         """Yield the elements of a list that comes in pages; ``timeout`` is that of each page."""
 
         async def fetch(page: int) -> Page[T]:
             asked = {"page": page, "pageSize": PAGE_SIZE, **(query or {})}
-            return await self._send(name, "GET", path, _page_of(cls), query=asked, timeout=timeout)
+            return await self._send(name, "GET", path, _page_of(models(cls)), query=asked, timeout=timeout)
 
-        async for page in pages(fetch, id_of, operation=name):
+        async for page in pages(fetch, id_of, operation=name, recheck=recheck):
             for item in page:
                 yield item
 
@@ -130,7 +187,7 @@ class V1Resource(Resource):
         self,
         name: str,
         path: str,
-        cls: type[T],
+        decode: Callable[[Response], list[T]],
         *,
         timeout: float | None,
         query: Mapping[str, QueryValue] | None = None,
@@ -141,7 +198,7 @@ class V1Resource(Resource):
         while number < total:
             number += 1
             asked = {"page": number, "pageSize": PAGE_SIZE, **(query or {})}
-            page = await self._send(name, "GET", path, _page_of(cls), query=asked, timeout=timeout)
+            page = await self._send(name, "GET", path, _page_of(decode), query=asked, timeout=timeout)
             found += page.items
             total = page.total if page.total is not None and page.items else 1
         return found
@@ -159,10 +216,10 @@ def explained(error: CyclrError, *, scoped: bool) -> None:
         where = "in this account" if scoped else "in this API"
         error.args = (f"{error.message.partition(' 404')[0]} 404: there is nothing with that id {where}",)
         return
-    if isinstance(error, ConflictError) and not is_foreign(error):
-        advice = _STOP_FIRST
-    elif isinstance(error, UnauthorizedError) and scoped and not error.token_request:
-        advice = _HEADER
+    if isinstance(error, ConflictError) and scoped and not is_foreign(error):
+        advice = _STOP_FIRST  # only what belongs to a cycle conflicts, and every cycle belongs to an account
+    elif isinstance(error, UnauthorizedError) and not error.token_request:
+        advice = _HEADER if scoped else _PARTNER_LEVEL
     else:
         return
     error.args = (f"{error.message}; {advice}",)
@@ -182,8 +239,7 @@ def models(cls: type[T]) -> Callable[[Response], list[T]]:
     return decoded
 
 
-def _page_of(cls: type[T]) -> Callable[[Response], Page[T]]:
-    decode = models(cls)
+def _page_of(decode: Callable[[Response], list[T]]) -> Callable[[Response], Page[T]]:
     return lambda answer: Page(decode(answer), total_pages(answer.headers))
 
 

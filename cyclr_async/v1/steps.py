@@ -12,7 +12,7 @@ from cyclr_async.http.resource import Sender, body_of, model, text
 from cyclr_async.secret import Secret
 from cyclr_async.v1.connector import Choice, Field
 from cyclr_async.v1.cycle import Prerequisite
-from cyclr_async.v1.resource import NOTHING, V1Resource, hidden, models, nothing, number, secret_text, some
+from cyclr_async.v1.resource import NOTHING, V1Resource, flag, hidden, models, nothing, number, secret_text, some
 from cyclr_async.v1.step import FieldMapping, ParameterMapping
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.unset import UNSET, Unset
@@ -78,12 +78,30 @@ class _Mappings(V1Resource, Generic[T]):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         value = hidden(value, "value")
+        return await self._put(
+            step_id, number_, mapping_type, value, is_launch_visible, source_step_id, source_field_id, UNSET, timeout
+        )
+
+    async def _put(
+        self,
+        step_id: str,
+        number_: int,
+        mapping_type: str | Unset,
+        value: str | Secret | Unset | None,
+        is_launch_visible: bool | Unset,
+        source_step_id: str | Unset | None,
+        source_field_id: int | Unset | None,
+        field: Mapping[str, object] | Unset,
+        timeout: float | None,
+    ) -> T:
+        value = hidden(value, "value")
         fields = {
             "MappingType": text(mapping_type, "mapping_type"),
             "Value": secret_text(value),
             "IsLaunchVisible": is_launch_visible,
             "SourceStepId": text(source_step_id, "source_step_id", null=True),
             "SourceFieldId": source_field_id,
+            "Field": field,
         }
         return await self._send(
             f"{self._NAME}.update",
@@ -138,6 +156,46 @@ class FieldMappings(_Mappings[FieldMapping]):
     __slots__ = ()
     _NAME, _PART, _ID, _MODEL = "v1.field_mappings", "fieldmappings", "field_id", FieldMapping
 
+    async def update(
+        self,
+        step_id: str,
+        number_: int,
+        *,
+        mapping_type: str | Unset = UNSET,
+        value: str | Secret | Unset | None = UNSET,
+        is_launch_visible: bool | Unset = UNSET,
+        source_step_id: str | Unset | None = UNSET,
+        source_field_id: int | Unset | None = UNSET,
+        for_request_format: bool | Unset = UNSET,
+        timeout: float | None = None,
+    ) -> FieldMapping:
+        """Change where the value comes from. What is not named stays untouched; ``None`` is sent as null.
+
+        Args:
+            step_id: the step.
+            number_: the id of its field.
+            mapping_type: ``"Ignore"``, ``"StaticValue"``, ``"ValueList"``, ….
+            value: of a static value; it may be a secret.
+            is_launch_visible: whether the end user is asked for it.
+            source_step_id: the earlier step whose field is used.
+            source_field_id: that field.
+            for_request_format: whether the field is meant as it is sent, rather than as it is received; sent as
+                ``Field``, with the id.
+            timeout: wall-clock seconds for the whole call; ``Timeouts.deadline`` when None.
+
+        Raises:
+            NotFoundError: no such step, or the step has no such field.
+            BadRequestError: the server does not take the values.
+            CyclrError: see :mod:`cyclr_async.errors`.
+        """
+        value = hidden(value, "value")
+        field: Mapping[str, object] | Unset = UNSET
+        if for_request_format is not UNSET:
+            field = {"Id": number_, "ForRequestFormat": flag(for_request_format, "for_request_format")}
+        return await self._put(
+            step_id, number_, mapping_type, value, is_launch_visible, source_step_id, source_field_id, field, timeout
+        )
+
     async def lookup(self, step_id: str, *, timeout: float | None = None) -> None:
         """Start a look-up of the fields that the third party knows; the fields show what was found.
 
@@ -169,8 +227,8 @@ class Steps(V1Resource):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
-        self.parameters = Parameters(sender, root, headers)
-        self.field_mappings = FieldMappings(sender, root, headers)
+        self.parameters: Parameters = Parameters(sender, root, headers)
+        self.field_mappings: FieldMappings = FieldMappings(sender, root, headers)
 
     async def prerequisites(self, step_id: str, *, timeout: float | None = None) -> list[Prerequisite]:
         """Return what must be done before the step can run.

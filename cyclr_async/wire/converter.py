@@ -6,19 +6,19 @@ not recognise goes through :mod:`cyclr_async.wire.validation`, which accepts wha
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, overload
 
 import cattrs
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.secret import HiddenStr, Secret
+from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.wire import strict_json
-from cyclr_async.wire.dates import is_never, parse_datetime, wire_text
+from cyclr_async.wire.dates import USUAL_FORM, is_never, parse_datetime, wire_text
 from cyclr_async.wire.extra import EMPTY, Extra
 from cyclr_async.wire.fields import WireField, fields_of, is_model
 from cyclr_async.wire.validation import Issue, check_value, error_for, kind_of, validate
 
-__all__ = ["Problem", "converter", "decode", "structure", "structure_list", "unstructure"]
+__all__ = ["Problem", "converter", "decode", "decoder_of", "structure", "structure_list", "unstructure"]
 
 T = TypeVar("T")
 Hook: TypeAlias = Callable[[Any, Any], Any]
@@ -33,9 +33,14 @@ _TESTS: Final[dict[type, str]] = {
     int: "{v}.__class__ is int and -9223372036854775808 <= {v} <= 9223372036854775807",
     datetime: "{v}.__class__ is str",
     Secret: "{v}.__class__ is str",
+    SecretUrl: "{v}.__class__ is str",
     object: "True",
 }
-_MAKERS: Final[dict[type, str]] = {datetime: "parse_datetime({v})", Secret: "Secret({v})"}
+_MAKERS: Final[dict[type, str]] = {
+    datetime: USUAL_FORM,
+    Secret: "Secret({v})",
+    SecretUrl: "SecretUrl({v})",
+}
 
 
 def _compile(cls: type[Any]) -> Hook:
@@ -46,10 +51,13 @@ def _compile(cls: type[Any]) -> Hook:
     """
     plan = fields_of(cls)
     twin = _twin_of(cls)
+    # Local variables with names of our own: no name of a field can be taken for another one of the source.
     names = {field.name: f"v{index}" for index, field in enumerate(plan.fields)}
     reads = "".join(f"      {names[field.name]} = data[{field.wire!r}]\n" for field in plan.fields)
+    # One chain of ands: no loop, and no table to look into, for every field of every answer.
     tests = "".join(f" and ({_test(field, names[field.name])})" for field in plan.fields)
     never = "".join(f" and not never({names[field.name]})" for field in plan.fields if field.never)
+    # Every documented name was found, so a dict of the same size has no others, and need not be searched for them.
     extra = f"empty if len(data) == {len(plan.fields)}{never} else surplus(data)"
     values = {field.name: _make(field, names[field.name]) for field in plan.fields}
     values |= {name: f"presets[{name!r}]" for name in plan.presets} | {"extra": extra}
@@ -61,12 +69,14 @@ def _compile(cls: type[Any]) -> Hook:
         made = f"        model = cls.__new__(cls)\n{sets}"
     source = (
         "def decode(data, _=None):\n"
+        # Classes are compared and not tested with isinstance: it is quicker, and a bool is no int that way.
         "  if data.__class__ is dict:\n"
         "    try:\n"
         f"{reads}"
         f"      if True{tests}:\n"
         f"{made}"
         "        return model\n"
+        # What is wrong is not looked at here: the careful way finds it again, with its path.
         "    except (LookupError, ValueError, TypeError):\n"
         "      pass\n"
         "  return careful(data)\n"
@@ -94,8 +104,10 @@ def _compile(cls: type[Any]) -> Hook:
         "empty": EMPTY,
         "surplus": surplus,
         "careful": careful,
+        "from_iso": datetime.fromisoformat,
         "parse_datetime": parse_datetime,
         "Secret": Secret,
+        "SecretUrl": SecretUrl,
         "never": _never,
     }
     scope |= {f"of_{kind.__name__}": hook_for(kind) for kind in {field.kind for field in plan.fields} if is_model(kind)}
@@ -144,6 +156,7 @@ def _make(field: WireField, name: str) -> str:
 def _to_wire(model: Any) -> dict[str, Any]:
     extra: Extra = model.extra
     absent, never = extra.absent, extra.never
+    # In the order of the document and with null and absent told apart, so that what comes back is what was sent.
     wire: dict[str, Any] = {}
     for field in fields_of(type(model)).fields:
         value = getattr(model, field.name)
@@ -164,7 +177,7 @@ def _to_wire(model: Any) -> dict[str, Any]:
 def _value_to_wire(value: Any, kind: type[Any]) -> Any:
     if kind is datetime:
         return wire_text(value)
-    if kind is Secret:
+    if kind is Secret or kind is SecretUrl:
         return HiddenStr(value.reveal())
     if kind is object:
         return _detached(value)
@@ -191,11 +204,16 @@ def _strict(kind: type) -> Hook:
 
 
 def _build() -> cattrs.Converter:
+    # Without detailed validation: its exception groups hold the values, which may be secrets or personal data, and
+    # our own errors carry the path.
     made = cattrs.Converter(detailed_validation=False)
-    for kind in (str, int, bool, datetime, Secret):
+    # cattrs coerces these by default ("false" becomes True, null "None"): on a bill that is a wrong figure.
+    for kind in (str, int, bool, datetime, Secret, SecretUrl):
         made.register_structure_hook(kind, _strict(kind))
     made.register_unstructure_hook(datetime, wire_text)
-    made.register_unstructure_hook(Secret, lambda secret: HiddenStr(secret.reveal()))
+    # A text that prints as stars, so that the result can be sent and not be logged by mistake.
+    for kind in (Secret, SecretUrl):
+        made.register_unstructure_hook(kind, lambda secret: HiddenStr(secret.reveal()))
     made.register_structure_hook_factory(is_model, _compile)
     made.register_unstructure_hook_factory(is_model, lambda _: _to_wire)
     return made
@@ -204,6 +222,7 @@ def _build() -> cattrs.Converter:
 converter: Final = _build()
 """Structures and unstructures the models; hooks are compiled on the first use of each class."""
 
+# Beside the converter, whose own way to a hook is longer than this dict, and is gone for every answer.
 _hooks: dict[type[Any], Hook] = {}
 
 
@@ -213,6 +232,15 @@ def hook_for(cls: type[Any]) -> Hook:
     if hook is None:
         hook = _hooks[cls] = converter.get_structure_hook(cls)
     return hook
+
+
+def decoder_of(cls: type[T]) -> Callable[[Any], T]:
+    """Return what makes a model of its JSON object, as :func:`structure` does.
+
+    For whoever decodes often and keeps it: no look-up by class, and no frame of this module, per model.
+    """
+    decoder: Any = hook_for(cls)  # its second argument is for cattrs, and has a default
+    return cast("Callable[[Any], T]", decoder)
 
 
 def structure(data: object, cls: type[T]) -> T:
@@ -272,6 +300,8 @@ def structure_elements(items: list[Any], cls: type[T], problems: list[Problem] |
     """
     hook = hook_for(cls)
     try:
+        # All at once first, and one by one only when that fails: a list without faults pays nothing for knowing
+        # indices.
         return [hook(item, cls) for item in items]
     except DecodeError:
         pass

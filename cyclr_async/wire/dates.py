@@ -9,8 +9,10 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Final, Self, SupportsIndex
 
-__all__ = ["WireDatetime", "format_date", "format_datetime", "is_never", "parse_datetime", "wire_text"]
+__all__ = ["USUAL_FORM", "WireDatetime", "format_date", "format_datetime", "is_never", "parse_datetime", "wire_text"]
 
+# fromisoformat alone accepts much that the API never writes (weeks, blanks, commas), and whatever is read without
+# having been meant becomes a wrong period. Digits by name, because \d knows those of other scripts.
 _ISO: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
     r"(\.[0-9]{1,7})?"
@@ -19,17 +21,28 @@ _ISO: Final = re.compile(
 _from_iso: Final = datetime.fromisoformat
 
 
+USUAL_FORM: Final = (
+    'from_iso({v} + "+00:00") if len({v}) == 19 and {v}[4::3] == "--T::" and {v}[11:13] < "24" else parse_datetime({v})'
+)
+"""The source of :func:`parse_datetime` of a variable, for decoders that are compiled: the usual form without a call,
+which takes longer than the rest. For 19 characters with these separators, fromisoformat is as strict as the pattern.
+The message of what it raises holds the text, so nobody may let it out."""
+
+
 class WireDatetime(datetime):
     """A datetime that remembers how the API wrote it, where that says more than the datetime itself.
 
     It compares and hashes as the datetime it is; arithmetic and :meth:`replace` give plain datetimes.
     """
 
+    # The text is kept because the API writes seven digits and a datetime holds six: to_dict() has to give back what
+    # came.
     __slots__ = ("_wire",)
     _wire: str
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make a plain datetime: only :func:`parse_datetime` knows a wire text."""
+        # datetime makes instances of the subclass in its own methods, now() for example; those have no wire text.
         return datetime(*args, **kwargs)  # type: ignore[return-value]  # noqa: DTZ001
 
     @classmethod
@@ -55,6 +68,7 @@ class WireDatetime(datetime):
 
     def replace(self, *args: Any, **kwargs: Any) -> Any:
         """Return a plain datetime with some parts changed: the wire text no longer describes it."""
+        # By way of a plain datetime: that of the parent class would make this class again, without its text.
         return datetime.combine(self.date(), self.timetz()).replace(*args, **kwargs)
 
     __replace__ = replace
@@ -83,8 +97,7 @@ def parse_datetime(text: str) -> datetime:
     Raises:
         ValueError: the text has another form, or no such moment exists. The text is not part of the message.
     """
-    # The usual form first: for 19 characters with these separators, fromisoformat is as strict as the pattern.
-    if len(text) == 19 and text[4::3] == "--T::" and text[11:13] < "24":
+    if len(text) == 19 and text[4::3] == "--T::" and text[11:13] < "24":  # the usual form first; see USUAL_FORM
         try:
             return _from_iso(text + "+00:00")
         except ValueError:
@@ -93,6 +106,8 @@ def parse_datetime(text: str) -> datetime:
     moment = None
     if match:
         seconds, fraction, zone = match.groups(default="")
+        # No zone means UTC: the v1.0 API gives the same column the name NextBillDateUtc, and Timezone is for display
+        # only.
         zone = "+00:00" if zone in {"", "Z"} else zone
         with suppress(ValueError, OverflowError):  # no such day, or an offset that leads out of the years 1 to 9999
             moment = _from_iso(seconds + fraction[:7] + zone).astimezone(UTC)
@@ -103,6 +118,7 @@ def parse_datetime(text: str) -> datetime:
 
 def is_never(text: str) -> bool:
     """Return whether a date text of the API is the zero of .NET, which stands for never."""
+    # By the beginning, because it comes with and without a Z, and may have a fraction.
     return text.startswith("0001-01-01T00:00:00")
 
 
@@ -111,6 +127,7 @@ def wire_text(moment: datetime) -> str:
     if isinstance(moment, WireDatetime):
         return moment.wire
     text = _utc(moment).isoformat()
+    # As the server writes fractions: without zeros at the end.
     return text.rstrip("0") if "." in text else text
 
 
@@ -128,6 +145,7 @@ def format_datetime(moment: datetime) -> str:
     """
     if not isinstance(moment, datetime):
         raise TypeError(f"a datetime is needed, not {type(moment).__name__}")
+    # As in the examples. An offset or a fraction would be the only one that this API ever sees.
     return _utc(moment).isoformat(timespec="seconds")
 
 

@@ -22,6 +22,7 @@ class Extra(Mapping[str, Any]):
         absent: frozenset[str] = frozenset(),
         never: Mapping[str, str] | None = None,
     ) -> None:
+        # A copy: the dict of the answer may still be in other hands, and a model is immutable.
         self._items = dict(items or {})
         self._absent = absent
         self._never = dict(never or {})
@@ -55,6 +56,7 @@ class Extra(Mapping[str, Any]):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Through a function, so that nothing extra comes out of a pickle as the one EMPTY again.
         return _rebuild, (self._items, self._absent, self._never)
 
 
@@ -68,6 +70,7 @@ def _rebuild(items: dict[str, Any], absent: frozenset[str], never: dict[str, str
 
 def as_extra(items: Mapping[str, Any]) -> Extra:
     """Return any mapping as an :class:`Extra`, the shared :data:`EMPTY` when there is nothing in it."""
+    # Immutable, so it can be shared.
     if isinstance(items, Extra):
         return items
     return Extra(items) if items else EMPTY

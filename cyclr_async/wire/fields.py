@@ -6,13 +6,13 @@ from typing import Any, Final, get_args, get_origin
 
 import attrs
 
-from cyclr_async.secret import Secret
+from cyclr_async.secret import Secret, SecretUrl
 
 __all__ = ["NEVER", "ModelFields", "WireField", "fields_of", "is_model"]
 
 NEVER: Final = {"never": True}
 """Metadata of a field whose date in the year 1, the zero of .NET, is read as None: it never happened."""
-_KINDS: Final = (str, int, bool, datetime, Secret)
+_KINDS: Final = (str, int, bool, datetime, Secret, SecretUrl)
 
 
 @attrs.frozen
@@ -71,6 +71,7 @@ def _make_plan(cls: type[Any]) -> ModelFields:
     fields: list[WireField] = []
     presets: dict[str, Any] = {}
     for field in attrs.fields(cls):
+        # It holds what is in no field, so it corresponds to none.
         if field.name == "extra":
             continue
         wire = field.metadata.get("wire", "".join(word.capitalize() for word in field.name.split("_")))
@@ -78,11 +79,14 @@ def _make_plan(cls: type[Any]) -> ModelFields:
             presets[field.name] = field.default
             continue
         options = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+        # A union of two types would need a guess about which is meant.
         kinds = [kind for kind in options if kind is not NoneType]
         kind, many = _element(kinds[0]) if len(kinds) == 1 else (None, False)
         if kind is None:
             raise TypeError(f"{cls.__name__}.{field.name}: no strict rule for {field.type}")
+        # JSON of any kind includes null.
         optional, never = kind is object or NoneType in options, bool(field.metadata.get("never"))
+        # Found when the first answer of the class is decoded, in the tests of whoever wrote the model.
         if never and (kind is not datetime or many or not optional):
             raise TypeError(f"{cls.__name__}.{field.name}: only a date that may be None can stand for never")
         fields.append(WireField(field.name, wire, kind, optional, many, never))
@@ -95,6 +99,8 @@ def _element(kind: Any) -> tuple[type[Any] | None, bool]:
     many = get_origin(kind) is tuple and len(args) == 2 and args[1] is ...
     if many:
         kind = args[0]
+    # A list of anything would have no elements that could be checked, so it has no rule; a single value is kept as it
+    # is.
     if kind is Any:
         return (None if many else object), many
     return (kind if kind in _KINDS or is_model(kind) else None), many

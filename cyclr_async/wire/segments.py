@@ -7,11 +7,16 @@ from urllib.parse import quote
 
 from cyclr_async.errors import InvalidArgumentError
 
-__all__ = ["segment"]
+__all__ = ["free_segment", "segment"]
 
+# Far beyond any id or connector name that the API is known to give out, far below what servers accept in a path.
 _LIMIT: Final = 128
+# Enough to find the value again; a secret that was passed by mistake does not end up in a log as a whole.
 _EXCERPT: Final = 16
+# What needs no encoding and no thought, which is nearly every id, in one match. Bound at once: it is called per
+# request.
 _PLAIN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,128}").fullmatch
+_SLASHES: Final = re.compile(r"[/\\]")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f/\\?#%]")
 
 
@@ -33,6 +38,7 @@ def segment(value: str, *, name: str = "account_id", blanks: bool = False) -> st
     Raises:
         InvalidArgumentError: the value cannot be a path segment.
     """
+    # The exact type, because a subclass may have methods of its own: the slow way takes the plain text out of it.
     if type(value) is str and _PLAIN(value):
         return value
     # Judged with another character in place of each blank, so that the length and the ends count as they are.
@@ -43,6 +49,44 @@ def segment(value: str, *, name: str = "account_id", blanks: bool = False) -> st
             f"{name} cannot be used in a URL: it {problem}{_excerpt(value)}; pass the id as the API returned it"
         )
     return quote(str.__str__(value), safe="")
+
+
+def free_segment(value: str, *, name: str = "account_id") -> str:
+    """Return an id that may be any text as one percent-encoded path segment.
+
+    Where the other side allows every text as an id, refusing a slash would shut accounts out. What is refused is what
+    would lead elsewhere if something on the way decoded it: a dot segment between slashes.
+
+    Args:
+        value: 1 to 128 characters; no control or unassigned characters, no white space around it, no part ``.`` or
+            ``..`` between slashes or backslashes, in whatever form a server may read these.
+        name: what the value is called in the error message.
+
+    Returns:
+        The encoded segment, ASCII only.
+
+    Raises:
+        InvalidArgumentError: the value cannot be a path segment.
+    """
+    if type(value) is str and _PLAIN(value):
+        return value
+    problem = _free_problem(value)
+    if problem:
+        raise InvalidArgumentError(
+            f"{name} cannot be used in a URL: it {problem}{_excerpt(value)}; pass the id as the API returned it"
+        )
+    return quote(str.__str__(value), safe="")
+
+
+def _free_problem(value: object) -> str:
+    if not isinstance(value, str) or not value or len(value) > _LIMIT:
+        return _problem(value)
+    if value != value.strip():
+        return "has white space around it"
+    if any(unicodedata.category(char).startswith(("C", "Zl", "Zp")) for char in value):
+        return "holds a control, format, surrogate or unassigned character"
+    parts = _SLASHES.split(unicodedata.normalize("NFKC", value))
+    return "holds a dot segment, which names another path" if {".", ".."} & set(parts) else ""
 
 
 def _problem(value: object) -> str:
@@ -62,6 +106,7 @@ def _problem(value: object) -> str:
 def _problem_beyond_ascii(value: str) -> str:
     if any(unicodedata.category(char).startswith("C") for char in value):
         return "holds a control, format, surrogate or unassigned character"
+    # A server that normalises would look up another id than the one that was checked.
     if not unicodedata.is_normalized("NFC", value):
         return "is not in Unicode normal form C"
     # Servers that fold compatibility characters would read a full-width solidus as a slash.
@@ -74,5 +119,6 @@ def _problem_beyond_ascii(value: str) -> str:
 def _excerpt(value: object) -> str:
     if not isinstance(value, str) or not value:
         return ""
+    # In ASCII, because what is wrong with it may be a character that cannot be seen.
     shown = ascii(str.__str__(value[:_EXCERPT]))
     return f" ({shown}…)" if len(value) > _EXCERPT else f" ({shown})"

@@ -12,12 +12,18 @@ __all__ = ["ArraySplitter", "ListDecoder", "memory_of"]
 T = TypeVar("T")
 
 _SPACE: Final = b" \t\r\n"
+# Decoding a slice of this size holds the event loop for milliseconds. A gzip body can unpack to more in one piece.
 _SLICE: Final = 1 << 18
+# Each failed guess parses the whole buffer, so their number is bounded, in a row and altogether: reading stays
+# linear.
 _TRIES: Final = 4
 _MISSES: Final = 8
+# Between two elements there are a comma and blanks. More blanks than this only cost the guess; the scanner copes.
 _WINDOW: Final = 256
 _ENDED: Final = 1 << 30
 """A depth that no document reaches, even when it goes on after its end."""
+# The next byte that means something, found in C and not by a loop over bytes: inside an element commas mean nothing,
+# inside a text only its end and a backslash do.
 _AT_TOP: Final = re.compile(rb'["{}\[\],]').search
 _NESTED: Final = re.compile(rb'["{}\[\]]').search
 _IN_TEXT: Final = re.compile(rb'["\\]').search
@@ -100,9 +106,9 @@ class ArraySplitter:
     """
 
     def __init__(self, *, element_bytes: int = 1 << 20) -> None:
-        self.index = 0
+        self.index: int = 0
         """Elements handed out so far."""
-        self.unfinished = False
+        self.unfinished: bool = False
         """True after :meth:`close` when the array had begun and did not end."""
         self._limit = element_bytes
         self._buffer = bytearray()
@@ -126,6 +132,7 @@ class ArraySplitter:
         if len(chunk) <= _SLICE:
             return self._feed(chunk)
         elements: list[Any] = []
+        # Elements are handed out together all the same; what is bounded is the buffer, and so the cost of one guess.
         for start in range(0, len(chunk), _SLICE):
             elements += self._feed(chunk[start : start + _SLICE])
         return elements
@@ -141,16 +148,23 @@ class ArraySplitter:
         """
         if self._closed:
             return []
+        # At the beginning, so that a second call after an error is as quiet as one after success.
         self._closed = True
         if not self._opened:
             self._not_an_array()
         try:
+            # With a bracket in front, so that the rest is a document, and the bracket at its end is the one that
+            # came.
             elements = self._parse(b"[" + bytes(self._buffer))
         except DecodeError:
+            # Only now: whether the end is missing or wrong decides if the list is read again, and nobody else needs
+            # to know.
             scanner = self._scanner or _Scanner()
             scanner.scan(self._buffer)
             self.unfinished = not scanner.ended
             raise
+        # What stands before the comma was handed out as a whole, and an empty rest is a right document by itself:
+        # only together are they wrong.
         if self.index and not elements:
             raise DecodeError(f"the answer is not JSON: nothing follows the comma after $[{self.index - 1}]", path="$")
         self._buffer.clear()
@@ -165,6 +179,8 @@ class ArraySplitter:
         elements: list[Any] = []
         if self._scanner is None:
             elements = self._guess()
+            # For the rest of the document, since what defeats the guess is the shape of its elements, and that does
+            # not change. An element larger than the limit is left to the scanner too, which measures it.
             if self._misses >= _MISSES or len(buffer) > _SLICE or len(buffer) > self._limit:
                 self._scanner = _Scanner()
         if self._scanner is not None:
@@ -176,6 +192,7 @@ class ArraySplitter:
         if not body:
             self._blank += len(self._buffer)
             self._buffer.clear()
+            # Blanks are not kept, so a limit on memory alone would never stop a body that consists of them.
             if self._blank > self._limit:
                 raise DecodeError(f"the answer is not JSON: more than {self._limit} blanks before the array", path="$")
             return False
@@ -200,9 +217,11 @@ class ArraySplitter:
         end = len(buffer)
         for _ in range(_TRIES):
             end = buffer.rfind(b"{", self._searched, end)
+            # At 0 no comma can stand before it.
             if end <= 0:
                 break
             before = buffer[max(0, end - _WINDOW) : end].rstrip(_SPACE)
+            # Objects only: a comma after a text or a number is more often inside of an element than between two.
             if not before.endswith(b",") or not before[:-1].rstrip(_SPACE).endswith(b"}"):
                 continue
             comma = buffer.rfind(b",", 0, end)
@@ -212,15 +231,18 @@ class ArraySplitter:
             if elements:
                 del buffer[: comma + 1]
                 self._searched = 0
+                # Luck makes up for bad luck, so that a few odd elements in a long list do not slow the rest down.
                 self._misses = max(0, self._misses - 1)
                 self.index += len(elements)
                 return elements
             self._misses += 1
+        # What was searched in vain is not searched again when the next chunk is there.
         self._searched = len(buffer)
         return []
 
     def _follow(self, scanner: _Scanner) -> list[Any]:
         scanner.scan(self._buffer)
+        # Before it is parsed: the limit is there to bound what a hostile element can make the decoder take.
         if scanner.longest > self._limit:
             raise DecodeError(
                 f"an element at or after $[{self.index}] has more than {self._limit} bytes",
@@ -242,6 +264,8 @@ class ArraySplitter:
         try:
             elements: list[Any] = strict_json.loads(text)
         except DecodeError as error:
+            # Raised after the except block, because the error that was caught counts from the wrong place: the path
+            # is ours.
             problem = error.message
         else:
             return elements

@@ -11,6 +11,7 @@ from typing import Final
 __all__ = ["duration", "escape_terminal", "json_term", "scrub"]
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Nearly every text is plain; one match spares it the look at each character.
 _PLAIN: Final = re.compile(r"[ -~]*")
 # Separators that break a line, and blanks and marks that draw nothing: each can hide or move what follows.
 _HIDDEN: Final = frozenset("\u2028\u2029\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5")
@@ -57,6 +58,7 @@ def _shown(char: str) -> str:
     if _harmless(char):
         return char
     code = ord(char)
+    # Written out and not left out: a name that hides something should look as if it did.
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:04x}}}"
 
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 __all__ = ["UNSET", "Unset"]
 
 
+# An enum with one member: the only kind of sentinel that type checkers narrow with "is".
 class _Unset(Enum):
     UNSET = "UNSET"
 
@@ -15,6 +16,7 @@ class _Unset(Enum):
         return "UNSET"
 
     def __bool__(self) -> Literal[False]:
+        # So that `name or default` treats it as nothing, as it does None.
         return False
 
 

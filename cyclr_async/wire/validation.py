@@ -6,15 +6,23 @@ from typing import Any, Final
 import attrs
 
 from cyclr_async.errors import DecodeError
-from cyclr_async.secret import Secret
+from cyclr_async.secret import Secret, SecretUrl
 from cyclr_async.wire.dates import is_never, parse_datetime
 from cyclr_async.wire.extra import EMPTY, Extra
 from cyclr_async.wire.fields import WireField, fields_of, is_model
 
 __all__ = ["Issue", "check_value", "error_for", "kind_of", "validate"]
 
+# As much as an INTEGER of SQLite and of most other databases holds: what is beyond could not be kept anywhere.
 _INT64: Final = 1 << 63
-_EXPECTED: Final[dict[type, str]] = {str: "str", int: "int", bool: "bool", datetime: "datetime", Secret: "str"}
+_EXPECTED: Final[dict[type, str]] = {
+    str: "str",
+    int: "int",
+    bool: "bool",
+    datetime: "datetime",
+    Secret: "str",
+    SecretUrl: "str",
+}
 
 
 @attrs.frozen
@@ -55,6 +63,7 @@ def check_value(value: Any, kind: type[Any], path: str = "$") -> Any:
     """Return the value as ``kind``, or a :class:`Issue`; nothing is coerced."""
     expected, found = _EXPECTED[kind], kind_of(value)
     if kind is bool or kind is int:
+        # The exact type, since True is an int to isinstance.
         if type(value) is not kind:
             if isinstance(value, float):
                 found = "a number that is no integer"
@@ -64,9 +73,11 @@ def check_value(value: Any, kind: type[Any], path: str = "$") -> Any:
             found = "an integer beyond 64 bits"
     elif isinstance(value, str):
         if kind is str:
+            # A subclass of str, from a decoder of the caller's, becomes a plain text: a model holds nothing that can
+            # change.
             return str.__str__(value)
-        if kind is Secret:
-            return Secret(str.__str__(value))
+        if kind is Secret or kind is SecretUrl:
+            return kind(str.__str__(value))
         try:
             return parse_datetime(value)
         except ValueError:
@@ -85,6 +96,7 @@ def _check_field(value: Any, field: WireField, path: str) -> Any:
         return _check_one(value, field.kind, path)
     if not isinstance(value, list):
         return Issue(path, "array", kind_of(value))
+    # All elements before the first problem is looked for: these lists are short, and the answer is wrong only rarely.
     made = [_check_one(item, field.kind, f"{path}[{index}]") for index, item in enumerate(value)]
     return next((one for one in made if isinstance(one, Issue)), tuple(made))
 
@@ -117,6 +129,7 @@ def validate(data: object, cls: type[Any], path: str = "$") -> Any:
             if not field.optional:
                 found = "null" if field.wire in data else "nothing"
                 return Issue(where, f"{_expected(field)} (required)", found)
+            # Not the same as null: to_dict() gives back what came.
             if field.wire not in data:
                 absent.add(field.wire)
         elif field.never and isinstance(value, str) and is_never(value):
@@ -125,6 +138,7 @@ def validate(data: object, cls: type[Any], path: str = "$") -> Any:
         else:
             value = _check_field(value, field, where)
             if isinstance(value, Issue):
+                # Only for the field itself: within a nested model null has been judged already.
                 null = field.optional and value.path == where
                 return attrs.evolve(value, expected=f"{value.expected} or null") if null else value
         values[field.name] = value

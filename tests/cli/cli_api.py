@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import click
 from aiohttp import web
 
+from cyclr_async.cli.app import app
 from cyclr_async.usage.months.periods import add_months
 
 SECRET = "canary-client-secret-55e0"
@@ -33,6 +35,10 @@ class Api:
         self.requests: list[str] = []
         self.bodies: list[Any] = []
         self.secrets: list[Any] = []
+        self.queries: list[str] = []
+        self.accounts: list[str | None] = []
+        self.special: dict[str, Callable[[web.BaseRequest], web.StreamResponse | None]] = {}
+        """Answers by path that take the place of the usual one; None breaks the connection."""
         self.port = 0
 
     def start(self) -> None:
@@ -70,6 +76,17 @@ class Api:
             if self.token_status != 200:
                 return web.json_response({"error": "invalid_client"}, status=self.token_status)
             return web.json_response({"access_token": "canary-bearer", "token_type": "bearer", "expires_in": 1209599})
+        self.queries.append(request.query_string)
+        self.accounts.append(request.headers.get("X-Cyclr-Account"))
+        if request.path in self.special:
+            if request.can_read_body:
+                self.bodies.append(await request.json())
+            found = self.special[request.path](request)
+            if found is None:
+                assert request.transport is not None
+                request.transport.abort()
+                raise ConnectionResetError
+            return found
         if self.overloaded:
             self.overloaded -= 1
             return web.json_response({"Message": "busy"}, status=429, headers={"Retry-After": "0"})
@@ -121,6 +138,7 @@ class Api:
     def env(self) -> dict[str, str]:
         return {
             "CYCLR_BASE_URL": f"http://127.0.0.1:{self.port}/api/partner",
+            "CYCLR_V1_URL": f"http://127.0.0.1:{self.port}/v1.0",
             "CYCLR_TOKEN_URL": f"http://127.0.0.1:{self.port}/oauth/token",
             "CYCLR_CLIENT_ID": "my-client",
             "CYCLR_CLIENT_SECRET": SECRET,
@@ -173,3 +191,21 @@ def call(*args: str, env: dict[str, str] | None = None, stdin: str = "") -> Resu
         timeout=60,
     )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def commands(group: click.Group = app, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and group, loaded, with the words that call it."""
+    yield path, group
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None, name
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def leaves() -> Iterator[tuple[str, ...]]:
+    """The words of every command that does something."""
+    return (path for path, command in commands() if not isinstance(command, click.Group))

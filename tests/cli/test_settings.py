@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cyclr_async.cli.commands.api import api
 from cyclr_async.cli.options import SHARED
 from cyclr_async.environment import VARIABLES
 from cyclr_async.settings import SETTINGS
@@ -343,7 +344,7 @@ def test_one_list_of_names(cyclr: Run) -> None:
     settings = list(shown(cyclr("config", "show")))
     assert settings[2:] == list(SETTINGS)
     assert [setting.variable for setting in SETTINGS.values()] == list(VARIABLES)
-    options = {name for option in SHARED for name in option.opts}
+    options = {name for option in [*SHARED, *api.params] for name in option.opts}
     for setting in SETTINGS.values():
         if setting.flag is not None:
             assert any(name == setting.flag or name.startswith(setting.flag.rstrip("…")) for name in options)

@@ -45,11 +45,12 @@ def sections() -> dict[str, str]:
 SCRIPTS = {
     "endpoint": """
 import asyncio
-from cyclr_async.partner import Notice
+from cyclr_async import Notice, Notices
 from cyclr_async.simulator import Simulator
 
 async def main():
     async with Simulator(accounts=1) as cyclr, cyclr.session() as session:
+        assert type(session.notices) is Notices
         assert await session.notices.list() == [Notice(id="1", text="Hello")]
         cyclr.faults.add("404:op=notices.list")
         try:

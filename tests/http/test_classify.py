@@ -36,7 +36,7 @@ from cyclr_async.errors import (
     WrongEventLoopError,
 )
 from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_foreign, is_wrong_address, needs_witness
-from cyclr_async.http.response_errors import error_from_response
+from cyclr_async.http.exchange import error_from_response
 
 JSON = "application/json; charset=utf-8"
 ROUTE = b'{"Message":"No HTTP resource was found that matches the request URI \'https://x/\'."}'

@@ -38,8 +38,8 @@ from cyclr_async.errors import (
     UnexpectedRedirectError,
     UnprocessableError,
 )
-from cyclr_async.http.response_errors import error_from_response, failure_of
-from cyclr_async.http.retry import Failure
+from cyclr_async.http.exchange import error_from_response
+from cyclr_async.http.retry import Failure, failure_of
 
 WALL = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 

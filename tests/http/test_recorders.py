@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cyclr_async import AsyncPartnerSession, ConnectError, CyclrError, Limits, OutcomeUnknownError
+from cyclr_async.http.engine.direct import DirectReads
 from cyclr_async.secret import HiddenBytes, HiddenStr, Secret
 from tests.faults.matrix import partner
 from tests.support.answers import ACCOUNT, account_id, document, good, task_count
@@ -158,7 +159,7 @@ async def test_without_a_stand_in_nothing_is_said(server: FaultServer, caplog: p
 async def test_direct_reads_can_be_switched_off(server: FaultServer, caplog: pytest.LogCaptureFixture) -> None:
     async with partner(server.base_url, limits=Limits(direct_reads=False)) as session:
         assert (await session.accounts.usage(ACCOUNT)).task_count == task_count(ACCOUNT)
-        assert session._pool.fast is None
+        assert not isinstance(session._pool.engine, DirectReads)
     assert lines(caplog) == []
 
 

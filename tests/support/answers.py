@@ -57,6 +57,13 @@ def document(request: Request) -> object:
                 "CurrentPricePlanId": 3,
                 "AuditInfo": account,
             }
+        case "GET", ["", "v1.0", "accounts", account, "usage"]:
+            return {
+                "Id": account,
+                "TasksUsed": task_count(account),
+                "StartTime": "2016-12-09T16:23:08Z",
+                "EndTime": "2017-01-08T16:23:08.5Z",
+            }
         case "PUT", ["accounts", account]:
             return {"Id": account}
         case "POST", ["createaccount"]:

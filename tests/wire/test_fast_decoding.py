@@ -16,7 +16,7 @@ import pytest
 from cyclr_async import partner, v1
 from cyclr_async.errors import DecodeError
 from cyclr_async.partner import Account, AccountUsage, Model, PartnerDetails, PricePlan, SignInToken
-from cyclr_async.secret import Secret
+from cyclr_async.secret import Secret, SecretUrl
 from cyclr_async.wire.converter import decode
 from cyclr_async.wire.extra import EMPTY, as_extra
 from cyclr_async.wire.fields import NEVER, fields_of, is_model
@@ -191,7 +191,15 @@ def test_no_rule_is_made_up_for_other_types() -> None:
 
 def filled(cls: type[Any]) -> dict[str, Any]:
     """The JSON of a model in which every field has a value."""
-    samples = {str: "a", int: 1, bool: True, Secret: "s", datetime: "2026-01-01T00:00:00Z", object: {"a": [1]}}
+    samples = {
+        str: "a",
+        int: 1,
+        bool: True,
+        Secret: "s",
+        SecretUrl: "https://x.org/?a=b",
+        datetime: "2026-01-01T00:00:00Z",
+        object: {"a": [1]},
+    }
     found = {}
     for field in fields_of(cls).fields:
         value = filled(field.kind) if is_model(field.kind) else samples[field.kind]

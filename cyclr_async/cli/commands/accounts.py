@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cyclr_async.cli.options import Command, Group, Options, current
+from cyclr_async.cli.connect import connected
+from cyclr_async.cli.dry_run import run_dry
+from cyclr_async.cli.options import Command, Options, current
+from cyclr_async.cli.output import Output
+from cyclr_async.cli.param_types import MOMENT
+from cyclr_async.cli.signals import run_async
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
 
-__all__ = ["accounts"]
+__all__ = ["create", "list_accounts", "update"]
 
 _COLUMNS: Final = (
     "id",
@@ -28,25 +33,13 @@ _TABLE: Final = ("id", "name", "price_plan_id", "next_bill_date", "audit_info")
 _CLEARABLE: Final = ("description", "timezone", "price_plan_id", "next_bill_date", "audit_info")
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg]
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            return datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a time: write it as 2026-12-01T00:00:00Z", param, ctx)
-
-
 def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option("--description", metavar="TEXT", help="Free text."),
             click.option("--timezone", metavar="ZONE", help="An IANA name, such as Europe/London."),
             click.option("--price-plan-id", type=int, metavar="N", help="See cyclr plans."),
-            click.option("--next-bill-date", type=_Moment(), metavar="TIME", help="UTC unless it has an offset."),
+            click.option("--next-bill-date", type=MOMENT, metavar="TIME", help="UTC unless it has an offset."),
             click.option("--audit-info", metavar="TEXT", help="Your own reference; the usage repeats it."),
             click.option("--dry-run", is_flag=True, help="Show the request and send nothing."),
         )
@@ -55,29 +48,17 @@ def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.group(cls=Group)
-def accounts() -> None:
-    """The accounts of the partner."""
-
-
-@accounts.command(
+@click.command(
     "list", cls=Command, examples=("cyclr accounts list --simulate", "cyclr accounts list -o csv --fields id,name")
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N accounts.")
 @click.pass_context
 def list_accounts(ctx: click.Context, limit: int | None) -> None:
     """List every account, as the answer arrives."""
-    from cyclr_async.cli.signals import run_async  # noqa: PLC0415 - help must start fast
-
     run_async(_list(current(ctx), limit))
 
 
 async def _list(options: Options, limit: int | None) -> None:
-    from contextlib import aclosing  # noqa: PLC0415
-
-    from cyclr_async.cli.connect import connected  # noqa: PLC0415
-    from cyclr_async.cli.output import Output  # noqa: PLC0415
-
     written = 0
     with Output(options, _COLUMNS, table=_TABLE) as output:
         async with connected(options) as session, aclosing(session.accounts.iter(timeout=options.timeout)) as found:
@@ -88,7 +69,7 @@ async def _list(options: Options, limit: int | None) -> None:
                     break
 
 
-@accounts.command(
+@click.command(
     cls=Command,
     examples=(
         'cyclr accounts create --name "ACME Ltd" --timezone Europe/London --price-plan-id 2',
@@ -109,7 +90,7 @@ def create(ctx: click.Context, /, dry_run: bool, reconcile: bool, **given: Any) 
     )
 
 
-@accounts.command(
+@click.command(
     cls=Command,
     examples=(
         "cyclr accounts update ACCOUNT_ID --price-plan-id 3",
@@ -134,18 +115,12 @@ def update(ctx: click.Context, /, account_id: str, dry_run: bool, clear: tuple[s
 
 
 def _write(options: Options, dry_run: bool, act: Callable[[AsyncPartnerSession, float | None], Awaitable[str]]) -> None:
-    from cyclr_async.cli.signals import run_async  # noqa: PLC0415 - help must start fast
-
     run_async(_written(options, dry_run, act))
 
 
 async def _written(
     options: Options, dry_run: bool, act: Callable[[AsyncPartnerSession, float | None], Awaitable[str]]
 ) -> None:
-    from cyclr_async.cli.connect import connected  # noqa: PLC0415
-    from cyclr_async.cli.dry_run import run_dry  # noqa: PLC0415
-    from cyclr_async.cli.output import Output  # noqa: PLC0415
-
     if dry_run:
         await run_dry(options, lambda session: act(session, None))
         return

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
+from cyclr_async.cli.exit_codes import InterruptedBySignal
 from cyclr_async.cli.options import Command, Options, current
+from cyclr_async.cli.output import Output
+from cyclr_async.cli.signals import run_async
 from cyclr_async.cli.terminal import echo, warn
 from cyclr_async.hosts import canonical_host, is_loopback
 
@@ -52,9 +57,6 @@ def simulate(
 
     Only this machine can reach it, without --host.
     """
-    from cyclr_async.cli.exit_codes import InterruptedBySignal  # noqa: PLC0415 - help must start fast
-    from cyclr_async.cli.signals import run_async  # noqa: PLC0415
-
     faults = (*faults, f"latency:{latency}") if latency is not None else faults
     try:
         run_async(_serve(current(ctx), (host, allowed, port), {**settings, "faults": faults}))
@@ -63,12 +65,7 @@ def simulate(
 
 
 async def _serve(options: Options, place: tuple[str, tuple[str, ...], int], settings: dict[str, Any]) -> None:
-    import asyncio  # noqa: PLC0415 - help must start fast
-    import socket  # noqa: PLC0415
-
-    from cyclr_async.cli.output import Output  # noqa: PLC0415
-    from cyclr_async.simulator import Simulator  # noqa: PLC0415
-    from cyclr_async.simulator.server import EXPOSED  # noqa: PLC0415
+    from cyclr_async.simulator.server import EXPOSED, Simulator  # noqa: PLC0415 - aiohttp, which help does without
 
     def announce(running: Simulator) -> None:
         with Output(options, columns, many=False) as output:

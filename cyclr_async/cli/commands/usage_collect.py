@@ -1,369 +1,86 @@
-"""The main job: collect usage into a store, show how it goes, and say how it ended."""
+"""``cyclr usage collect``."""
 
 from __future__ import annotations
 
-import io
+import re
 import shlex
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, ExitStack, aclosing
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
 
-import attrs
 import click
 
-from cyclr_async.cli.connect import connected
-from cyclr_async.cli.exit_codes import Exit, InterruptedBySignal
-from cyclr_async.cli.options import Options
-from cyclr_async.cli.output import Output, chosen_format
-from cyclr_async.cli.progress import showing
+from cyclr_async.cli.collecting import DEFAULT_STORE, SUBSET_STORE, Job, run_collection
+from cyclr_async.cli.options import Command, current
+from cyclr_async.cli.param_types import CONCURRENCY, DAY, DURATION, STORE
 from cyclr_async.cli.settings import simulated
-from cyclr_async.cli.signals import run_async
-from cyclr_async.cli.summary import print_summary, read_summary, summary_lines
-from cyclr_async.cli.terminal import echo, forget, print_error, warn
-from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
-from cyclr_async.usage.export.atomic_file import check_target, replacing
-from cyclr_async.usage.export.registry import EXPORTERS
+from cyclr_async.cli.text_input import read_text
 
-if TYPE_CHECKING:
-    from cyclr_async.session import AsyncPartnerSession
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
-    from cyclr_async.usage.store.runs import Opening
-    from cyclr_async.usage.summary import Summary
-
-__all__ = ["DEFAULT_STORE", "SUBSET_STORE", "Job", "collect"]
-
-DEFAULT_STORE: Final = Path("cyclr-usage.sqlite")
-SUBSET_STORE: Final = Path("cyclr-usage-subset.sqlite")
-"""A few accounts are kept apart: an export takes the newest run of a store, and that should be the whole month.
-
-Runs of different accounts never merge, not even in one store, so all such runs can share this one.
-"""
+__all__ = ["collect"]
 
 
-@attrs.frozen(kw_only=True)
-class Job:
-    """What is collected.
-
-    Attributes:
-        store: the file, or None for one that is thrown away.
-        again: the command that goes on with this one.
-        from_date: the day on which the period begins, or None.
-        accounts: ids, or None for every account.
-        limit: the first so many accounts, or None.
-        concurrency: calls at once, or None.
-        resume: True to go on with the unfinished run of the store, whatever it collects.
-        fresh: True to begin a new run.
-        max_age: how old a run may be that is continued; a day when None.
-    """
-
-    store: Path | None
-    again: str
-    from_date: date | None = None
-    accounts: tuple[str, ...] | None = None
-    limit: int | None = None
-    concurrency: int | None = None
-    resume: bool = False
-    fresh: bool = False
-    max_age: timedelta | None = None
-
-
-@attrs.define
-class _Progress:
-    run_id: int | None = None
-    now: datetime | None = None
-    plans: dict[str, str] = attrs.field(factory=dict)
-
-
-def collect(options: Options, job: Job) -> Exit:
-    """Collect, report, and return the exit code.
-
-    Raises:
-        CyclrError: it could not be done; what was collected is in the store.
-    """
-    form = _form(options)
-    if simulated(options):
-        echo(options, "to collect real usage: set CYCLR_CLIENT_ID and CYCLR_CLIENT_SECRET, and leave out --simulate")
-    with ExitStack() as stack:
-        store = job.store
-        if store is None:
-            store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cyclr-"))) / "usage.sqlite"
-        kept = job.store is not None
-        state = _Progress()
-        rows = None
-        if form != "table" and options.out is None:
-            rows = stack.enter_context(_Rows(Output(options, _columns()), store if kept else None))
-        try:
-            run_async(_collect(options, job, store, state, rows))
-        except InterruptedBySignal:
-            echo(options, _how_far(store, state, job if kept else None))
-            return Exit.RESUMABLE if kept else Exit.INTERRUPTED
-        except BulkInterruptedError as error:
-            error.resumable = error.resumable and kept
-            echo(options, _how_far(store, state, job if kept else None))
-            raise
-        code = _report(options, job, store, state, form, kept=kept)
-        return code if rows is None or rows.finished() else Exit.FAILED
-
-
-class _Rows:
-    """Rows on standard output. When that breaks, the collection goes on, because the store keeps them."""
-
-    def __init__(self, output: Output, store: Path | None) -> None:
-        self._output = output
-        self._store = store
-        self._problem: str | None = None
-
-    def __enter__(self) -> Self:
-        self._guarded(self._output.__enter__)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._problem is None:
-            self._output.__exit__(kind, error, traceback)
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Write a row, unless standard output is broken.
-
-        Raises:
-            BrokenPipeError: nobody wants more rows, which ends a command.
-            OSError: it is broken, and no store keeps the rows.
-        """
-        if self._problem is None:
-            self._guarded(lambda: self._output.write(row))
-
-    def _guarded(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            if self._store is None:
-                raise
-            self._problem = error.strerror or type(error).__name__
-            forget(sys.stdout)
-            warn(f"standard output: {self._problem}; the collection goes on and keeps its rows in {self._store}")
-
-    def finished(self) -> bool:
-        """Tell whether every row could be written, and complain if not."""
-        if self._problem is not None:
-            print_error(f"standard output: {self._problem}; every row is in {self._store}: cyclr usage export")
-        return self._problem is None
-
-
-def _columns() -> tuple[str, ...]:
-    from cyclr_async.usage.store.rows import COLUMNS  # noqa: PLC0415 - help must start fast
-
-    return COLUMNS
-
-
-def _form(options: Options) -> str:
-    if options.out is not None:
-        try:
-            check_target(options.out)  # now, and not after an hour
-        except OSError as error:
-            raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
-    return chosen_format(options, exports=True)
-
-
-async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
-    async with AsyncExitStack() as stack:
-        port = _port_of(store) if simulated(options) else 0
-        session = await stack.enter_async_context(connected(options, port=port, concurrency=job.concurrency))
-        async with await _collection(session, job, store, stack) as run:
-            assert run.store is not None
-            state.run_id = run.store.run_id
-            for line in opening_lines(run.store.opening):
-                echo(options, line)
-            try:
-                torn = rows is not None and sys.stdout.isatty()
-                async with showing(run, options, rows_on_terminal=torn):
-                    async for outcome in run:
-                        if rows is not None:
-                            rows.write(row_of(outcome, run.store.run_id))
-            finally:
-                if rows is not None and not isinstance(sys.exception(), OSError):
-                    for outcome in run.drain():
-                        rows.write(row_of(outcome, run.store.run_id))
-        state.now = datetime.fromtimestamp(session.clock.wall(), UTC)
-        if rows is None and chosen_format_is_table(options):
-            state.plans = await _plan_names(session)
-
-
-async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack) -> Collection:
-    """Return the collection of a job; nothing has been sent by it yet.
-
-    Raises:
-        UsageError: the day lies in the future.
-    """
-    from cyclr_async.usage import UsageStore  # noqa: PLC0415 - help must start without SQLite
-    from cyclr_async.usage.store.runs import MAX_AGE  # noqa: PLC0415
-
-    max_age = MAX_AGE if job.max_age is None else job.max_age
-    if job.resume:
-        opening = UsageStore.open(store, None, resume=True, max_age=max_age, clock=session.clock)
-        opened = await stack.enter_async_context(await opening)
-        return session.accounts.collect_usage(
-            from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened
-        )
-    today = datetime.fromtimestamp(session.clock.wall(), UTC).date()
-    if job.from_date is not None and job.from_date > today:
-        raise click.UsageError(f"--from-date {job.from_date} is in the future: today is {today} (UTC)")
-    return session.accounts.collect_usage(
-        await _source(session, job),
-        from_date=job.from_date,
-        concurrency=job.concurrency,
-        store=store,
-        resume=False if job.fresh else None,
-        max_age=max_age,
-    )
-
-
-def opening_lines(opening: Opening) -> list[str]:
-    """Say which run goes on, and which unfinished ones were closed because a new one begins."""
-    from cyclr_async.wire.text import duration  # noqa: PLC0415 - help must start fast
-
-    run, now = opening.run, opening.now
-    lines = [
-        f"run {old.run_id} was unfinished and {duration(old.age(now))} old ({old.counts.ok:,} of {old.counts.asked:,} "
-        "accounts): it is closed as abandoned, and a new run begins"
-        for old in opening.abandoned
-    ]
-    if opening.continued:
-        lines.append(
-            f"going on with run {run.run_id}, begun {duration(now - run.created_at)} ago: {run.counts.ok:,} of "
-            f"{run.counts.asked:,} accounts are there"
-        )
-    return lines
-
-
-def chosen_format_is_table(options: Options) -> bool:
-    """Tell whether people read the result."""
-    return _form(options) == "table"
-
-
-async def _source(session: AsyncPartnerSession, job: Job) -> Any:
-    """Return the ids of the job, None for all. The first accounts are read before the run, which is about just them."""
-    if job.accounts is not None:
-        return job.accounts[: job.limit]
-    return None if job.limit is None else [account async for account in _first(session, job.limit)]
-
-
-async def _first(session: AsyncPartnerSession, limit: int) -> AsyncIterator[Any]:
-    async with aclosing(session.accounts.iter()) as accounts:
-        left = limit
-        async for account in accounts:
-            if left <= 0:
-                return
-            yield account
-            left -= 1
-
-
-async def _plan_names(session: AsyncPartnerSession) -> dict[str, str]:
-    try:
-        return {plan.id: plan.name for plan in await session.priceplans.list(timeout=10)}
-    except CyclrError:
-        return {}  # the numbers have to do: the report must not fail for the names
-
-
-def _port_of(store: Path) -> int:
-    """Return the port of the simulated API that a store was made with, 0 when there is none."""
-    from cyclr_async.usage import UsageReader  # noqa: PLC0415
-
-    if not store.exists():
-        return 0
-    with UsageReader(store) as reader:
-        runs = reader.runs()
-    place = urlsplit(runs[0].scope.base_url) if runs else None
-    if place is None or place.hostname != "127.0.0.1":
-        return 0
-    return place.port or 0
-
-
-def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
-    """Return an outcome as a row of the export."""
-    from cyclr_async.usage.store.rows import row_of_outcome  # noqa: PLC0415 - help must start fast
-
-    return attrs.asdict(row_of_outcome(outcome, run_id), recurse=False)
-
-
-def _report(options: Options, job: Job, store: Path, state: _Progress, form: str, *, kept: bool) -> Exit:
-    summary = read_summary(store, state.run_id, now=state.now)
-    if options.out is not None:
-        write_file(options, store, state.run_id, form, lambda stream: print_summary(summary, options, stream=stream))
-    if form == "table" and options.out is None:
-        print_summary(summary, options, plans=state.plans)
-        sys.stdout.flush()
-    else:
-        for line in summary_lines(summary):
-            echo(options, line)
-    code = verdict(summary)
-    if kept:
-        echo(options, f"kept in {store}; export: cyclr usage export --store {shlex.quote(str(store))} --out usage.csv")
-    if summary.counts.failed and kept:
-        echo(options, f"to try the failed accounts again: {job.again}")
-    return code
-
-
-def verdict(summary: Summary) -> Exit:
-    """Return the exit code for how a finished run turned out.
-
-    A finding is no success: a job that bills on exit code 0 must not bill a negative count, or nobody at all because
-    the account list came back empty.
-    """
-    counts = summary.counts
-    if counts.ok == counts.asked:
-        return Exit.PARTIAL if summary.finding_count else Exit.DONE
-    return Exit.PARTIAL if counts.ok else Exit.FAILED
-
-
-def write_file(
-    options: Options, store: Path, run_id: int | None, form: str, draw: Callable[[Any], None] | None = None
+@click.command(
+    cls=Command,
+    examples=(
+        "cyclr usage collect --simulate",
+        "cyclr usage collect --from-date 2026-10-01 --out october.csv",
+        "cyclr usage collect -o jsonl | jq -c '[.account_id, .task_count]'",
+    ),
+)
+@click.option("--from-date", type=DAY, metavar="YYYY-MM-DD", help="First day of the period; the last bill date.")
+@click.option("--accounts", metavar="FILE", help="Only these account ids, one per line; - reads standard input.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N accounts.")
+@click.option("--concurrency", type=CONCURRENCY, metavar="N", help="Calls at once at most. [32]")
+@click.option("--store", type=STORE, metavar="FILE", help="Keep the results here. [./cyclr-usage.sqlite]")
+@click.option("--max-age", type=DURATION, metavar="TIME", help="Go on with a run only while younger. [24h]")
+@click.option("--fresh", is_flag=True, help="Begin a new run, also when an unfinished one could go on.")
+@click.pass_context
+def collect(
+    ctx: click.Context,
+    from_date: date | None,
+    accounts: str | None,
+    limit: int | None,
+    concurrency: int | None,
+    store: Path | None,
+    max_age: timedelta | None,
+    fresh: bool,
 ) -> None:
-    """Write the run to ``--out``, from the store: everything it holds of the run, not only what was new."""
-    from cyclr_async.usage import UsageReader, export_usage  # noqa: PLC0415 - help must start without SQLite
+    """Collect the usage of every account.
 
-    assert options.out is not None
-    target = Path(options.out)
-    if form in EXPORTERS and options.fields is None:
-        with UsageReader(store) as reader:
-            written = export_usage(reader, target, format=form, run_id=run_id)
-        echo(options, f"{written.rows:,} rows in {target}")
-        return
-    if form == "table" and draw is not None:
-        try:
-            with replacing(target) as stream:
-                text = io.TextIOWrapper(stream, encoding="utf-8")
-                draw(text)
-                text.flush()
-        except OSError as error:
-            raise click.FileError(str(target), error.strerror or "cannot be written") from None
-        return
-    with UsageReader(store) as reader, Output(options, _columns()) as output:
-        for row in reader.rows(run_id):
-            output.write(attrs.asdict(row))
+    Results are kept in a store: the same command goes on where it was interrupted, and asks only for what is missing,
+    while the unfinished run is younger than --max-age (90m, 24h, 2d or plain seconds). Later it begins a new run.
+    """
+    options = current(ctx)
+    if store is None and not simulated(options):
+        store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
+    words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
+    place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
+    place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--v1-url": options.v1_url}
+    place |= {"--partner": options.partner, "--client-id": options.client_id}
+    given = {**place, "--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
+    given["--max-age"] = None if max_age is None else f"{max_age.total_seconds():.0f}"
+    for name, value in given.items():
+        words += [] if value is None else [name, str(value)]
+    for host in options.http_host:
+        words += ["--http-host", host]
+    job = Job(
+        store=store,
+        from_date=from_date,
+        accounts=_ids(accounts),
+        limit=limit,
+        concurrency=concurrency,
+        fresh=fresh,
+        max_age=max_age,
+        again=shlex.join(words),
+    )
+    ctx.exit(run_collection(options, job))
 
 
-def _how_far(store: Path, state: _Progress, job: Job | None) -> str:
-    """Say how far an interrupted run came, and how to go on with it."""
-    from cyclr_async.usage import UsageReader  # noqa: PLC0415 - help must start without SQLite
-
-    if job is None:
-        return "interrupted; nothing was kept. With --store FILE the next run would go on from here"
-    counts = None
-    if state.run_id is not None:
-        try:
-            with UsageReader(store) as reader:
-                counts = reader.run(state.run_id).counts
-        except StoreError:
-            counts = None
-    far = "" if counts is None else f" with {counts.ok:,} of {counts.asked:,} accounts in {store}"
-    return f"interrupted{far}; to go on: {job.again}"
+def _ids(path: str | None) -> tuple[str, ...] | None:
+    if path is None:
+        return None
+    # A mark may stand before any line: files that Windows programs wrote may have been put together.
+    lines = (line.removeprefix("\ufeff").strip() for line in re.split(r"\r\n|\r|\n", read_text(path, "--accounts")))
+    ids = tuple(dict.fromkeys(line for line in lines if line))
+    if not ids:
+        raise click.UsageError(f"--accounts {path!r} holds no account id; it takes one per line")
+    return ids

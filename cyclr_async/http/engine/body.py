@@ -17,10 +17,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Mapping
 
     from aiohttp.client_proto import ResponseHandler
-
-    from cyclr_async.http.engine.direct import EngineResponse
 
 __all__ = ["BUFFER", "PIECE", "PURE_PYTHON", "Body", "BrokenBody", "legible"]
 
@@ -127,23 +126,31 @@ class Body:
     """Reads the body of one answer.
 
     Args:
-        response: the answer, its body untouched.
+        content: the body, untouched.
+        headers: of the answer.
+        protocol: of its connection, None where it is not known.
+        transport: the same; None also when the connection is back in its pool. Both are kept, because it is back there
+            with the last byte, and that may have been there at once.
     """
 
     __slots__ = ("_content", "_follows", "_protocol", "_transport", "_unpacker")
 
-    def __init__(self, response: EngineResponse) -> None:
-        self._content = response.content
-        # Kept, because a connection is back in its pool with the last byte, and that may have been there at once.
-        connection = getattr(response, "connection", None)
-        self._protocol = getattr(response, "_protocol", None) if connection is None else connection.protocol
-        self._transport: asyncio.Transport | None = None if connection is None else connection.transport
+    def __init__(
+        self,
+        content: aiohttp.StreamReader,
+        headers: Mapping[str, str],
+        protocol: ResponseHandler | None,
+        transport: asyncio.Transport | None,
+    ) -> None:
+        self._content = content
+        self._protocol = protocol
+        self._transport = transport
         self._follows = False
         self._look()
-        coding = response.headers.get("Content-Encoding", "").strip().lower()
+        coding = headers.get("Content-Encoding", "").strip().lower()
         known = _CODINGS.get(coding)
         self._unpacker: Unpacker | None = Unpacker(known) if known else None
-        if known is None and not response.content.at_eof():
+        if known is None and not content.at_eof():
             raise BrokenBody("the body is encoded in a way that was not asked for")
 
     async def piece(self, most: int = PIECE) -> bytes:

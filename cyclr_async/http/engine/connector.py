@@ -14,14 +14,14 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from cyclr_async.http.engine.arrivals import pending_of
-from cyclr_async.http.timeouts import Timeout, TimerWheel
+from cyclr_async.http.timeouts import Attempt
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["Attempt", "GuardedConnector", "SecondSend", "SpokeFirstError", "WatchfulProtocol", "current_attempt"]
+__all__ = ["GuardedConnector", "SecondSend", "SpokeFirstError", "WatchfulProtocol", "current_attempt"]
 
 _logger: Final = logging.getLogger("cyclr_async.http")
 _connections: Final = logging.getLogger("cyclr_async.http.connections")
@@ -35,62 +35,6 @@ not count.
 _TURNS: Final = 20
 """Turns in which the event loop may read what has just arrived on a new connection, session tickets of TLS say; each
 takes it two."""
-
-
-class Attempt(Timeout):
-    """The time limit of one HTTP attempt, and what is known of it while it runs.
-
-    Args:
-        watch: the time limits in force.
-        seconds: until the first sign of life.
-        read: seconds between two signs of life.
-        ends: when the attempt ends at the latest, on the clock of ``now``.
-        now: monotonic seconds.
-        connect_by: when the connection must be there at the latest, if that is earlier.
-    """
-
-    __slots__ = ("_ends", "_hurried", "_now", "_read", "connected", "protocol", "status")
-
-    def __init__(
-        self,
-        watch: TimerWheel,
-        seconds: float,
-        *,
-        read: float,
-        ends: float,
-        now: Callable[[], float],
-        connect_by: float | None = None,
-    ) -> None:
-        super().__init__(watch, seconds if connect_by is None else max(min(seconds, connect_by - now()), 0.0))
-        self._hurried = connect_by is not None
-        self._read = read
-        self._ends = ends
-        self._now = now
-        self.connected = False
-        """True once a connection was handed over, the moment before the first byte is written."""
-        self.status: int | None = None
-        """The HTTP status once the headers of the answer were read: proof that the request arrived."""
-        self.protocol: ResponseHandler | None = None
-        """The protocol of the connection that was handed over."""
-
-    def sending(self) -> None:
-        """Note that a connection was handed over."""
-        self.connected = True
-        if self._hurried:
-            self.touch()
-
-    def touch(self) -> None:
-        """Note a sign of life: from here the server may be silent for the read limit again."""
-        self.reschedule(self.patience())
-
-    def patience(self) -> float:
-        """Return for how many seconds from now the server may be silent."""
-        return max(min(self._read, self._ends - self._now()), 0.0)
-
-    def doubt(self) -> None:
-        """Let no later request use the connection: its answer may have been meant for another one."""
-        if self.protocol is not None:
-            self.protocol.force_close()
 
 
 current_attempt: Final[ContextVar[Attempt | None]] = ContextVar("cyclr_async_attempt", default=None)
@@ -155,7 +99,7 @@ class WatchfulProtocol(HeadFirstHandler):
         # The connections with a request under way. A new connection counts as one until its first request is over: a
         # proxy answers a CONNECT before the pool knows of the connection.
         self.busy: Container[object] = (self,)
-        self.watched = False
+        self.watched: bool = False
         """Whether the connection was handed over before."""
 
     def data_received(self, data: bytes) -> None:
@@ -202,13 +146,13 @@ class GuardedConnector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._listen = listen
         self._said = False
-        self.make_protocol = functools.partial(WatchfulProtocol, self, self._loop)
+        self.make_protocol: functools.partial[WatchfulProtocol] = functools.partial(WatchfulProtocol, self, self._loop)
         # Private to aiohttp. Where it is not honoured, the connections are not reused: see _first().
         self._factory = self.make_protocol  # type: ignore[assignment]  # made with other arguments, called with none
         self._pid = os.getpid()
-        self.created = 0
-        self.reused = 0
-        self.dropped = 0
+        self.created: int = 0
+        self.reused: int = 0
+        self.dropped: int = 0
 
     def __del__(self, *args: Any) -> None:
         """Let a forked process forget the pool without touching the connections, which are the parent's."""
@@ -256,7 +200,6 @@ class GuardedConnector(aiohttp.TCPConnector):
                 attempt.touch()
             break
         if attempt is not None:
-            attempt.protocol = protocol
             attempt.sending()
         return connection
 

@@ -1,86 +1,94 @@
-"""A GET on a pooled connection, without the layers of :class:`aiohttp.ClientSession`.
+"""A read on a pooled connection, without the layers of :class:`aiohttp.ClientSession`.
 
-The pool, the connection and the parser are aiohttp's. Left out are its request and response objects, request bodies,
-cookies, redirects, netrc, tracing and resending: a plain read uses none of them, and together they are three fifths of
-the instructions of a request (``benchmarks/``, docs/performance.md). Whatever needs one of them goes through a session.
+The pool, the connection and the parser are aiohttp's. Left out are its request and response objects, cookies,
+redirects, netrc, tracing and resending: a plain read uses none of them, and together they are three fifths of the
+instructions of a request (``benchmarks/``, docs/performance.md). Whatever needs one of them is handed to the next
+engine, which goes through a session.
 
 It is an optimisation, nothing more. When the pool is made, the parts of aiohttp it rests on are tried out
-(:meth:`DirectReads.self_test`), and before every request a look at aiohttp's own functions shows whether a recorder, a
-mock or a tracer stands in for one of them. In either case the request goes through the session.
+(``self_test.py``), and before every request a look at aiohttp's own functions shows whether a recorder, a mock or a
+tracer stands in for one of them. In either case the request goes through the session.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from aiohttp import ClientRequest, ClientSession, TCPConnector, hdrs
+from aiohttp import ClientRequest, ClientSession, TCPConnector
 from yarl import URL
 
-from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.http.engine.body import BUFFER
-from cyclr_async.http.engine.connector import Attempt, GuardedConnector
+from cyclr_async.errors import CyclrError, InvalidArgumentError
+from cyclr_async.http.engine.body import BUFFER, PURE_PYTHON
+from cyclr_async.http.engine.connector import GuardedConnector
+from cyclr_async.http.engine.engine import CONTENT_ENCODING, REQUEST_ID, Engine, EngineResponse
+from cyclr_async.http.engine.errors import FOREIGN, SENDING, Translator
 from cyclr_async.http.engine.interception import replaced
+from cyclr_async.http.engine.response import PooledResponse
+from cyclr_async.http.engine.self_test import rehearse
+from cyclr_async.http.request import Request, Safety
+from cyclr_async.http.timeouts import Attempt
 from cyclr_async.secret import HiddenBytes, HiddenStr
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-__all__ = ["REQUEST_ID", "DirectReads", "EngineResponse", "NotDirectError"]
+__all__ = ["DirectReads"]
 
 _logger: Final = logging.getLogger("cyclr_async.http")
 
-REQUEST_ID: Final = type(hdrs.CONTENT_TYPE)("X-Request-Id")
-"""Of the type of aiohttp's own header names, which are found in headers without being folded to one case first."""
-_BODY: Final = b'{"TaskCount":1}'
-_ANSWER: Final = b"HTTP/1.1 200 OK\r\nX-Rehearsal: 1\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_METHODS: Final = frozenset({"GET", "POST"})
+"""A safe POST is a read, such as a token request. Not HEAD: the parser would have to be told that no body comes."""
+_UNFIT: Final = "unfit"
 
 
-class NotDirectError(Exception):
-    """The request could not be written by the fast path, so nothing was sent: it has to go through a session."""
+class _DirectResponse(PooledResponse):
+    """An answer on a connection that is held until it is closed."""
 
-
-class EngineResponse(Protocol):
-    """What the transport needs of an answer; :class:`aiohttp.ClientResponse` has it too."""
-
-    status: int
-    content: aiohttp.StreamReader
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The response headers."""
-        ...
-
-    def close(self) -> None:
-        """Give the connection back when the answer was received to its end, and else drop it."""
-        ...
-
-
-class _DirectResponse:
-    """The answer of :meth:`DirectReads.get`, as a :class:`EngineResponse`."""
-
-    __slots__ = ("_connection", "content", "headers", "status")
+    __slots__ = ("_connection",)
 
     def __init__(
-        self, connection: Connection, status: int, headers: Mapping[str, str], content: aiohttp.StreamReader
+        self,
+        call: Request[Any],
+        attempt: Attempt,
+        translator: Translator,
+        connection: Connection,
+        protocol: ResponseHandler,
+        transport: asyncio.Transport,
+        status: int,
+        headers: Mapping[str, str],
+        content: aiohttp.StreamReader,
     ) -> None:
+        # Not through the base class: one is made for every call, and that call alone is a hundredth of the engine.
+        self._call = call
+        self._attempt = attempt
+        self._translator = translator
         self._connection = connection
-        self.status = status
+        self._protocol = protocol
+        self._transport = transport
+        self._content = content
+        self._body = None
+        self.status = attempt.status = status
         self.headers = headers
-        self.content = content
 
-    @property
-    def connection(self) -> Connection:
-        """The connection it comes on, named as in :class:`aiohttp.ClientResponse`."""
-        return self._connection
+    def whole(self) -> bytes | None:
+        """Return the body of a short answer: it has come with its headers, as a rule, and needs no unpacking."""
+        content = self._content
+        # A parser in C has seen that nothing follows it; with the one in Python, somebody has to look.
+        if content.is_eof() and not PURE_PYTHON and CONTENT_ENCODING not in self.headers:
+            try:
+                return content.read_nowait()
+            except (*FOREIGN, RuntimeError):
+                pass  # reading it piece by piece says what is wrong
+        return None
 
     def close(self) -> None:
         """Give the connection back when the answer was received to its end, and else drop it."""
-        if self.content.is_eof():
+        if self._content.is_eof():
             self._connection.release()
         else:
             self._connection.close()
@@ -100,7 +108,7 @@ class _Destination(ClientRequest):
 
 
 class DirectReads:
-    """Sends GET requests to a few origins.
+    """Sends what may be repeated to a few origins, and hands everything else to the next engine.
 
     Args:
         session: the session that owns the pool; nothing is sent through it.
@@ -108,6 +116,8 @@ class DirectReads:
         origins: URLs whose schemes, hosts and ports are asked.
         headers: sent with every request.
         timeout: for connecting.
+        translator: makes our errors of aiohttp's.
+        otherwise: the next engine.
     """
 
     __slots__ = (
@@ -118,7 +128,9 @@ class DirectReads:
         "_send",
         "_targets",
         "_timeout",
+        "_translator",
         "_wrapper",
+        "otherwise",
     )
 
     def __init__(
@@ -128,9 +140,14 @@ class DirectReads:
         origins: Iterable[URL],
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,
+        *,
+        translator: Translator,
+        otherwise: Engine,
     ) -> None:
         self._connector = connector
         self._timeout = timeout
+        self._translator = translator
+        self.otherwise: Engine = otherwise
         # aiohttp's own functions, once they were seen to be its own.
         self._method: object = None
         self._wrapper: object = None
@@ -149,10 +166,71 @@ class DirectReads:
         }
         """Where the pool connects to and the header lines that are always the same, by scheme and authority."""
 
-    def takes(self, url: URL) -> bool:
-        """Whether a read of the URL may go this way: its origin is known, and nobody stands in for aiohttp."""
-        if (url.scheme, url.raw_authority) not in self._targets:
-            return False
+    async def send(
+        self, call: Request[Any], authorization: HiddenStr | None, request_id: str, attempt: Attempt
+    ) -> EngineResponse:
+        """Send one request; see :class:`~cyclr_async.http.engine.engine.Engine`.
+
+        Raises:
+            InvalidArgumentError: the URL has characters that cannot stand in a request line; nothing was sent.
+            CyclrError: no connection, or no answer that is HTTP.
+        """
+        url = call.url
+        target = self._targets.get((url.scheme, url.raw_authority))
+        if target is None or call.safety is not Safety.SAFE or call.method not in _METHODS or not self._undisturbed():
+            return await self.otherwise.send(call, authorization, request_id, attempt)
+        place = url.raw_path_qs
+        if not (place.isascii() and place.isprintable()) or " " in place:
+            raise InvalidArgumentError("the URL is not percent-encoded, so it cannot stand in a request line")
+        destination, fixed = target
+        connection = None
+        written = received = False
+        failed: CyclrError
+        try:
+            connection = await self._connector.acquire(destination, self._timeout, attempt)
+            protocol = connection.protocol
+            transport = connection.transport
+            if protocol is None or transport is None or transport.is_closing():
+                raise aiohttp.ClientConnectionResetError("the connection was lost")
+            # As ClientSession has it: a body without a length ends with the connection. For the rest, see body.py.
+            protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER)
+            written = True
+            transport.write(_message(call, place, fixed, request_id, authorization))
+            message, content = await protocol.read()
+            while 100 <= message.code < 200 and message.code != 101:  # the server only says that it goes on
+                message, content = await protocol.read()
+            response = _DirectResponse(
+                call,
+                attempt,
+                self._translator,
+                connection,
+                protocol,
+                transport,
+                message.code,
+                message.headers,
+                content,
+            )
+            received = True
+            return response  # noqa: TRY300 - after the try a failure would have to be told from success again
+        except (TypeError, AttributeError) as error:
+            # The rehearsal went well, and yet aiohttp is not built as expected.
+            self._give_up(error)
+            what = aiohttp.ClientConnectionError(f"the answer could not be read ({type(error).__name__})")
+            failed = self._translator.failure(what, call, attempt)
+            unfit = not written
+        except SENDING as error:
+            failed = self._translator.failure(error, call, attempt)
+            unfit = False
+        finally:
+            if not received and connection is not None:
+                connection.close()
+        if not unfit:
+            raise failed
+        attempt.connected = False
+        return await self.otherwise.send(call, authorization, request_id, attempt)
+
+    def _undisturbed(self) -> bool:
+        """Whether nobody stands in for aiohttp."""
         if (
             ClientSession._request is self._method  # noqa: SLF001 - what recorders and mocks replace
             and ClientSession.request is self._wrapper
@@ -180,59 +258,6 @@ class DirectReads:
         self._method = None
         _warn(error)
 
-    async def get(
-        self, url: URL, headers: Mapping[str, str], request_id: str, authorization: HiddenStr | None, attempt: Attempt
-    ) -> EngineResponse:
-        """Send one request and return the answer once its headers are there; its body may still be on its way.
-
-        Args:
-            url: an URL of one of the origins, percent-encoded.
-            headers: of this request only, checked.
-            request_id: the value of ``X-Request-Id``.
-            authorization: the value of the ``Authorization`` header, or None.
-            attempt: told when a connection is handed over.
-
-        Raises:
-            InvalidArgumentError: the URL has characters that cannot stand in a request line; nothing was sent.
-            NotDirectError: aiohttp is not built as expected, and nothing was sent.
-            aiohttp.ClientError: no connection, or no answer that is HTTP.
-        """
-        target = url.raw_path_qs
-        if not (target.isascii() and target.isprintable()) or " " in target:
-            raise InvalidArgumentError("the URL is not percent-encoded, so it cannot stand in a request line")
-        request, fixed = self._targets[url.scheme, url.raw_authority]
-        if headers:
-            fixed += _lines(headers)
-        connection = None
-        written = received = False
-        try:
-            connection = await self._connector.acquire(request, self._timeout, attempt)
-            protocol = connection.protocol
-            transport = connection.transport
-            if protocol is None or transport is None or transport.is_closing():
-                raise aiohttp.ClientConnectionResetError("the connection was lost")
-            # As ClientSession has it: a body without a length ends with the connection. For the rest, see body.py.
-            protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER)
-            written = True
-            transport.write(_head(target, fixed, request_id, authorization))
-            message, content = await protocol.read()
-            while 100 <= message.code < 200 and message.code != 101:  # the server only says that it goes on
-                message, content = await protocol.read()
-            response = _DirectResponse(connection, message.code, message.headers, content)
-            received = True
-            return response  # noqa: TRY300 - after the try a failure would have to be told from success again
-        except (TypeError, AttributeError) as error:
-            # The rehearsal went well, and yet aiohttp is not built as expected.
-            self._give_up(error)
-            failed = error
-        finally:
-            if not received and connection is not None:
-                connection.close()
-        if written:
-            raise aiohttp.ClientConnectionError(f"the answer could not be read ({type(failed).__name__})")
-        attempt.connected = False
-        raise NotDirectError
-
     @classmethod
     def made(
         cls,
@@ -241,66 +266,39 @@ class DirectReads:
         origins: Iterable[URL],
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,
+        *,
+        translator: Translator,
+        otherwise: Engine,
     ) -> DirectReads | None:
         """Make one and try it out; None, and a line in the log, where aiohttp is not built as expected."""
         try:
-            fast = cls(session, connector, origins, headers, timeout)
-            fast.self_test()
+            fast = cls(session, connector, origins, headers, timeout, translator=translator, otherwise=otherwise)
+            rehearse(connector, next(iter(fast._targets.values()))[0], timeout)
         except Exception as error:  # noqa: BLE001 - whatever it is, aiohttp is another one, and there is another way
             _warn(error)
             return None
         fast._looked()
         return fast
 
-    def self_test(self) -> None:
-        """Go through a read without a network, with aiohttp's own parts.
-
-        Raises:
-            Exception: of any kind: this aiohttp is not built as expected.
-        """
-        inspect.signature(TCPConnector.connect).bind(
-            self._connector, next(iter(self._targets.values()))[0], [], self._timeout
-        )
-        for name in ("protocol", "transport", "release", "close"):
-            getattr(aiohttp.connector.Connection, name)
-        protocol = self._connector.make_protocol()
-        stage = _Stage()
-        protocol.connection_made(stage)
-        _expect(not protocol.should_close and protocol.transport is stage)
-        protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER)
-        protocol.data_received(_ANSWER)
-        message, content = _at_once(protocol.read())
-        _expect(
-            message.code == 200
-            and message.headers.get("X-Rehearsal") == "1"
-            and "Content-Encoding" not in message.headers
-        )
-        _expect(content.is_eof() and not protocol.should_close)
-        for name in ("readany", "read", "iter_any", "set_read_chunk_size"):
-            getattr(content, name)
-        _expect(content.read_nowait() == _BODY and content.at_eof())
-        # What arrives before a request was written must be seen.
-        fresh = self._connector.make_protocol()
-        fresh.connection_made(stage)
-        fresh.data_received(b"\r\n")
-        _expect(fresh.should_close)
-
 
 def _lines(headers: Mapping[str, str]) -> str:
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
-def _head(target: str, fixed: str, request_id: str, authorization: HiddenStr | None) -> HiddenBytes:
+def _message(
+    call: Request[Any], place: str, fixed: str, request_id: str, authorization: HiddenStr | None
+) -> HiddenBytes:
     # No local variable holds the token in clear: this and the frames above may be in a traceback with locals.
-    return HiddenBytes(
+    own = _lines(call.headers) if call.headers else ""
+    if call.body is not None:
+        own += f"Content-Type: {call.content_type}\r\nContent-Length: {len(call.body)}\r\n"
+    head = HiddenBytes(
         (
-            f"GET {target} HTTP/1.1\r\n{fixed}{REQUEST_ID}: {request_id}\r\n"
+            f"{call.method} {place} HTTP/1.1\r\n{fixed}{own}{REQUEST_ID}: {request_id}\r\n"
             + ("\r\n" if authorization is None else f"Authorization: {authorization}\r\n\r\n")
         ).encode("ascii")
     )
-
-
-_UNFIT: Final = "unfit"
+    return head if call.body is None else HiddenBytes(head + call.body)
 
 
 def _warn(error: Exception) -> None:
@@ -311,41 +309,3 @@ def _warn(error: Exception) -> None:
         type(error).__name__,
         reason,
     )
-
-
-def _expect(condition: bool) -> None:
-    if not condition:
-        raise RuntimeError("a read does not end as expected")
-
-
-def _at_once(reading: Coroutine[Any, Any, Any]) -> Any:
-    """Return the value of a coroutine that has nothing to wait for."""
-    try:
-        reading.send(None)
-    except StopIteration as done:
-        return done.value
-    finally:
-        reading.close()
-    raise RuntimeError("a read waits for an answer that is there")
-
-
-class _Stage(asyncio.Transport):
-    """A transport that leads nowhere."""
-
-    def is_closing(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None:
-        """Nothing to pause."""
-
-    def resume_reading(self) -> None:
-        """Nothing to resume."""
-
-    def write(self, data: object) -> None:
-        """Send nothing."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def abort(self) -> None:
-        """Nothing to close."""

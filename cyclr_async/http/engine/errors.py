@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from cyclr_async.errors import (
+    ConfigurationError,
     ConnectError,
     CyclrError,
     DesynchronizedError,
@@ -18,17 +20,25 @@ from cyclr_async.errors import (
     ProtocolError,
     ReadTimeoutError,
     Sent,
+    SessionClosedError,
     TlsError,
     TransportError,
     TruncatedResponseError,
 )
 from cyclr_async.http.engine.body import BrokenBody
 from cyclr_async.http.engine.connector import SecondSend, SpokeFirstError
+from cyclr_async.http.request import Request
+from cyclr_async.http.timeouts import Attempt
 
-__all__ = ["FOREIGN", "translate"]
+__all__ = ["CLOSED", "FOREIGN", "SENDING", "Translator", "translate"]
+
+CLOSED: Final = "the session is closed: make a new AsyncPartnerSession"
 
 FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, SecondSend, BrokenBody, OSError, TimeoutError, ssl.SSLError)
 """What an attempt can raise besides our own errors and cancellation."""
+SENDING: Final = (*FOREIGN, RuntimeError, ValueError)
+"""What sending can raise: besides those, what aiohttp raises for a request it refuses and for a session that is closed.
+Reading an answer cannot: there these two would be faults of this package, and are not made to look like others."""
 
 _NO_CONNECTION: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 
@@ -76,6 +86,62 @@ def translate(
     else:
         kind, what = TransportError, "the connection was closed before the answer came"
     return kind(f"{operation}: {what} ({type(error).__name__})", sent=sent, status=status)
+
+
+class Translator:
+    """Makes our errors of what aiohttp raises, for everything that is sent with one pool.
+
+    Args:
+        closed: tells whether the pool was closed meanwhile.
+        proxy: in between; its credentials are not shown.
+        borrowed: whether the session is the caller's, and with it what aiohttp refuses.
+    """
+
+    __slots__ = ("_borrowed", "_closed", "_proxy")
+
+    def __init__(self, closed: Callable[[], bool], *, proxy: URL | None, borrowed: bool) -> None:
+        self._closed = closed
+        self._proxy = proxy
+        self._borrowed = borrowed
+
+    def failure(self, error: BaseException, call: Request[Any], attempt: Attempt) -> CyclrError:
+        """Return our error for what an attempt has raised: one of :data:`SENDING`.
+
+        Raises:
+            BaseException: the error itself, when it is neither about the request nor about the connection.
+        """
+        if isinstance(error, CyclrError):
+            return error  # ours that also are OSErrors or ValueErrors, such as ConnectError
+        if not isinstance(error, FOREIGN):
+            return self._unusable(error, call, attempt)
+        if self._closed():
+            return SessionClosedError(
+                f"{call.name}: the session was closed while the call was under way",
+                sent="maybe" if attempt.connected else "never",
+            )
+        return translate(
+            error,
+            operation=call.name,
+            connected=attempt.connected,
+            status=attempt.status,
+            secure=call.url.scheme == "https",
+            proxy=self._proxy,
+        )
+
+    def _unusable(self, error: BaseException, call: Request[Any], attempt: Attempt) -> CyclrError:
+        if isinstance(error, ValueError) and not isinstance(error, UnicodeError) and not attempt.connected:
+            # Not shown: it may hold a header, and with it the token.
+            return ConfigurationError(
+                f"{call.name}: aiohttp refused the request before it was sent. A client_session must not have auth= or "
+                "credentials for this host in .netrc: aiohttp does not send them together with an access token"
+                if self._borrowed
+                else f"{call.name}: aiohttp refused the request before it was sent"
+            )
+        if self._closed():
+            return SessionClosedError(CLOSED)
+        if attempt.connected:
+            raise error
+        return ConnectError(f"{call.name}: no connection could be made ({type(error).__name__})", sent="never")
 
 
 def _not_sent(error: BaseException, operation: str, *, secure: bool, proxy: URL | None) -> ConnectError:

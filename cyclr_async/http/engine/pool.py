@@ -19,8 +19,11 @@ from cyclr_async.checks import kind, shown
 from cyclr_async.config import Limits, Timeouts
 from cyclr_async.errors import ConfigurationError, SessionClosedError
 from cyclr_async.http.engine.borrowed import Middleware, check_loop, check_session, middlewares_for
+from cyclr_async.http.engine.client_session import ClientSessionEngine
 from cyclr_async.http.engine.connector import GuardedConnector
 from cyclr_async.http.engine.direct import DirectReads
+from cyclr_async.http.engine.engine import Engine
+from cyclr_async.http.engine.errors import CLOSED, Translator
 from cyclr_async.secret import SecretUrl
 
 if TYPE_CHECKING:
@@ -124,7 +127,7 @@ class Pool:
     On a new connection the question does not arise.
 
     Args:
-        origins: URLs of the APIs; plain reads of their hosts need no layers of a session.
+        origins: URLs that are asked; plain reads of their hosts need no layers of a session.
         needs_tls: False when every URL is plain http on a loopback host: then no TLS context is built.
         network: proxy, certificates, trace configurations.
         timeouts: for connecting and reading.
@@ -157,12 +160,16 @@ class Pool:
         self.middlewares: tuple[Middleware, ...] | None = None
         """What every request of a borrowed session passes through."""
         # The pipeline watches over silence and length of an attempt itself, with one timer for all calls.
-        self.timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
-        self.proxy = URL(network.proxy.reveal()) if network.proxy is not None else None
+        self.timeout: aiohttp.ClientTimeout = aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=timeouts.connect, sock_read=None
+        )
+        self.proxy: URL | None = URL(network.proxy.reveal()) if network.proxy is not None else None
         self.reads: aiohttp.ClientSession | None = borrowed
         self.writes: aiohttp.ClientSession | None = borrowed
-        self.fast: DirectReads | None = None
-        """For reads, where nothing needs the layers of a session: no proxy, no tracing, no session of the caller."""
+        self._translator = Translator(lambda: self.closed, proxy=self.proxy, borrowed=borrowed is not None)
+        self._through_session = ClientSessionEngine(self, HEADERS, self._translator)
+        self.engine: Engine = self._through_session
+        """What sends. Until the pool is open and after it was closed, it refuses to."""
         self._connectors: list[GuardedConnector] = []
 
     @property
@@ -193,7 +200,7 @@ class Pool:
     async def open(self) -> None:
         """Make the sessions, once, however many callers arrive together and whoever of them is cancelled."""
         if self._closed:
-            raise SessionClosedError("the session is closed: make a new AsyncPartnerSession")
+            raise SessionClosedError(CLOSED)
         if self.borrowed is not None:
             check_loop(self.borrowed)
             self.middlewares = middlewares_for(self.borrowed)
@@ -230,7 +237,16 @@ class Pool:
         self.writes = self._session(GuardedConnector(limit=0, force_close=True, **secure))
         # Asked of the session, because instrumentation adds trace configurations behind everybody's back.
         if self._limits.direct_reads and self.proxy is None and not self.reads.trace_configs:
-            self.fast = DirectReads.made(self.reads, connector, self._origins, HEADERS, self.timeout)
+            direct = DirectReads.made(
+                self.reads,
+                connector,
+                self._origins,
+                HEADERS,
+                self.timeout,
+                translator=self._translator,
+                otherwise=self._through_session,
+            )
+            self.engine = direct or self._through_session
 
     def _session(self, connector: GuardedConnector) -> aiohttp.ClientSession:
         self._connectors.append(connector)
@@ -246,7 +262,7 @@ class Pool:
     def abandon(self) -> None:
         """Forget everything in a process that was forked off, where it belongs to the parent: close nothing."""
         self._closed = True
-        self.fast = None
+        self.engine = self._through_session
         if self.borrowed is None:
             for session in (self.reads, self.writes):
                 if session is not None:
@@ -255,7 +271,7 @@ class Pool:
     async def close(self) -> None:
         """Close what this pool opened; a borrowed session stays open. May be called again."""
         self._closed = True
-        self.fast = None
+        self.engine = self._through_session
         if self._opening is not None:
             await asyncio.wait([self._opening])
         if self.borrowed is None:

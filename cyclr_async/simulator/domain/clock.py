@@ -125,8 +125,6 @@ class SessionClock:
 
     __slots__ = ("_simulated",)
 
-    random = staticmethod(random.random)  # jitter, not a secret
-
     def __init__(self, simulated: SimulatedClock) -> None:
         self._simulated = simulated
 
@@ -141,6 +139,14 @@ class SessionClock:
         """Return the simulated instant, in seconds since the epoch."""
         return self._simulated.now().timestamp()
 
+    def random(self) -> float:
+        """Return a number from 0 up to 1, excluded."""
+        return random.random()  # noqa: S311 - jitter and no secret
+
     async def sleep(self, seconds: float) -> None:
-        """Wait in real time."""
+        """Wait in real time.
+
+        Args:
+            seconds: how long, 0 or more.
+        """
         await asyncio.sleep(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from json.encoder import JSONEncoder
 from typing import Any, Final, NoReturn
@@ -12,7 +13,7 @@ from cyclr_async.wire.unset import UNSET, Unset
 
 __all__ = ["RefusedError", "body_fields", "dump", "dump_text", "from_date", "message", "moment", "number", "text"]
 
-dump_text = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+dump_text: Final[Callable[[object], str]] = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class RefusedError(Exception):
@@ -27,7 +28,7 @@ class RefusedError(Exception):
     def __init__(self, status: int, text: str | None = None, headers: dict[str, str] | None = None) -> None:
         super().__init__(status, text)
         self.status = status
-        self.body = b"" if text is None else message(text)
+        self.body: bytes = b"" if text is None else message(text)
         self.headers = headers
 
 

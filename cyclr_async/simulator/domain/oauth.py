@@ -28,7 +28,9 @@ class OAuthRefusedError(Exception):
 
     def __init__(self, error: str, description: str | None = None) -> None:
         super().__init__(error)
-        self.body = {"error": error} if description is None else {"error": error, "error_description": description}
+        self.body: dict[str, str] = (
+            {"error": error} if description is None else {"error": error, "error_description": description}
+        )
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -225,10 +225,10 @@ class PartnerState:
         self.seeded = accounts
         self.clock = clock
         self.catalogue = catalogue
-        self.population = Population(seed, clock.start)
-        self.details = partner_details()
-        self.everyone = Roster(accounts)
-        self.parents = Roster(accounts)
+        self.population: Population = Population(seed, clock.start)
+        self.details: dict[str, Any] = partner_details()
+        self.everyone: Roster = Roster(accounts)
+        self.parents: Roster = Roster(accounts)
         """Those that are no sub-accounts."""
         self._changed: dict[int, AccountRecord] = {}
         self._chosen: dict[str, int] = {}

@@ -31,6 +31,15 @@ def _whole(least: int, most: int) -> Any:
     return check
 
 
+# Converters need annotations of their own, from which attrs and type checkers take those of the arguments.
+def _faults(faults: Iterable[Fault | str]) -> tuple[Fault | str, ...]:
+    return tuple(faults)
+
+
+def _connectors(connectors: Iterable[Connector]) -> tuple[Connector, ...]:
+    return tuple(connectors)
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """How a simulator starts; see :class:`~cyclr_async.simulator.server.Simulator`."""
@@ -40,11 +49,11 @@ class Settings:
     now: datetime = START
     frozen: bool = False
     rate_limit: float | None = None
-    faults: tuple[Fault | str, ...] = ()
+    faults: tuple[Fault | str, ...] = attrs.field(default=(), converter=_faults)
     token_lifetime: int = attrs.field(default=1_209_599, validator=_whole(1, 10_000_000_000))
     sign_in_lifetime: float = 300.0
     create_unknown_users: bool = True
-    connectors: tuple[Connector, ...] = CONNECTORS
+    connectors: tuple[Connector, ...] = attrs.field(default=CONNECTORS, converter=_connectors)
     state: SeedState | None = None
     real_time: bool | None = None
     page_size: int = attrs.field(default=50, validator=_whole(1, 1_000_000))
@@ -104,7 +113,7 @@ class RequestLog:
     """
 
     def __init__(self, size: int) -> None:
-        self.total = 0
+        self.total: int = 0
         self._records: deque[RequestRecord] = deque(maxlen=size)
 
     def add(self, at: datetime, method: str, path: str, about: tuple[str | None, ...], status: int | None) -> None:
@@ -162,13 +171,13 @@ class SimulatorState:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.clock = SimulatedClock(settings.start(), frozen=settings.frozen)
-        self.requests = RequestLog(settings.log_size)
-        self.faults = FaultInjector(self.clock, settings.seed)
-        self.rate = RateLimit(self.clock, settings.rate_limit)
+        self.clock: SimulatedClock = SimulatedClock(settings.start(), frozen=settings.frozen)
+        self.requests: RequestLog = RequestLog(settings.log_size)
+        self.faults: FaultInjector = FaultInjector(self.clock, settings.seed)
+        self.rate: RateLimit = RateLimit(self.clock, settings.rate_limit)
         self.add_faults(settings.faults)
         given = settings.state
-        self.catalogue = Catalogue(settings.connectors if given is None or given.connectors is None else ())
+        self.catalogue: Catalogue = Catalogue(settings.connectors if given is None or given.connectors is None else ())
         self.state: PartnerState
         self.people: People
         self.library: Library

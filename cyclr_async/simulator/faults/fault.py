@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypedDict, Unpack
 
 import attrs
 
 from cyclr_async.simulator.faults.text import parse_fault
 from cyclr_async.simulator.v1.operations import V1_NAMES
 
-__all__ = ["OPERATIONS", "Fault", "Kind"]
+__all__ = ["OPERATIONS", "Fault", "FaultSelection", "Kind", "TimedFaultSelection"]
 
 Kind = Literal[
     "status",
@@ -48,6 +48,27 @@ _DISTRIBUTIONS: Final = ("normal", "lognormal", "exponential")
 def _positive(value: float, name: str, most: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         raise ValueError(f"{name} must be a number from 0 to {most:g}, not {value!r}")
+
+
+class FaultSelection(TypedDict, total=False):
+    """Which requests a fault hits and what its error says: keywords that every class method of :class:`Fault` takes.
+
+    Their meaning is that of the attributes of :class:`Fault`.
+    """
+
+    operation: str | None
+    account_id: str | None
+    times: int | None
+    probability: float
+    after: int
+    retry_after: float | str | None
+    message: str | None
+
+
+class TimedFaultSelection(FaultSelection, total=False):
+    """The same, and when: for faults that are not about a window of time themselves."""
+
+    between: tuple[datetime, datetime] | tuple[float, float] | None
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -135,60 +156,71 @@ class Fault:
             raise ValueError("between must be two numbers of seconds, the smaller first")
 
     @classmethod
-    def status(cls, code: int, **selection: Any) -> Self:
+    def status(cls, code: int, **selection: Unpack[TimedFaultSelection]) -> Self:
         """Answer with a status and an error body, without doing anything."""
         return cls(kind="status", code=code, **selection)
 
     @classmethod
-    def latency(cls, seconds: float, *, stdev: float = 0.0, distribution: str = "normal", **selection: Any) -> Self:
+    def latency(
+        cls,
+        seconds: float,
+        *,
+        stdev: float = 0.0,
+        distribution: str = "normal",
+        **selection: Unpack[TimedFaultSelection],
+    ) -> Self:
         """Answer later, in real time, by a fixed or a random number of seconds."""
         return cls(kind="latency", seconds=seconds, stdev=stdev, distribution=distribution, **selection)
 
     @classmethod
-    def drop(cls, when: Literal["before_commit", "after_commit"], **selection: Any) -> Self:
+    def drop(cls, when: Literal["before_commit", "after_commit"], **selection: Unpack[TimedFaultSelection]) -> Self:
         """Break the connection without an answer, before or after the operation was carried out."""
         if when not in ("before_commit", "after_commit"):
             raise ValueError("drop is 'before_commit' or 'after_commit'")
         return cls(kind="drop-before" if when == "before_commit" else "drop-after", **selection)
 
     @classmethod
-    def truncate(cls, size: int = 10, **selection: Any) -> Self:
+    def truncate(cls, size: int = 10, **selection: Unpack[TimedFaultSelection]) -> Self:
         """Carry out the operation, send ``size`` bytes of the body, less than announced, and break the connection."""
         return cls(kind="truncate", size=size, **selection)
 
     @classmethod
-    def drip(cls, seconds: float = 0.05, size: int = 1, **selection: Any) -> Self:
+    def drip(cls, seconds: float = 0.05, size: int = 1, **selection: Unpack[TimedFaultSelection]) -> Self:
         """Carry out the operation and send the body in pieces of ``size`` bytes, ``seconds`` apart."""
         return cls(kind="drip", seconds=seconds, size=max(1, size), **selection)
 
     @classmethod
-    def wrong_json(cls, body: str = '{"unexpected":[1,2,3]}', **selection: Any) -> Self:
+    def wrong_json(cls, body: str = '{"unexpected":[1,2,3]}', **selection: Unpack[TimedFaultSelection]) -> Self:
         """Carry out the operation and answer 200 with another body as JSON; valid JSON or not."""
         return cls(kind="wrong-json", code=200, body=body, **selection)
 
     @classmethod
-    def html(cls, status: int = 200, body: str | None = None, **selection: Any) -> Self:
+    def html(cls, status: int = 200, body: str | None = None, **selection: Unpack[TimedFaultSelection]) -> Self:
         """Answer with an HTML page, as a proxy does, without doing anything."""
         return cls(kind="html", code=status, body=body, **selection)
 
     @classmethod
-    def huge(cls, size: int = 64 * 1024 * 1024, **selection: Any) -> Self:
+    def huge(cls, size: int = 64 * 1024 * 1024, **selection: Unpack[TimedFaultSelection]) -> Self:
         """Answer with valid JSON of ``size`` bytes, without doing anything."""
         return cls(kind="huge", code=200, size=size, **selection)
 
     @classmethod
-    def revoke_token(cls, **selection: Any) -> Self:
+    def revoke_token(cls, **selection: Unpack[TimedFaultSelection]) -> Self:
         """Revoke the access token of the request before looking at it: the answer is 401."""
-        return cls(kind="revoke-token", times=selection.pop("times", 1), **selection)
+        selection.setdefault("times", 1)
+        return cls(kind="revoke-token", **selection)
 
     @classmethod
     def maintenance(
-        cls, between: tuple[datetime, datetime] | tuple[float, float] | None = None, **selection: Any
+        cls,
+        between: tuple[datetime, datetime] | tuple[float, float] | None = None,
+        *,
+        code: int = 503,
+        **selection: Unpack[FaultSelection],
     ) -> Self:
-        """Answer every request with an HTML page and 503 during a window of simulated time."""
+        """Answer every request with an HTML page and 503, or ``code``, during a window of simulated time."""
         selection.setdefault("operation", "*")
-        selection.setdefault("code", 503)
-        return cls(kind="maintenance", between=between, **selection)
+        return cls(kind="maintenance", between=between, code=code, **selection)
 
     @classmethod
     def parse(cls, text: str) -> Self:

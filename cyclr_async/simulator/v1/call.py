@@ -59,7 +59,7 @@ class Body:
     __slots__ = ("_fields", "raw")
 
     def __init__(self, raw: dict[str, Any]) -> None:
-        self.raw = raw
+        self.raw: dict[str, Any] = raw
         self._fields = {name.lower(): value for name, value in raw.items()}
 
     def value(self, name: str) -> Any:

@@ -21,8 +21,8 @@ __all__ = [
     "CycleRecord",
     "Edge",
     "Holdings",
-    "Mapping",
     "Step",
+    "StepMapping",
     "step_prerequisites",
 ]
 
@@ -96,7 +96,7 @@ class CustomConnector:
 
 
 @attrs.define(slots=True, kw_only=True, eq=False)
-class Mapping:
+class StepMapping:
     """Where the value of a parameter or a field of a step comes from.
 
     Attributes:
@@ -162,17 +162,17 @@ class Step:
     method: Method | None = None
     left: int = 0
     top: int = 0
-    parameters: dict[int, Mapping] = attrs.field(factory=dict)
-    fields: dict[int, Mapping] = attrs.field(factory=dict)
+    parameters: dict[int, StepMapping] = attrs.field(factory=dict)
+    fields: dict[int, StepMapping] = attrs.field(factory=dict)
     earlier: tuple[Field, ...] = ()
 
     def map_method(self) -> None:
         """Make a mapping for each parameter and field of the method that has none."""
         if self.method is not None:
             for parameter in self.method.parameters:
-                self.parameters.setdefault(parameter.id, Mapping(what=parameter))
+                self.parameters.setdefault(parameter.id, StepMapping(what=parameter))
             for field in self.method.request_fields:
-                self.fields.setdefault(field.id, Mapping(what=field))
+                self.fields.setdefault(field.id, StepMapping(what=field))
 
     def row(self) -> dict[str, Any]:
         """Return the ``Step``."""
@@ -187,7 +187,7 @@ class Step:
             "DisplayPositionTop": self.top,
         }
 
-    def mapping_row(self, mappings: dict[int, Mapping], number: int) -> dict[str, Any]:
+    def mapping_row(self, mappings: dict[int, StepMapping], number: int) -> dict[str, Any]:
         """Return one of its mappings as the API writes it."""
         owner = None if self.account_connector is None else self.account_connector.id
         return mappings[number].row(list(mappings).index(number) + 1, owner)

@@ -20,8 +20,8 @@ from cyclr_async.simulator.v1.holdings import (
     CycleRecord,
     Edge,
     Holdings,
-    Mapping,
     Step,
+    StepMapping,
 )
 from cyclr_async.simulator.v1.install import find_or_install, install_connector
 from cyclr_async.simulator.v1.library import Template
@@ -401,9 +401,9 @@ class _Planter:
             step.parameters[parameter.id] = self._mapping(parameter, given, where)
         if step.method is not None:
             for parameter in () if "parameters" in item else step.method.parameters:
-                step.parameters.setdefault(parameter.id, Mapping(what=parameter))
+                step.parameters.setdefault(parameter.id, StepMapping(what=parameter))
             for field in () if "fields" in item else step.method.request_fields:
-                step.fields.setdefault(field.id, Mapping(what=field))
+                step.fields.setdefault(field.id, StepMapping(what=field))
         earlier = item.get("fields_for_mapping")
         if earlier is not None:
             step.earlier = self._fields(earlier)
@@ -411,9 +411,9 @@ class _Planter:
             step.earlier = tuple(mapping.what for mapping in step.fields.values() if isinstance(mapping.what, Field))
 
     @staticmethod
-    def _mapping(what: Parameter | Field, given: dict[str, Any], where: str) -> Mapping:
+    def _mapping(what: Parameter | Field, given: dict[str, Any], where: str) -> StepMapping:
         kind = given.get("mapping_type")
-        return Mapping(
+        return StepMapping(
             what=what,
             mapping_type=None if kind is None else _named(kind, MAPPING_TYPES, f"{where}: mapping_type"),
             value=given.get("value"),

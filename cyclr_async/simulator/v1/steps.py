@@ -8,7 +8,7 @@ from cyclr_async.simulator.domain.lenient_fields import RefusedError
 from cyclr_async.simulator.v1.call import GUID, Body, Call, Handler, invalid
 from cyclr_async.simulator.v1.cycles import MAPPING_TYPES
 from cyclr_async.simulator.v1.definitions import Parameter
-from cyclr_async.simulator.v1.holdings import Cycle, Mapping, Step, step_prerequisites
+from cyclr_async.simulator.v1.holdings import Cycle, Step, StepMapping, step_prerequisites
 from cyclr_async.wire.unset import UNSET
 
 __all__ = ["HANDLERS"]
@@ -46,11 +46,11 @@ def _short(step: Step) -> dict[str, Any]:
     return {"Id": step.id, "Name": step.name}
 
 
-def _list(mappings: dict[int, Mapping], step: Step) -> object:
+def _list(mappings: dict[int, StepMapping], step: Step) -> object:
     return [step.mapping_row(mappings, number) for number in mappings]
 
 
-def _found(mappings: dict[int, Mapping], number: int) -> Mapping:
+def _found(mappings: dict[int, StepMapping], number: int) -> StepMapping:
     found = mappings.get(number)
     if found is None:
         raise RefusedError(404)
@@ -75,7 +75,7 @@ def _checked(body: Body) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not UNSET}
 
 
-def _update(call: Call, mappings: dict[int, Mapping], step: Step, number: int) -> object:
+def _update(call: Call, mappings: dict[int, StepMapping], step: Step, number: int) -> object:
     changes = _checked(call.body)
     mapping = _found(mappings, number)
     for name, value in changes.items():

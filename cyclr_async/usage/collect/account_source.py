@@ -7,14 +7,15 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final
 
 from cyclr_async.errors import BulkInterruptedError, CyclrError, DecodeError
 from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_wrong_address
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.wait_queue import WaitQueue
 from cyclr_async.partner import Account
-from cyclr_async.usage.collect.work_items import WorkItem, refusal_of, work_item_of
+from cyclr_async.usage.collect.api import BadRecordHook, Lister
+from cyclr_async.usage.collect.work_items import WorkItem, id_of, refusal_of, work_item_of
 from cyclr_async.usage.store.rows import stored_id
 from cyclr_async.usage.store.store import UsageStore
 
@@ -22,7 +23,8 @@ __all__ = ["AccountSource", "BadRecordHook", "Lister", "Source"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
-Source = Iterable[str | Account] | AsyncIterable[str | Account]
+Source = Iterable[Any] | AsyncIterable[Any]
+"""Ids, or accounts of the API that is asked."""
 
 _LIST_AHEAD: Final = 5_000
 """Accounts of the list read ahead of the workers. Read more slowly than it is sent, it could be cut off."""
@@ -41,22 +43,6 @@ _LONGEST_WAIT: Final = 900.0
 _REMEMBERED: Final = 50_000
 """Listed ids that are remembered without a store, to leave them out when the list is read again: some 6 MB. A longer
 list that breaks off is not read again, because that would ask for accounts twice; with a store any list is."""
-
-
-class BadRecordHook(Protocol):
-    """Told of an account of the list that cannot be read."""
-
-    def __call__(self, index: int, error: DecodeError, /) -> object:
-        """Take its place in the list and what is wrong with it."""
-        ...
-
-
-class Lister(Protocol):
-    """Asks for the account list of the partner."""
-
-    def __call__(self, *, on_bad_record: BadRecordHook) -> AsyncIterable[Account]:
-        """Return the accounts as they arrive."""
-        ...
 
 
 def _passes(error: CyclrError) -> bool:
@@ -80,6 +66,7 @@ class AccountSource:
             that were not asked yet first.
         taken_over: told how many accounts came with a usage of a superseded run, and when its oldest was observed.
         max_outage: seconds for which an account list that does not begin is asked for again.
+        account_type: the account model of the API.
     """
 
     def __init__(
@@ -92,15 +79,19 @@ class AccountSource:
         registered: int = 0,
         taken_over: Callable[[int, datetime], object] = lambda _usages, _oldest: None,
         max_outage: float = 0.0,
+        account_type: type[Any] = Account,
     ) -> None:
         self._source = source
+        self._account_type = account_type
         self._store = store
         self._clock = clock
         self._on_taken_over = taken_over
         self._listing = not isinstance(source, (Iterable, AsyncIterable))
         if self._listing:
+            # The list sets the pace and not the workers, so the caller's figure for ids of its own does not apply.
             ahead = _LIST_AHEAD if store is None else _STORE_AHEAD
         self._ahead = ahead
+        # Half of what is read ahead, so that one batch can arrive while the other is worked off.
         self._batch = min(_BATCH, max(1, ahead // 2))
         self._max_outage = max_outage
         self._ready: deque[WorkItem] = deque()
@@ -111,7 +102,7 @@ class AccountSource:
         self._listed: set[str] | None = None if store is not None else set()
         self._relisted: set[str] = set()
         self._arrived_count = 0
-        self._incoming: deque[str | Account] = deque()
+        self._incoming: deque[Any] = deque()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
         self._consumers = WaitQueue()
@@ -120,9 +111,9 @@ class AccountSource:
         self._problems = 0
         self._problem: DecodeError | None = None
         self._broken: CyclrError | None = None
-        self.asked = registered
-        self.listing_complete = False
-        self.list_missing = False
+        self.asked: int = registered
+        self.listing_complete: bool = False
+        self.list_missing: bool = False
         """Whether the account list was empty although the store knows accounts."""
 
     @property
@@ -245,6 +236,8 @@ class AccountSource:
                 return
             if not _passes(failure):
                 raise failure
+            # Once accounts have come from there, the address is right, and what answers now stands in for it for a
+            # while.
             if is_wrong_address(failure) and not self.asked:
                 raise BulkInterruptedError(
                     f"the account list cannot be had, and nothing else has answered: {failure.message}",
@@ -263,6 +256,8 @@ class AccountSource:
                 if left <= 0:
                     return
                 wait = min(_UNTIL_LISTED[min(failures, len(_UNTIL_LISTED) - 1)], left)
+                # Not bounded by what is left of the outage: asking earlier than the service allows would only be
+                # refused.
                 wait = max(wait, min(asked_to_wait(failure) or 0.0, _LONGEST_WAIT))
                 failures += 1
             self._relisted = set(self._listed or ())
@@ -276,8 +271,8 @@ class AccountSource:
     async def _pull(self, source: Source) -> None:
         await (self._follow(source) if isinstance(source, AsyncIterable) else self._read_plain(source))
 
-    async def _read_plain(self, source: Iterable[str | Account]) -> None:
-        batch: list[str | Account] = []
+    async def _read_plain(self, source: Iterable[Any]) -> None:
+        batch: list[Any] = []
         try:
             for entry in source:
                 batch.append(entry)
@@ -291,8 +286,9 @@ class AccountSource:
         if batch:
             await self._take(batch)
 
-    async def _follow(self, source: AsyncIterable[str | Account]) -> None:
+    async def _follow(self, source: AsyncIterable[Any]) -> None:
         """Register what arrives in batches of what is there, so that nothing waits for a batch to fill."""
+        # A task of its own, since the source is read at its own speed while its entries wait for the store.
         reader = asyncio.get_running_loop().create_task(self._read(source), name="cyclr-async-source")
         reader.add_done_callback(lambda _: self._arrived.set())
         try:
@@ -310,31 +306,33 @@ class AccountSource:
                 reader.cancel()
                 await asyncio.wait([reader])
 
-    async def _read(self, source: AsyncIterable[str | Account]) -> None:
+    async def _read(self, source: AsyncIterable[Any]) -> None:
         try:
             async for entry in source:
                 await self._arrive(entry)
         finally:
+            # At once and not by the garbage collector: its connection is dropped with it.
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
 
-    async def _arrive(self, entry: str | Account) -> None:
+    async def _arrive(self, entry: Any) -> None:
         self._incoming.append(entry)
         self._arrived.set()
         if len(self._incoming) >= self._batch:
             self._drained.clear()
             await self._drained.wait()
 
-    async def _take(self, batch: list[str | Account]) -> None:
+    async def _take(self, batch: list[Any]) -> None:
         self._arrived_count += len(batch)
         if self._listing and self._store is None:
             batch = self._not_listed_before(batch)
-        good = [entry for entry in batch if refusal_of(entry) is None]
+        refused = [refusal_of(entry, self._account_type) for entry in batch]
+        good = [entry for entry, error in zip(batch, refused, strict=True) if error is None]
         if len(good) < len(batch):
             bad = [
-                WorkItem("" if isinstance(entry, Account) else str(entry), refused=error)
-                for entry in batch
-                if (error := refusal_of(entry)) is not None
+                WorkItem(str(id_of(entry)), refused=error)
+                for entry, error in zip(batch, refused, strict=True)
+                if error is not None
             ]
             self.asked += len(bad)
             self._hand_out(bad)
@@ -349,8 +347,8 @@ class AccountSource:
             await self._until_low()
         self._hand_out([work_item_of(entry) for entry in good])
 
-    def _not_listed_before(self, batch: list[str | Account]) -> list[str | Account]:
-        ids = [entry.id if isinstance(entry, Account) else entry for entry in batch]
+    def _not_listed_before(self, batch: list[Any]) -> list[Any]:
+        ids = [id_of(entry) for entry in batch]
         if self._listed is not None:
             self._listed.update(ids)
             if len(self._listed) > _REMEMBERED:
@@ -359,13 +357,13 @@ class AccountSource:
             return batch
         return [entry for entry, name in zip(batch, ids, strict=True) if name not in self._relisted]
 
-    async def _registered(self, store: UsageStore, batch: Sequence[str | Account]) -> list[str | Account]:
+    async def _registered(self, store: UsageStore, batch: Sequence[Any]) -> list[Any]:
         """Register accounts and return those that are new. What was known of the others only the store can tell."""
         found = await store.register(batch)
         self.asked += found.added
         if found.oldest is not None:
             self._on_taken_over(found.taken_over, datetime.fromisoformat(found.oldest))
-        to_ask = {stored_id(entry.id if isinstance(entry, Account) else entry): entry for entry in batch}
+        to_ask = {stored_id(id_of(entry)): entry for entry in batch}
         new = [entry for name, entry in to_ask.items() if name in found.to_ask]
         self._left_in_store = self._left_in_store or len(new) < len(batch)
         return new
@@ -386,7 +384,7 @@ class AccountSource:
             due = [p for p in page if p.account_id not in done]
             chosen = [p for p in due if bool(p.attempts) is settled]
             self._asked_before = self._asked_before or len(chosen) < len(due)
-            self._hand_out([WorkItem(p.account_id, p.account) for p in chosen])
+            self._hand_out([WorkItem(p.account_id, p.account, parent_account_id=p.parent_account_id) for p in chosen])
             await self._until_low()
 
     @property

@@ -17,12 +17,16 @@ from cyclr_async.http.wait_queue import WaitQueue
 
 __all__ = ["Breaker"]
 
+# Many accounts can fail for themselves, and a false alarm costs one question only; but in an outage each counts as a
+# try of its account, of which it has five.
 _FAULTS: Final = 20
 """Faults of the service in a row that look like an outage."""
+# More than one, because a service that comes up behind a balancer answers now well, now not.
 _PROBES: Final = 3
 """Good answers in a row that end an outage."""
 _WAITS: Final = (0.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before each probe, the first of which is the check; the last one repeats. Spread by a fifth either way."""
+# A service that asks for days would otherwise stop the run without a word.
 _LONGEST_HOLD: Final = 900.0
 """Seconds that a ``Retry-After`` can hold the probes back: as long as a call of a bulk run waits for one."""
 
@@ -71,7 +75,7 @@ class Breaker:
         self._last_fault: CyclrError | None = None
         self._waiting = WaitQueue()
         self.opened_at: float | None = None
-        self.outage = False
+        self.outage: bool = False
         """True when a check has confirmed that the service is out."""
 
     @property
@@ -86,6 +90,8 @@ class Breaker:
             BulkInterruptedError: the outage has lasted too long.
         """
         while self.opened_at is not None:
+            # One at a time: all workers together would hit a service that is just getting up, and a 10-minute outage
+            # would cost tens of thousands of requests.
             if not self._probing:
                 self._probing = True
                 try:
@@ -100,12 +106,15 @@ class Breaker:
     async def _before_probe(self) -> None:
         if self._expired:
             raise self._given_up()
+        # A fifth either way, so that several runs of one partner do not ask in the same second.
         wait = _WAITS[min(self._wait, len(_WAITS) - 1)] * (0.8 + 0.4 * self._clock.random())
+        # The service has just answered: the checks that are left only confirm it.
         if self._good:
             wait = 0.0
         now, limit = self._clock.now(), self._since + self._max_outage
         # Not earlier than the service asked for, also where that lies beyond the limit.
         held = self._held_until - now
+        # Asked exactly at the limit once more, so that an outage is not called longer than it was.
         self._last = now + wait >= limit
         if self._last:
             wait = limit - now
@@ -145,6 +154,7 @@ class Breaker:
         self._faults = 0
         if probe:
             self._good += 1
+            # A suspicion that was never confirmed ends with the first good answer.
             if self._good >= _PROBES or not self.outage:
                 self._close()
             self._leave_probe()
@@ -166,6 +176,7 @@ class Breaker:
             probe: whether the request was a probe.
         """
         now = self._clock.now()
+        # The first of the row: by the time it looks like an outage, the service may have been away for long.
         if self.opened_at is None and not self._faults:
             self._since = now
         self._faults += 1
@@ -174,6 +185,7 @@ class Breaker:
             self._held_until = max(self._held_until, now + min(asked_to_wait(error) or 0.0, _LONGEST_HOLD))
         if probe:
             self._good = 0
+            # Only after the last probe has failed too; what ends the run is raised where the next one would be sent.
             self._expired = self._last
             if not self.outage:
                 self.outage = True

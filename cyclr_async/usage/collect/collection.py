@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Any, Final, Generic, Self, TypeVar
 
 from cyclr_async.errors import (
     BulkInterruptedError,
@@ -20,24 +20,22 @@ from cyclr_async.errors import (
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.http.wait_queue import WaitQueue
-from cyclr_async.usage.collect.account_source import AccountSource, Lister, Source
+from cyclr_async.usage.collect.account_source import AccountSource, Source
+from cyclr_async.usage.collect.api import Lister, UsageApi
 from cyclr_async.usage.collect.breaker import Breaker
 from cyclr_async.usage.collect.failure_guard import Refusal
 from cyclr_async.usage.collect.fetcher import AccountFetcher
 from cyclr_async.usage.collect.interruption import interruption_of
 from cyclr_async.usage.collect.opening import StorePlan
-from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.outcome import Outcome, UsageOutcome, V1UsageOutcome
 from cyclr_async.usage.collect.outcome_queue import OutcomeQueue
 from cyclr_async.usage.collect.progress import Progress, ProgressHook
 from cyclr_async.usage.collect.work_items import RetryQueue, WorkItem
 from cyclr_async.usage.store.findings import FINDINGS_KEPT, Finding, figures, negative
-from cyclr_async.usage.store.rows import ALL_IDS, FinalStatus, state_of, utc_text
+from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS, FinalStatus, state_of, utc_text
 from cyclr_async.usage.store.store import UsageStore
 
-if TYPE_CHECKING:
-    from cyclr_async.partner import AccountUsage
-
-__all__ = ["Collection", "check_ids"]
+__all__ = ["BulkRun", "Collection", "V1Collection", "check_ids"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
@@ -52,19 +50,20 @@ _FARTHEST: Final = 256
 """The longest step between two of these, which doubles from 1: together they look at some 2,300 accounts."""
 
 
-class Collection:
-    """A collection under way: ``async with`` runs it, ``async for`` yields a :class:`UsageOutcome` per account.
+OutcomeT = TypeVar("OutcomeT", bound=Outcome[Any, Any])
+
+
+class BulkRun(Generic[OutcomeT]):
+    """A collection under way: ``async with`` runs it, ``async for`` yields an outcome per account.
 
     Leaving the block ends the workers at once. With a store everything that was yielded is in it, and what is missing
     can be collected by running the same again.
-
-    Made by :meth:`Accounts.collect_usage`.
     """
 
     def __init__(
         self,
-        fetch: Callable[[str], Awaitable[AccountUsage]],
-        source: Source | Lister,
+        api: UsageApi[OutcomeT],
+        account_ids: Source | None,
         *,
         clock: Clock,
         concurrency: int,
@@ -73,12 +72,13 @@ class Collection:
         max_outage: float,
         passes: int,
     ) -> None:
-        self._source = source
+        self._source: Source | Lister = api.accounts if account_ids is None else account_ids
+        self._api = api
         self._clock = clock
         self._concurrency = concurrency
         self._idle_workers = WaitQueue()
         self._asker = AccountFetcher(
-            fetch,
+            api,
             clock,
             AdaptiveLimit(_START, concurrency),
             Breaker(clock, max_outage, self._outage),
@@ -96,7 +96,7 @@ class Collection:
         self._feed = AccountSource((), None, clock, ahead=2, registered=0)
         self._deferred: deque[WorkItem] = deque()
         # Twice the workers: each can settle one more account while the consumer is busy with the last.
-        self._results = OutcomeQueue(2 * concurrency)
+        self._results: OutcomeQueue[OutcomeT] = OutcomeQueue(2 * concurrency)
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
@@ -111,7 +111,8 @@ class Collection:
             raise ConfigurationError("a collection runs once: call collect_usage() again")
         if self._plan is not None:
             self._store = await self._plan.open()
-            if self._store.scope.ids not in {None, ALL_IDS} and not isinstance(self._source, (Iterable, AsyncIterable)):
+            given = self._store.scope.ids not in {None, ALL_IDS, TREE_IDS}
+            if given and not isinstance(self._source, (Iterable, AsyncIterable)):
                 self._source = ()  # the caller opened a run of given ids, and all of them are registered in it
         registered = await self._resumed()
         self._feed = AccountSource(
@@ -122,6 +123,7 @@ class Collection:
             registered=registered,
             taken_over=self._taken_over,
             max_outage=self._max_outage,
+            account_type=self._api.account_type,
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
@@ -153,10 +155,10 @@ class Collection:
         self._asker.store = self._store
         self._oldest_at = min(oldest, self._oldest_at or oldest)
 
-    def __aiter__(self) -> AsyncIterator[UsageOutcome]:
+    def __aiter__(self) -> AsyncIterator[OutcomeT]:
         return self
 
-    async def __anext__(self) -> UsageOutcome:
+    async def __anext__(self) -> OutcomeT:
         if self._main is None:
             raise ConfigurationError("a collection runs inside its block: async with ... as run, then async for")
         outcome = self._results.poll() or await self._results.take()
@@ -180,7 +182,7 @@ class Collection:
             self._results.failure = None
             raise failure
 
-    def drain(self) -> list[UsageOutcome]:
+    def drain(self) -> list[OutcomeT]:
         """Return the outcomes that had finished and were not yielded, after an early end."""
         return self._results.drain()
 
@@ -361,7 +363,7 @@ class Collection:
         for item, outcome in refusals:
             await self._keep(item, outcome)
 
-    async def _keep(self, item: WorkItem, outcome: UsageOutcome) -> None:
+    async def _keep(self, item: WorkItem, outcome: Any) -> None:
         """Record an outcome: in the store, in the counts, and for the consumer."""
         if self._store is not None and item.refused is None:
             await self._store.record(outcome)
@@ -377,7 +379,7 @@ class Collection:
             self._asker.adaptive.restart()
         self._tell(always=True)
 
-    def _count(self, item: WorkItem, outcome: UsageOutcome) -> None:
+    def _count(self, item: WorkItem, outcome: Outcome[Any, Any]) -> None:
         self._counts["ok" if outcome.error is None else state_of(outcome.error)] += 1
         if outcome.error is None:
             self._oldest_at = self._oldest_at or outcome.collected_at
@@ -385,11 +387,12 @@ class Collection:
             self._examine(outcome)
         self._tell()
 
-    def _examine(self, outcome: UsageOutcome) -> None:
-        usage = outcome.usage
-        if usage is None or (usage.task_count >= 0 and usage.cycle_count >= 0):
+    def _examine(self, outcome: Outcome[Any, Any]) -> None:
+        found = self._api.rows.figures(outcome.usage)
+        if found.task_count >= 0 and (found.cycle_count or 0) >= 0:
             return
-        said = figures(utc_text(usage.from_date), utc_text(usage.to_date), usage.task_count, usage.cycle_count)
+        begin, end = ("" if moment is None else utc_text(moment) for moment in (found.period_from, found.period_to))
+        said = figures(begin, end, found.task_count, found.cycle_count)
         finding = negative(outcome.account_id, said, outcome.collected_at)
         if finding is not None:
             self._finding_count += 1
@@ -406,6 +409,23 @@ class Collection:
                 self._on_progress(self.progress)
             except Exception:
                 _logger.exception("on_progress raised; the collection goes on")
+
+
+class Collection(BulkRun[UsageOutcome]):
+    """A collection over the partner API: ``async with`` runs it, ``async for`` yields a :class:`UsageOutcome` each.
+
+    Leaving the block ends the workers at once. With a store everything that was yielded is in it, and what is missing
+    can be collected by running the same again.
+
+    Made by :meth:`Accounts.collect_usage`.
+    """
+
+
+class V1Collection(BulkRun[V1UsageOutcome]):
+    """A collection over the v1.0 API, as :class:`Collection` otherwise; it yields :class:`V1UsageOutcome`.
+
+    Made by ``session.v1.accounts.collect_usage()``.
+    """
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -10,11 +10,11 @@ so a run that ends over it marks no account as missing.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from cyclr_async.errors import BulkInterruptedError, CyclrError, UnauthorizedError
 from cyclr_async.http.classify import Concern, classify, is_wrong_address, needs_witness
-from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.outcome import Outcome
 from cyclr_async.usage.collect.work_items import WorkItem
 
 __all__ = ["FailureRateGuard", "Refusal"]
@@ -24,7 +24,7 @@ _ROW: Final = 50
 _UNAUTHORIZED_ROW: Final = 3
 """The same for 401, which is about the token as a rule: no use in asking fifty times with a dead one."""
 
-Refusal = tuple[WorkItem, UsageOutcome]
+Refusal = tuple[WorkItem, Outcome[Any, Any]]
 
 
 class FailureRateGuard:
@@ -38,7 +38,7 @@ class FailureRateGuard:
     __slots__ = ("_unauthorized_row", "held", "refusals")
 
     def __init__(self) -> None:
-        self.refusals = 0
+        self.refusals: int = 0
         self.held: deque[tuple[int, Refusal]] = deque()
         """Refusals that are held back, each with its number; empty in a run without any, which is the usual one."""
         self._unauthorized_row = _UNAUTHORIZED_ROW
@@ -58,9 +58,10 @@ class FailureRateGuard:
             return True
         return classify(error) is Concern.ACCOUNT and getattr(error, "status", 200) >= 300
 
-    def hold(self, item: WorkItem, outcome: UsageOutcome) -> None:
+    def hold(self, item: WorkItem, outcome: Outcome[Any, Any]) -> None:
         """Keep a refusal back."""
         self.refusals += 1
+        # Numbered, because answers overtake each other: what began before a refusal says nothing about it.
         self.held.append((self.refusals, (item, outcome)))
 
     def released(self, before: int) -> list[Refusal]:
@@ -78,11 +79,13 @@ class FailureRateGuard:
 
     def needs_witness(self) -> bool:
         """Whether, at the end of a run in which accounts were answered, a witness has to decide about the rest."""
+        # A 404 that the API itself has written is believed then: something has answered, so the address is right.
         return any(needs_witness(error) for error in self._errors())
 
     def is_an_answer(self) -> bool:
         """Whether what is held back is believed though nothing has answered: the refusal of one single account."""
         errors = self._errors()
+        # Whoever asks about one account wants to hear that it does not exist, and there is nobody else to ask.
         alone = len(errors) == 1 and self.refusals == 1
         return alone and not isinstance(errors[0], UnauthorizedError) and not is_wrong_address(errors[0])
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Generic, TypeVar
 
 from cyclr_async.errors import (
     BulkInterruptedError,
@@ -21,16 +21,14 @@ from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_wrong
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.http.retry import backoff
+from cyclr_async.usage.collect.api import UsageApi
 from cyclr_async.usage.collect.breaker import Breaker
 from cyclr_async.usage.collect.failure_guard import FailureRateGuard
-from cyclr_async.usage.collect.outcome import UsageOutcome
+from cyclr_async.usage.collect.outcome import Outcome
 from cyclr_async.usage.collect.work_items import WorkItem
 from cyclr_async.usage.store.reader import UsageReader
 from cyclr_async.usage.store.rows import moment
 from cyclr_async.usage.store.store import UsageStore
-
-if TYPE_CHECKING:
-    from cyclr_async.partner import AccountUsage
 
 __all__ = ["AccountFetcher"]
 
@@ -43,11 +41,14 @@ _WITNESS_FAULTS: Final = 20
 """Faults of the service that may come in the way of a witness; as many in a row are an outage, which is waited out."""
 
 
-class AccountFetcher:
+OutcomeT = TypeVar("OutcomeT", bound=Outcome[Any, Any])
+
+
+class AccountFetcher(Generic[OutcomeT]):
     """Asks for accounts on behalf of the workers of a run.
 
     Args:
-        fetch: makes one attempt.
+        api: that is asked, one attempt at a time.
         clock: time and chance.
         adaptive: how many calls should be under way.
         breaker: holds everybody back during an outage.
@@ -60,41 +61,45 @@ class AccountFetcher:
 
     def __init__(
         self,
-        fetch: Callable[[str], Awaitable[AccountUsage]],
+        api: UsageApi[OutcomeT],
         clock: Clock,
         adaptive: AdaptiveLimit,
         breaker: Breaker,
         may_do_more: Callable[[], object],
     ) -> None:
-        self._fetch = fetch
+        self._fetch = api.usage
+        self._outcome = api.outcome
         self._clock = clock
         self._may_do_more = may_do_more
         self._known_good: deque[str] = deque(maxlen=_WITNESSES)
         self.adaptive = adaptive
         self.breaker = breaker
-        self.guard = FailureRateGuard()
+        self.guard: FailureRateGuard = FailureRateGuard()
         self.store: UsageStore | None = None
-        self.in_flight = 0
+        self.in_flight: int = 0
 
-    async def fetch(self, item: WorkItem, *, may_defer: bool) -> UsageOutcome | None:
+    async def fetch(self, item: WorkItem, *, may_defer: bool) -> OutcomeT | None:
         """Ask for one account until it is settled; None when it is put off to a later pass.
 
         Raises:
             CyclrError: what concerns the whole run.
         """
         if item.refused is not None:
-            return UsageOutcome(account_id=item.account_id, error=item.refused, collected_at=self._now())
+            return self._outcome(account_id=item.account_id, error=item.refused, collected_at=self._now())
         while True:
             probe = await self._probe() if self.breaker.is_open else False
+            # Before each request and not before the first: only what came before this one can be vouched for by its
+            # answer.
             item.begun = self.guard.refusals
             answer = await self._call(item.account_id, probe=probe)
             if not isinstance(answer, CyclrError):
                 item.attempts += 1
                 self._collected(item)
-                return UsageOutcome(
+                return self._outcome(
                     account_id=item.account_id,
                     usage=answer,
                     account=item.account,
+                    parent_account_id=item.parent_account_id,
                     attempts=item.attempts,
                     collected_at=self._now(),
                 )
@@ -107,14 +112,17 @@ class AccountFetcher:
             if weight and item.tries < _TRIES:
                 wait = backoff(max(1, int(item.tries)), base=0.5, cap=20.0, random=self._clock.random())
                 await self._clock.sleep(wait)
+            # Minutes later, at the end of the pass, a server that could not answer for this account may have
+            # recovered.
             elif weight and may_defer:
                 item.tries = 0
                 return None
             else:
-                return UsageOutcome(
+                return self._outcome(
                     account_id=item.account_id,
                     error=answer,
                     account=item.account,
+                    parent_account_id=item.parent_account_id,
                     attempts=item.attempts,
                     collected_at=self._now(),
                 )
@@ -141,6 +149,7 @@ class AccountFetcher:
             if not isinstance(answer, CyclrError):
                 return begun
             _raise_for_everybody(answer)
+            # No verdict on anybody: it is asked again, after the others.
             passes = classify(answer) is Concern.SERVICE
             faults += passes and not self.breaker.is_open
             if passes and faults < _WITNESS_FAULTS:
@@ -154,8 +163,11 @@ class AccountFetcher:
     async def known_good(self) -> list[str]:
         """Return accounts that have answered: those of this run, newest first, else some of the store."""
         if not self._known_good and self.store is not None:
+            # In a thread, since the file may be large and on a slow disk. Needed only when a run is continued and
+            # finds nobody.
             found = await asyncio.to_thread(_first_collected, self.store.path, self.store.run_id)
             self._known_good.extend(found)
+        # The newest is the least likely to have been deleted meanwhile.
         return list(reversed(self._known_good))
 
     async def _probe(self) -> bool:
@@ -170,6 +182,7 @@ class AccountFetcher:
         return probe
 
     def _collected(self, item: WorkItem) -> None:
+        # The same account three times would be one witness and not three.
         if not self._known_good or self._known_good[-1] != item.account_id:
             self._known_good.append(item.account_id)
         if self.adaptive.succeeded():
@@ -195,10 +208,10 @@ class AccountFetcher:
             return None
         return 1 if asked_to_wait(error) is None else 0.25
 
-    async def _call(self, account_id: str, *, probe: bool) -> AccountUsage | CyclrError:
+    async def _call(self, account_id: str, *, probe: bool) -> Any:
         """Ask once, and tell the breaker and the adaptive limit how it went."""
         self.in_flight += 1
-        answer: AccountUsage | CyclrError
+        answer: Any
         try:
             answer = await self._fetch(account_id)
         except CyclrError as caught:
@@ -218,12 +231,15 @@ class AccountFetcher:
         concern = classify(error)
         if isinstance(error, RateLimitedError) and not error.token_request:
             self.adaptive.overloaded(self._clock.now())
+            # To a probe within an outage a 429 is no sign of health: it counts on, or 429s and faults by turns would
+            # never end.
             if not (probe and self.breaker.outage):
                 self.breaker.abandon(probe=probe)
                 self.breaker.throttled()
                 return
         if concern is Concern.SERVICE:
             self.breaker.fault(error, probe=probe)
+            # These may mean too many at once; a 500 or a page means a fault, which asking more slowly does not mend.
             if isinstance(error, TimeoutError) or getattr(error, "status", None) == 503:
                 self.adaptive.overloaded(self._clock.now())
         elif isinstance(error, InvalidArgumentError) or _is_for_everybody(error):

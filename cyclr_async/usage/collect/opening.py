@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Iterator
 from datetime import date, timedelta
 from os import PathLike
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -23,11 +23,12 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http.classify import Concern, classify, is_wrong_address
 from cyclr_async.http.clock import Clock
-from cyclr_async.usage.store.rows import ALL_IDS, LAZY_IDS, RunScope, ids_digest
+from cyclr_async.usage.collect.api import UsageApi
+from cyclr_async.usage.store.rows import LAZY_IDS, RunScope, ids_digest
 from cyclr_async.usage.store.runs import as_max_age
 from cyclr_async.usage.store.store import UsageStore
 
-__all__ = ["StorePlan", "check_store_options"]
+__all__ = ["Identify", "StorePlan", "check_store_options"]
 
 _logger: Final = logging.getLogger("cyclr_async.usage")
 
@@ -35,6 +36,7 @@ _WAIT: Final = 5.0
 """Seconds before the partner is asked for again during an outage; grows to the next value."""
 _LONGEST_WAIT: Final = 60.0
 """As long as the breaker of a running collection waits between two probes."""
+Identify: TypeAlias = Callable[[], Awaitable[PartnerIdentity]]
 _PROGRAM: Final = (ConfigurationError, WrongEventLoopError, InvalidArgumentError)
 """What the caller has to mend: no outage, and nothing that a store could be resumed after."""
 
@@ -59,11 +61,11 @@ class StorePlan:
 
     Attributes:
         store: a path, or a store that the caller has opened.
-        base_url: of the session.
+        api: that is asked.
         partner: the partner as the caller names it, or None.
         identify: tells whose data the session sees; may ask the service.
         from_date: of the collection.
-        source: the caller's ids; a function when every account is meant.
+        source: the caller's ids; None when every account is meant.
         resume: as for :meth:`UsageStore.open`.
         max_age: as for :meth:`UsageStore.open`.
         clock: of the session.
@@ -71,9 +73,9 @@ class StorePlan:
     """
 
     store: UsageStore | str | PathLike[str]
-    base_url: str
+    api: UsageApi[Any]
     partner: str | None
-    identify: Callable[[], Awaitable[PartnerIdentity]]
+    identify: Identify
     from_date: date | None
     source: object
     resume: bool | None
@@ -95,12 +97,17 @@ class StorePlan:
             return self.store
         ids = await self._ids()
         partner = await self._partner()
-        scope = RunScope(self.base_url, partner.name, self.from_date, ids)
+        scope = RunScope(self.api.base_url, partner.name, self.from_date, ids, self.api.name)
         return await UsageStore.open(
             self.store, scope, resume=self.resume, max_age=self.max_age, clock=self.clock, aliases=partner.aliases
         )
 
     async def _check_given(self, store: UsageStore) -> None:
+        if store.scope.api != self.api.name:
+            raise StoreError(
+                f"run {store.run_id} of the store {store.path} asks the {store.scope.api} API, and this "
+                f"collection the {self.api.name} API: use the same for both"
+            )
         if store.scope.from_date != self.from_date:
             raise StoreError(
                 f"run {store.run_id} of the store {store.path} has the from_date {store.scope.from_date}, and this "
@@ -111,14 +118,14 @@ class StorePlan:
             partner = PartnerIdentity(store.scope.partner)
         else:
             partner = await self._partner()
-        await store.claim(self.base_url, partner)
+        await store.claim(self.api.base_url, partner)
         await store.bind(await self._ids())
 
     async def _ids(self) -> str:
         """Return what tells these accounts from others; ids that come one by one cannot be known beforehand."""
         source = self.source
         if not isinstance(source, (Iterable, AsyncIterable)):
-            return ALL_IDS
+            return self.api.everybody
         if isinstance(source, Collection) and not isinstance(source, Iterator):  # an iterator could be read only once
             return await asyncio.to_thread(ids_digest, source)  # a second for a million
         return LAZY_IDS

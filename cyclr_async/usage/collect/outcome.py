@@ -9,9 +9,10 @@ import attrs
 
 from cyclr_async.errors import CyclrError, InvalidArgumentError
 from cyclr_async.partner import Account, AccountUsage
-from cyclr_async.usage.store.api_rows import PARTNER_API
+from cyclr_async.usage.store.api_rows import PARTNER_API, V1_API
+from cyclr_async.v1 import account as v1
 
-__all__ = ["Outcome", "UsageOutcome"]
+__all__ = ["Outcome", "UsageOutcome", "V1UsageOutcome"]
 
 AccountT = TypeVar("AccountT")
 UsageT = TypeVar("UsageT")
@@ -42,6 +43,7 @@ class Outcome(Generic[AccountT, UsageT]):
     def __attrs_post_init__(self) -> None:
         if (self.usage is None) == (self.error is None):
             raise InvalidArgumentError("an outcome carries either a usage or an error")
+        # The store compares times as texts in UTC, and what time a naive one means depends on the machine.
         if self.collected_at.tzinfo is None:
             raise InvalidArgumentError("collected_at must carry a time zone")
 
@@ -69,3 +71,23 @@ class UsageOutcome(Outcome[Account, AccountUsage]):
     """
 
     api: ClassVar[str] = PARTNER_API
+
+
+@attrs.frozen(kw_only=True)
+class V1UsageOutcome(Outcome[v1.Account, v1.AccountUsage]):
+    """The result of asking for the usage of one account over the v1.0 API, as :class:`UsageOutcome` otherwise.
+
+    Args:
+        account_id: the API id of the account that was asked for.
+        usage: what the server answered, or None.
+        error: why there is no usage, or None.
+        account: the account itself, when it is known from the account list.
+        attempts: HTTP attempts made for this account, 0 or more.
+        collected_at: when the answer arrived; aware.
+        parent_account_id: whose sub-account it is, when it is known from the account list.
+
+    Raises:
+        InvalidArgumentError: both or neither of ``usage`` and ``error``, or a naive ``collected_at``.
+    """
+
+    api: ClassVar[str] = V1_API

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Generic, TypeVar
 
 from cyclr_async.http.wait_queue import WaitQueue
-from cyclr_async.usage.collect.outcome import UsageOutcome
 
 __all__ = ["OutcomeQueue"]
 
 
-class OutcomeQueue:
+T = TypeVar("T")
+
+
+class OutcomeQueue(Generic[T]):
     """Outcomes that have finished and were not consumed yet.
 
     Args:
@@ -21,10 +24,10 @@ class OutcomeQueue:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._outcomes: deque[UsageOutcome] = deque()
+        self._outcomes: deque[T] = deque()
         self._producers = WaitQueue()
         self._consumers = WaitQueue()
-        self.ended = False
+        self.ended: bool = False
         self.failure: BaseException | None = None
 
     @property
@@ -32,7 +35,7 @@ class OutcomeQueue:
         """Whether producers should wait for the consumer."""
         return len(self._outcomes) >= self._room
 
-    def add(self, outcome: UsageOutcome) -> None:
+    def add(self, outcome: T) -> None:
         """Add an outcome; then wait with :meth:`until_room` if the line is full."""
         self._outcomes.append(outcome)  # also when full: what has finished is never lost to a cancellation
         if self._consumers.waiters:
@@ -43,7 +46,7 @@ class OutcomeQueue:
         while self.full:
             await self._producers.wait()
 
-    def poll(self) -> UsageOutcome | None:
+    def poll(self) -> T | None:
         """Return the next outcome if one is at hand."""
         if not self._outcomes:
             return None
@@ -52,7 +55,7 @@ class OutcomeQueue:
             self._producers.wake_one()
         return outcome
 
-    async def take(self) -> UsageOutcome | None:
+    async def take(self) -> T | None:
         """Return the next outcome, waiting for it; None at the end.
 
         Raises:
@@ -74,7 +77,7 @@ class OutcomeQueue:
         self.ended = True
         self._consumers.wake_all()
 
-    def drain(self) -> list[UsageOutcome]:
+    def drain(self) -> list[T]:
         """Return the outcomes that are left, and forget them."""
         outcomes = list(self._outcomes)
         self._outcomes.clear()

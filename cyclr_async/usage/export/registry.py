@@ -17,6 +17,7 @@ from cyclr_async.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from cyclr_async.usage.store.rows import UsageRow
 
+    # Formats take different options, so their writers have no signature in common but the first two arguments.
     Writer: TypeAlias = Callable[..., int]
 
 __all__ = ["EXPORTERS", "Exporter", "exporter_for", "format_of_suffix"]
@@ -47,6 +48,7 @@ class Exporter(NamedTuple):
             stream: where to; it is left open.
             options: the names of those that are on.
         """
+        # When it is used, because the module of Parquet imports DuckDB, which not everybody has.
         write: Writer = importlib.import_module(f"{__package__}.{self.module}").write
         return write(rows, stream, **dict.fromkeys(options, True))
 
@@ -90,6 +92,7 @@ def exporter_for(path: PurePath, asked: str | None) -> Exporter:
     Raises:
         InvalidArgumentError: there is no such format, or the suffix names none.
     """
+    # What was asked for wins over the suffix, which may be what another program wants to see.
     found = EXPORTERS.get(format_of_suffix(path) or "") if asked is None else EXPORTERS.get(asked)
     if found is not None:
         return found

@@ -29,6 +29,7 @@ __all__ = [
     "add_months",
     "counted_once",
     "look_back_text",
+    "month_after_text",
     "period_end_text",
     "why_not_comparable",
 ]
@@ -43,6 +44,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _SLACK: Final = timedelta(days=3)
 """How far the ends of a month by the two readings, or with and without clamping, are apart at most: a bill of
 28 February is followed by one of 28 to 31 March."""
+# calendar.monthrange would check its arguments each time, and this is asked for every account of a report.
 _MONTH_DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -213,6 +215,11 @@ def period_end_text(period_from: str | None, period_to: str | None) -> str | Non
 def look_back_text(period_from: str, period_to: str) -> str:
     """Return :attr:`Period.look_back` of a stored period; the SQL function ``period_look_back``."""
     return _text(Period.of(period_from, period_to).look_back)
+
+
+def month_after_text(period_from: str) -> str:
+    """Return a month after the start of a stored period; the SQL function ``month_after``."""
+    return _text(add_months(datetime.fromisoformat(period_from), 1))
 
 
 def why_not_comparable(current: Period, earlier: Period | None) -> NotComparable | None:

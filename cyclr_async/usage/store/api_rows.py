@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -79,7 +78,9 @@ def _partner_account(data: Mapping[str, Any]) -> Any:
 
 
 def _v1_account(data: Mapping[str, Any]) -> Any:
-    return importlib.import_module("cyclr_async.v1").Account.from_dict(data)
+    from cyclr_async.v1 import Account  # as above  # noqa: PLC0415
+
+    return Account.from_dict(data)
 
 
 API_ROWS: Final = {

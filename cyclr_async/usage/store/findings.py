@@ -63,6 +63,7 @@ class Finding:
     def message(self) -> str:
         """What was found, in one line; ids are as the server sent them."""
         detail = self.detail
+        # The words are made here and not stored, so that old stores are told in the words of today.
         if self.kind == EMPTY_LIST:
             return (
                 f"the account list is empty, but the store knows {detail['known_accounts']:,} accounts: check the "
@@ -97,6 +98,7 @@ def figures(period_from: str, period_to: str, task_count: int, cycle_count: int 
 
 def negative(account_id: str, said: Mapping[str, Any], found_at: datetime) -> Finding | None:
     """Return a finding when a count of an answer is below zero; the count itself is kept as it is."""
+    # Kept, because a store holds what the service said; whether it can be billed is for a person to decide.
     if said["task_count"] >= 0 and (said["cycle_count"] or 0) >= 0:
         return None
     return Finding(NEGATIVE_COUNT, account_id, said, found_at)
@@ -115,8 +117,10 @@ def fallen(
         closed: whether the period was over at ``found_at``.
     """
     tasks, cycles, observed_at = earlier
+    # Both, though the cycle count is a maximum: neither can fall within a period that only grows.
     if said["task_count"] >= tasks and (said["cycle_count"] or 0) >= (cycles or 0):
         return None
+    # The earlier answer is kept with it, as a later one replaces the figure in the run.
     before = {"previous_task_count": tasks, "previous_cycle_count": cycles, "previous_observed_at": observed_at}
     return Finding(COUNT_FELL, account_id, {**said, **before, "closed": closed}, found_at)
 

@@ -263,14 +263,14 @@ class MonthReader:
             """  # noqa: S608 - our own names
             observed |= {row[0] for row in self._connection.execute(query, (month, first, end))}
         ids = "ids" if self._has_sums else "NULL"
-        query = (
-            f"SELECT run_id, from_date, created_at, {ids} = 'all' AND listing_complete FROM run ORDER BY run_id DESC"  # noqa: S608
-        )
+        # Both are about every account; a tree has the sub-accounts besides.
+        complete = f"{ids} IN ('all', 'tree') AND listing_complete"
+        query = f"SELECT run_id, from_date, created_at, {complete} FROM run ORDER BY run_id DESC"  # noqa: S608
         found = []
-        for run_id, from_date, created_at, complete in self._connection.execute(query):
+        for run_id, from_date, created_at, listed in self._connection.execute(query):
             asked = first <= created_at < end if from_date is None else first_day <= from_date < end_day
             if asked or run_id in observed:
-                found.append((run_id, bool(complete)))
+                found.append((run_id, bool(listed)))
         return found
 
     def refused(self, run_ids: Sequence[int]) -> Iterator[str]:

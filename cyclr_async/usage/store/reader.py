@@ -17,11 +17,13 @@ from cyclr_async.usage.store.paths import store_path
 from cyclr_async.usage.store.rows import RunInfo, UsageRow, usage_row
 from cyclr_async.usage.store.runs import read_runs
 from cyclr_async.usage.store.schema import connect_readonly, store_errors
+from cyclr_async.usage.store.trees import TREES, TreeTotal, alone, tree_totals
 
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 __all__ = ["Comparable", "PeriodTotal", "UsageReader"]
@@ -151,7 +153,8 @@ class UsageReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = store_path(path)
+        self.path: Path = store_path(path)
+        # Checking reads the whole run, and one report asks for it several times.
         self._checked: dict[int | None, int] = {}
         self._connection: sqlite3.Connection | None = connect_readonly(self.path)
 
@@ -259,6 +262,32 @@ class UsageReader:
             why = why_not_comparable(current, None if nearest is None else Period.of(*nearest))
         return Comparable(*[*row, provisional, None, None, None, None, why])
 
+    def trees(self, run_id: int | None = None) -> Iterator[TreeTotal]:
+        """Yield what each customer has used together with all sub-accounts, ordered by the id of the topmost account.
+
+        An account that is nobody's sub-account, and has none, is a tree of its own. Accounts are known as sub-accounts
+        when they were collected as such: ``session.v1.accounts.collect_usage(subaccounts=True)``.
+
+        Args:
+            run_id: the run, or None for the newest.
+
+        Raises:
+            StoreError: there is no such run, or the store is damaged.
+        """
+        run = self._checked_run(run_id)
+        if schema_version(self._open()) >= 3:
+            yield from tree_totals(self._stream(TREES, {"run": run}))
+            return
+        for row in self._rows(_ROWS, (run,), also=""):  # nobody is known to be a sub-account
+            yield from tree_totals([alone(row)])
+
+    def knows_subaccounts(self, run_id: int | None = None) -> bool:
+        """Whether the store knows of a sub-account, up to a run: otherwise :meth:`trees` has nothing to add."""
+        if schema_version(self._open()) < 3:
+            return False
+        query = "SELECT 1 FROM account_fact WHERE parent_account_id IS NOT NULL AND run_id <= ? LIMIT 1"
+        return next(self._stream(query, (self.run(run_id).run_id,)), None) is not None
+
     def findings(self, run_id: int | None = None) -> Iterator[Finding]:
         """Yield what somebody has to look at before the figures of a run are billed, in the order it was found.
 
@@ -334,7 +363,7 @@ class UsageReader:
         known = _APIS if schema_version(self._open()) >= 3 else _NO_APIS
         return itertools.starmap(usage_row, self._stream(query.format(**known, **parts), values))
 
-    def _stream(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
+    def _stream(self, query: str, values: tuple[object, ...] | Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
         with store_errors(self.path, "reading it"):
             cursor = self._open().execute(query, values)
             cursor.arraysize = 1000  # rows of one call: fetchone() would be a call for each of a million rows

@@ -53,6 +53,7 @@ State: TypeAlias = Literal["pending", "ok", "missing", "forbidden", "failed"]
 FinalStatus: TypeAlias = Literal["complete", "partial", "interrupted", "abandoned"]
 """How a run ended. ``partial`` and ``interrupted`` runs can be resumed; the others cannot."""
 
+# No digest of ids looks like these words, so the three cases share a column.
 ALL_IDS: Final = "all"
 TREE_IDS: Final = "tree"
 LAZY_IDS: Final = "lazy"
@@ -83,6 +84,7 @@ class RunScope:
     api: str = PARTNER_API
 
     def __attrs_post_init__(self) -> None:
+        # A datetime is a date to isinstance, and would make a scope that no other run has.
         if isinstance(self.from_date, datetime):
             raise InvalidArgumentError("from_date is a date, not a datetime")
         if self.api not in API_ROWS:
@@ -146,6 +148,7 @@ class RunInfo:
 
         Times that lie ahead count like those that lie back: a figure from another time is none of this time.
         """
+        # Both, because a run may begin with figures taken over from an older one.
         times = (self.created_at, self.oldest_at or self.created_at)
         return max(abs(now - moment) for moment in times)
 
@@ -211,6 +214,7 @@ def ids_digest(ids: Iterable[object]) -> str:
 
     What cannot be an account id is left out: it is refused, and no store has it.
     """
+    # By id and not by position: the same customers in another order are the same run.
     seen: set[str] = set()
     total = 0
     for entry in ids:
@@ -236,6 +240,8 @@ def utc_text(moment: datetime) -> str:
 
 def short_utc_text(text: str) -> str:
     """Drop the fraction of a stored time when it is zero."""
+    # Whole seconds are what the API says; the zeros are only there for the order of texts. A slice, as this runs for
+    # every time of every row.
     return text[:-8] + "Z" if text[-8:] == ".000000Z" else text
 
 
@@ -254,6 +260,7 @@ def _text(value: str | None) -> str | None:
 
 def stored_id(account_id: str) -> str:
     """Return the id as it is stored: itself, with lone surrogates written out so that no two ids become one."""
+    # backslashreplace and not U+FFFD, which would make one account of two, and one bill.
     return account_id if account_id.isascii() else account_id.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -268,6 +275,7 @@ def account_columns(entry: Any, rows: ApiRows) -> tuple[object, ...]:
     name, plan, audit_info, task_audit_info = rows.listed(account)
     return (
         _text(name),
+        # The JSON beside it keeps the number; a column that cannot hold it would make the whole batch fail.
         plan if _fits(plan) else None,
         _text(audit_info),
         _json(account.to_dict()),
@@ -303,6 +311,7 @@ def item_row(outcome: Outcome[Any, Any], run_id: int) -> ItemRow:
     try:
         period = utc_text(said.period_from), utc_text(said.period_to)
         fits = _fits(said.task_count) and _fits(said.cycle_count) and _fits(said.price_plan_id)
+    # A date in the year 1 or 9999 with an offset: there is no such moment in UTC.
     except OverflowError:
         fits = False
     if not fits:

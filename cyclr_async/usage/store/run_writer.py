@@ -45,7 +45,7 @@ _SETTLED: Final = f"""
         AND o.run_id = i.run_id
     WHERE i.run_id = :run AND i.account_id = :account AND (
         i.state IN ('missing', 'forbidden') AND i.updated_at > :first AND i.updated_at < :last
-        OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT {CLOSED_SINCE})
+        OR i.state = 'ok' AND o.observed_at > :first AND o.observed_at < :last AND NOT ({CLOSED_SINCE}))
 """  # noqa: S608 - constants
 
 

@@ -12,7 +12,7 @@ import attrs
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
-from cyclr_async.usage.store.api_rows import PARTNER_API
+from cyclr_async.usage.store.api_rows import PARTNER_API, V1_API
 from cyclr_async.usage.store.paths import shown
 from cyclr_async.usage.store.rows import ALL_IDS, LAZY_IDS, TREE_IDS, Counts, RunInfo, RunScope, utc_text
 from cyclr_async.wire.text import duration
@@ -49,9 +49,17 @@ _RUN_COLUMNS: Final = (
 # The document gives a period's end as one day before the next period begins. Whether a service means that day, or the
 # moment itself, cannot be told from an answer, so a period counts as closed since when either of the two has passed.
 _REAL_END: Final = "period_end(o.period_from, o.period_to)"
-CLOSED_SINCE: Final = (
-    f"(o.observed_at < o.period_to AND o.period_to <= :now OR o.observed_at < {_REAL_END} AND {_REAL_END} <= :now)"
-)
+# The v1.0 API names the moment of its answer as the end, by its own clock. That this has passed closes nothing: a
+# period goes on until the next bill, a month after it began. A period that is said to end at another time ends then.
+_UP_TO_NOW: Final = f"""
+    o.run_id IN (SELECT run_id FROM run WHERE api = '{V1_API}')
+        AND abs(julianday(o.period_to) - julianday(o.observed_at)) < 1.0 / 24
+        AND o.period_to < month_after(o.period_from)
+"""  # noqa: S608 - constants
+CLOSED_SINCE: Final = f"""
+    CASE WHEN {_UP_TO_NOW} THEN o.observed_at < month_after(o.period_from) AND month_after(o.period_from) <= :now
+    ELSE o.observed_at < o.period_to AND o.period_to <= :now OR o.observed_at < {_REAL_END} AND {_REAL_END} <= :now END
+"""
 """SQL: an observation ``o`` was made before its period closed, and at ``:now`` it has closed."""
 
 _ASK_AGAIN: Final = f"""
@@ -59,7 +67,7 @@ _ASK_AGAIN: Final = f"""
     WHERE run_id = :run AND state = 'ok' AND EXISTS (
         SELECT 1 FROM observation AS o
         WHERE o.account_id = item.account_id AND o.period_from = item.period_from
-            AND o.observed_at = item.observed_at AND o.run_id = item.run_id AND {CLOSED_SINCE})
+            AND o.observed_at = item.observed_at AND o.run_id = item.run_id AND ({CLOSED_SINCE}))
 """  # noqa: S608 - constants
 _SET_TURNS: Final = """
     UPDATE item SET turn = CASE state WHEN 'pending' THEN 1 WHEN 'failed' THEN 2 ELSE 3 END
@@ -96,6 +104,7 @@ def as_max_age(value: object) -> timedelta:
         try:
             value = timedelta(seconds=value)
         except OverflowError:
+            # Who says a million years means that age does not matter.
             value = timedelta.max
     if isinstance(value, timedelta) and value >= timedelta(0):
         return value
@@ -105,6 +114,7 @@ def as_max_age(value: object) -> timedelta:
 def fresh_between(now: datetime, max_age: timedelta) -> tuple[str, str]:
     """Return the stored times between which something is fresh; times that lie ahead count like those that lie back."""
     try:
+        # Beyond the years 1 to 9999 everything is fresh.
         first = now - max_age
     except OverflowError:
         first = datetime.min.replace(tzinfo=UTC)
@@ -158,10 +168,12 @@ def choose_run(
     connection.execute("BEGIN IMMEDIATE")
     try:
         if scope is not None:
+            # Whose store it is comes first: whoever has the wrong file should hear that, and nothing of its runs.
             _check_store(connection, scope, aliases, path, strict=resume is True)
         runs = list(read_runs(connection))
         found: RunInfo | None = None
         if scope is None or resume:
+            # Who asks for a run to go on is told why it cannot, and does not get a new one in silence.
             found = _to_resume(runs, path, scope, max_age, now)
         elif resume is None:
             found = _continuable(runs, scope, max_age, now)
@@ -208,6 +220,7 @@ def _to_resume(runs: list[RunInfo], path: Path, scope: RunScope | None, max_age:
     found = _continuable(runs, scope, max_age, now)
     if found is not None:
         return found
+    # Three refusals, told apart: each has another way out.
     stale = _unfinished(runs, scope)
     if stale:
         run = stale[0]
@@ -252,6 +265,8 @@ def _begin(
             utc_text(run.created_at),
             run.counts.ok,
         )
+    # Lazy ids cannot be compared beforehand, so the old run is not continued: its figures move over one by one, as
+    # ids turn up.
     former = same[0].run_id if take_over and same and scope.ids == LAZY_IDS else None
     from_date = None if scope.from_date is None else scope.from_date.isoformat()
     values = (scope.base_url, scope.partner, from_date, scope.ids, scope.api, former, utc_text(now), utc_text(now))
@@ -299,6 +314,7 @@ def _place(base_url: str) -> tuple[object, ...]:
         url = URL(base_url)
     except ValueError:
         return (base_url,)
+    # The host is lower case and the port is filled in by yarl.
     return url.scheme, url.host, url.port, url.raw_path.rstrip("/")
 
 
@@ -328,6 +344,7 @@ def _check_store(
 
 def _rename_alias(connection: sqlite3.Connection, run: RunInfo, partner: str, aliases: Sequence[str]) -> None:
     if run.scope.partner != partner and _folded(run.scope.partner) in map(_folded, (partner, *aliases)):
+        # The store moves to the better name by itself, so that nobody has to re-key it because of an update.
         connection.execute("UPDATE run SET partner = ? WHERE run_id = ?", (partner, run.run_id))
         _log.info("run %d now carries the name %s of its partner", run.run_id, partner)
 
@@ -344,6 +361,7 @@ def check_owner(found: RunScope, wanted: RunScope, aliases: Sequence[str], path:
             "store per host, or correct the region or base URL"
         )
     if _folded(found.partner) not in map(_folded, (wanted.partner, *aliases)):
+        # Quoted for a shell: the name may hold blanks, and the line is there to be copied.
         command = shlex.join(["cyclr", "usage", "rekey", "--store", str(path), "--partner", wanted.partner])
         raise StoreError(
             f"the store {shown(path)} belongs to another partner, {found.partner!r}, and this is {wanted.partner!r}: "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from cyclr_async.errors import CyclrError, StoreError
-from cyclr_async.usage.months.periods import look_back_text, period_end_text
+from cyclr_async.usage.months.periods import look_back_text, month_after_text, period_end_text
 from cyclr_async.usage.store.integrity import (
     SEALS,
     SEALS_OF_APIS,
@@ -291,8 +291,9 @@ def migrate(connection: sqlite3.Connection, version: int, until: int = SCHEMA_VE
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:
-    """Make ``period_end`` and ``period_look_back`` known to SQL: what a period is is said in one place."""
+    """Make the functions of periods known to SQL: what a period is is said in one place."""
     connection.create_function("period_end", 2, period_end_text, deterministic=True)
+    connection.create_function("month_after", 1, month_after_text, deterministic=True)
     connection.create_function("period_look_back", 2, look_back_text, deterministic=True)
 
 

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from cyclr_async.auth.providers import PartnerIdentity
     from cyclr_async.http.clock import Clock
     from cyclr_async.partner import Account
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
+    from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding
+    from cyclr_async.v1 import Account as V1Account
 
 __all__ = ["Counts", "PendingAccount", "RunScope", "UsageStore", "rekey_store"]
 
@@ -75,9 +77,9 @@ class UsageStore:
     ) -> None:
         run = opening.run
         self.path = path
-        self.scope = run.scope
-        self.run_id = run.run_id
-        self.listing_complete = run.listing_complete
+        self.scope: RunScope = run.scope
+        self.run_id: int = run.run_id
+        self.listing_complete: bool = run.listing_complete
         self.opening = opening
         self.scope_given = scope_given
         self._rows = rows_of(run.scope.api)
@@ -91,6 +93,7 @@ class UsageStore:
         self._timer: asyncio.TimerHandle | None = None
         self._ended: Future[None] | None = None
         self._failure_reported = False
+        # The writer is a thread that ends with the program: what waits for its commit then would be lost.
         atexit.register(self._end_of_program)
 
     @classmethod
@@ -155,6 +158,7 @@ class UsageStore:
             )
 
         must_exist = bool(resume)
+        # In a thread, since opening checks the runs and, up to a size, the history of the file.
         started = loop.run_in_executor(None, _open_run, path, must_exist, choose, write, batch_seconds)
         try:
             writer, opening, where = await asyncio.shield(started)
@@ -199,6 +203,7 @@ class UsageStore:
                 written, or is closed.
         """
         known = self.scope.ids
+        # A run of release 0.1, or one that was begun with add_accounts(): the first who says it decides.
         if known is None:
             await self._call(lambda run: run.bind(ids))
             self.scope = attrs.evolve(self.scope, ids=ids)
@@ -228,7 +233,7 @@ class UsageStore:
         """
         return (await self.register(accounts)).added
 
-    async def register(self, accounts: Sequence[Any]) -> Registered:
+    async def register(self, accounts: Sequence[Account | V1Account | Listed | str]) -> Registered:
         """Register accounts as :meth:`add_accounts` does, and tell which of them are new and to be asked for.
 
         Args:
@@ -312,7 +317,7 @@ class UsageStore:
             failure = damaged(self.path, f"what was listed of account {shown(account_id)!r} cannot be read")
         raise failure
 
-    async def record(self, outcome: UsageOutcome) -> None:
+    async def record(self, outcome: UsageOutcome | V1UsageOutcome) -> None:
         """Take over an outcome; waits only while ``batch_size`` outcomes are not committed.
 
         A cancelled call has taken the outcome over all the same.

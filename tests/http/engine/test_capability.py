@@ -13,6 +13,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from cyclr_async import Limits, ProtocolError, RetryPolicy, TransportError
+from cyclr_async.http.engine.direct import DirectReads
 from tests.faults.matrix import POLICY, partner
 from tests.support.answers import account_id, good, task_count
 from tests.support.server import FaultServer, answer, script
@@ -95,7 +96,7 @@ async def test_another_aiohttp_is_noticed_when_the_pool_is_made(
             usage = await session.accounts.usage(account_id(number))
             assert usage.task_count == task_count(account_id(number))
         assert len(await session.accounts.list()) == 3
-        assert session._pool.fast is None
+        assert not isinstance(session._pool.engine, DirectReads)
     assert server.request_count == 4
     (line,) = lines(caplog)
     assert "is not built as expected" in line
@@ -176,6 +177,6 @@ async def test_the_rehearsal_leaves_nothing_in_the_loop(server: FaultServer) -> 
     """The folder's fixture counts tasks and sockets; here the answer of the rehearsal must reach nobody."""
     async with partner(server.base_url, limits=Limits()) as session:
         assert (await session.accounts.usage(account_id(1))).task_count == task_count(account_id(1))
-        assert session._pool.fast is not None
+        assert isinstance(session._pool.engine, DirectReads)
         stats = session.stats()
         assert (stats.connections_created, stats.connections_dropped) == (1, 0)

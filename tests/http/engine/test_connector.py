@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from cyclr_async.http.engine.connector import Attempt, GuardedConnector, SecondSend, current_attempt
-from cyclr_async.http.timeouts import TimerWheel
+from cyclr_async.http.engine.connector import GuardedConnector, SecondSend, current_attempt
+from cyclr_async.http.timeouts import Attempt, TimerWheel
 from tests.support.server import FaultServer, Link, Script
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)

@@ -14,9 +14,14 @@ import pytest
 from yarl import URL
 
 from cyclr_async import CyclrError, InvalidArgumentError, Limits, ProtocolError, RetryPolicy
-from cyclr_async.http.engine.connector import Attempt, GuardedConnector
+from cyclr_async.http.engine.connector import GuardedConnector
 from cyclr_async.http.engine.direct import DirectReads
-from cyclr_async.http.timeouts import TimerWheel
+from cyclr_async.http.engine.engine import EngineResponse
+from cyclr_async.http.engine.errors import Translator
+from cyclr_async.http.request import Request as Call
+from cyclr_async.http.request import Safety
+from cyclr_async.http.timeouts import Attempt, TimerWheel
+from cyclr_async.secret import HiddenBytes, HiddenStr
 from tests.faults.matrix import after, partner
 from tests.faults.rows import HARMLESS, LASTING
 from tests.support.answers import ACCOUNT, account_id, good, json_http, task_count
@@ -38,7 +43,7 @@ WAYS: list[Any] = [pytest.param({}, id="fast"), pytest.param(through_session(), 
 async def _heard(**options: Any) -> tuple[str, dict[str, str]]:
     async with Recorder(reply(_USAGE)) as server, partner(server.base_url, **options) as session:
         await session.accounts.usage(ACCOUNT)
-        assert (session._pool.fast is None) is ("trace_configs" in options)
+        assert isinstance(session._pool.engine, DirectReads) is ("trace_configs" not in options)
         (heard,) = server.heard
         return heard.line, {**heard.headers, "x-request-id": "", "host": heard.headers["host"].partition(":")[0]}
 
@@ -222,19 +227,48 @@ async def test_a_session_of_the_caller_and_a_proxy_are_used() -> None:
         assert server.heard[-1].target == f"http://127.0.0.1:9/api/partner/accounts/{ACCOUNT}/billing"
 
 
+class _HandedOverError(Exception):
+    """A request has come to the next engine."""
+
+
+class _Next:
+    """The next engine."""
+
+    async def send(
+        self, call: Call[Any], authorization: HiddenStr | None, request_id: str, attempt: Attempt
+    ) -> EngineResponse:
+        raise _HandedOverError(call.method)
+
+
 @asynccontextmanager
 async def _path(origin: str) -> AsyncIterator[DirectReads]:
     connector = GuardedConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield DirectReads(session, connector, [URL(origin)], {"Accept": "x/y"}, aiohttp.ClientTimeout(total=5))
+        yield DirectReads(
+            session,
+            connector,
+            [URL(origin)],
+            {"Accept": "x/y"},
+            aiohttp.ClientTimeout(total=5),
+            translator=Translator(lambda: False, proxy=None, borrowed=False),
+            otherwise=_Next(),
+        )
+
+
+def _fresh() -> Attempt:
+    return Attempt(TimerWheel(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
+
+
+def _call(url: URL, method: str = "GET", safety: Safety = Safety.SAFE) -> Call[object]:
+    return Call(name="x", method=method, url=url, safety=safety, decode=lambda data: data)
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nX-Evil: 1", "/a\tb", "/ä", "/a\x7f"])
 async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
     async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
-        attempt = Attempt(TimerWheel(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
+        attempt = _fresh()
         with pytest.raises(InvalidArgumentError):
-            await fast.get(URL(server.origin).with_path(path, encoded=True), {}, "id", None, attempt)
+            await fast.send(_call(URL(server.origin).with_path(path, encoded=True)), None, "id", attempt)
         assert not attempt.connected
         assert server.connections == 0
 
@@ -291,19 +325,41 @@ async def test_a_cancelled_or_overdue_call_shows_no_token_in_its_frames(options:
             await asyncio.wait_for(session.accounts.usage(ACCOUNT), 0.05)
         assert sightings(overdue.value) == []
         names = [frame.name for frame in traceback.extract_tb(cancelled.value.__traceback__)]
-        assert "exchange" in names  # the frames in question were looked at
+        assert "value" in names  # the frames in question were looked at
 
 
 async def test_it_takes_reads_of_one_origin_only() -> None:
-    async with _path("http://127.0.0.1:8080/api/partner") as fast:
-        assert fast.takes(URL("http://127.0.0.1:8080/x"))
+    async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
+        here = URL(server.origin)
+        for method in ("GET", "POST"):
+            response = await fast.send(_call(here / "x", method), None, "id", _fresh())
+            assert (response.status, response.whole()) == (200, b"{}")
+            response.close()
         for other in (
-            "https://127.0.0.1:8080/x",
-            "http://127.0.0.1:8081/x",
-            "http://127.0.0.1/x",
-            "http://u@127.0.0.1:8080/x",
+            _call(here.with_scheme("https")),
+            _call(here.with_port(1)),
+            _call(here.with_port(None)),
+            _call(here.with_user("u")),
+            _call(here, "HEAD"),
+            _call(here, "PUT", Safety.REPEATABLE),
+            _call(here, "POST", Safety.UNSAFE),
+            _call(here, "GET", Safety.UNSAFE),
         ):
-            assert not fast.takes(URL(other))
+            with pytest.raises(_HandedOverError):
+                await fast.send(other, None, "id", _fresh())
+        assert [heard.line.split()[0] for heard in server.heard] == ["GET", "POST"]
+
+
+async def test_a_read_with_a_body_sends_what_a_session_sends() -> None:
+    async def heard(**options: Any) -> tuple[str, dict[str, str], bytes]:
+        async with Recorder(reply("{}")) as server, partner(server.base_url, **options) as session:
+            call = _call(URL(server.base_url) / "search", "POST")
+            call.body, call.content_type = HiddenBytes('{"q":"ä"}'.encode()), "application/x-test"
+            await session._executor.send(call, None)
+            (one,) = server.heard
+            return one.line, {**one.headers, "x-request-id": "", "host": ""}, one.body
+
+    assert await heard() == await heard(**through_session())
 
 
 async def test_an_answer_of_an_empty_kind_leaves_the_connection_in_order() -> None:

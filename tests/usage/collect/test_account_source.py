@@ -151,7 +151,7 @@ async def test_a_list_that_is_complete_in_the_store_is_not_asked_for_again(path:
 
 async def test_what_cannot_be_an_id_is_handed_out_as_refused() -> None:
     source: list[object] = ["a", "", None, 5]
-    items = await take_all(AccountSource(source, None, VirtualClock(), ahead=16))  # type: ignore[arg-type]
+    items = await take_all(AccountSource(source, None, VirtualClock(), ahead=16))
     refused = [item for item in items if item.refused is not None]
     assert [item.account_id for item in items if item.refused is None] == ["a"]
     assert [item.account_id for item in refused] == ["", "None", "5"]
