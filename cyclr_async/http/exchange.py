@@ -32,7 +32,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.http.classify import is_foreign
 from cyclr_async.http.clock import Clock
-from cyclr_async.http.engine.engine import CONTENT_TYPE, REQUEST_ID, Engine, EngineResponse
+from cyclr_async.http.engine.engine import Engine, EngineResponse
 from cyclr_async.http.pace import Pace
 from cyclr_async.http.request import Reader, Request, Response
 from cyclr_async.http.retry import parse_retry_after
@@ -159,7 +159,7 @@ class Exchange:
         if call.headers:
             _check_headers(call)
         response = await self._source.engine.send(call, authorization, request_id, attempt)
-        echoed = response.headers.get(REQUEST_ID)
+        echoed = response.request_id
         if (
             200 <= response.status < 300
             and (echoed is None or echoed == request_id or not self._is_ours(echoed))
@@ -191,7 +191,7 @@ class Exchange:
             return ProtocolError(
                 f"{call.name}: the server answered with the status {status}", sent="yes", status=status
             )
-        echoed = response.headers.get(REQUEST_ID)
+        echoed = response.request_id
         if echoed is not None and echoed != request_id and self._is_ours(echoed):
             response.doubt()
             return DesynchronizedError(
@@ -260,7 +260,7 @@ def _is_json(call: Request[Any], response: EngineResponse) -> bool:
     """Whether an answer is of the type that its request asks for. Without a type, the body itself tells."""
     if not call.json:
         return True
-    given = response.headers.get(CONTENT_TYPE)
+    given = response.content_type
     if given is None or given in _USUAL_TYPES:
         return True
     kind = given.partition(";")[0].strip().lower()

@@ -17,7 +17,7 @@ from cyclr_async.http.engine.arrivals import pending_of
 from cyclr_async.http.timeouts import Attempt
 
 if TYPE_CHECKING:
-    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -159,6 +159,20 @@ class GuardedConnector(aiohttp.TCPConnector):
         if getattr(self, "_pid", None) == os.getpid():
             super().__del__(*args)
 
+    def note_arrival(self) -> None:
+        """Count an idle connection that is dropped because something has arrived on it."""
+        self.dropped += 1
+        _connections.debug("dropped an idle connection on which something had arrived")
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        """Take a connection back; not in a forked process, where closing it would deafen the parent.
+
+        Both share what the selector watches. Connections that are kept for later reads end up here when the garbage
+        collector finds them.
+        """
+        if os.getpid() == self._pid:
+            super()._release(key, protocol, should_close=should_close)
+
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
         """Return a connection that is new, or idle and silent since its last answer."""
         return await self.acquire(req, timeout, current_attempt.get(), traces)
@@ -185,8 +199,7 @@ class GuardedConnector(aiohttp.TCPConnector):
                 if not (protocol.should_close or protocol.pending(0)):
                     self.reused += 1
                     break
-                self.dropped += 1
-                _connections.debug("dropped an idle connection on which something had arrived")
+                self.note_arrival()
                 connection.close()
                 continue
             self.created += 1

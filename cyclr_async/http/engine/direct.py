@@ -15,27 +15,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import ClientRequest, ClientSession, TCPConnector
 from yarl import URL
 
 from cyclr_async.errors import CyclrError, InvalidArgumentError
-from cyclr_async.http.engine.body import BUFFER, PURE_PYTHON
+from cyclr_async.http.engine.body import PURE_PYTHON
 from cyclr_async.http.engine.connector import GuardedConnector
 from cyclr_async.http.engine.engine import CONTENT_ENCODING, REQUEST_ID, Engine, EngineResponse
 from cyclr_async.http.engine.errors import FOREIGN, SENDING, Translator
 from cyclr_async.http.engine.interception import replaced
+from cyclr_async.http.engine.lease import Lease, Leases
 from cyclr_async.http.engine.response import PooledResponse
 from cyclr_async.http.engine.self_test import rehearse
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.timeouts import Attempt
 from cyclr_async.secret import HiddenBytes, HiddenStr
-
-if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.connector import Connection
 
 __all__ = ["DirectReads"]
 
@@ -47,33 +44,31 @@ _UNFIT: Final = "unfit"
 
 
 class _DirectResponse(PooledResponse):
-    """An answer on a connection that is held until it is closed."""
+    """An answer that aiohttp's handler reads, on a connection that is held until it is closed."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_lease",)
 
     def __init__(
         self,
         call: Request[Any],
         attempt: Attempt,
         translator: Translator,
-        connection: Connection,
-        protocol: ResponseHandler,
-        transport: asyncio.Transport,
+        lease: Lease,
         status: int,
         headers: Mapping[str, str],
         content: aiohttp.StreamReader,
     ) -> None:
-        # Not through the base class: one is made for every call, and that call alone is a hundredth of the engine.
-        self._call = call
-        self._attempt = attempt
-        self._translator = translator
-        self._connection = connection
-        self._protocol = protocol
-        self._transport = transport
-        self._content = content
-        self._body = None
-        self.status = attempt.status = status
-        self.headers = headers
+        super().__init__(
+            call,
+            attempt,
+            translator,
+            status=status,
+            headers=headers,
+            content=content,
+            protocol=lease.handler,
+            transport=lease.transport,
+        )
+        self._lease: Lease | None = lease
 
     def whole(self) -> bytes | None:
         """Return the body of a short answer: it has come with its headers, as a rule, and needs no unpacking."""
@@ -87,11 +82,14 @@ class _DirectResponse(PooledResponse):
         return None
 
     def close(self) -> None:
-        """Give the connection back when the answer was received to its end, and else drop it."""
+        """Keep the connection when the answer was received to its end, and else drop it."""
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return  # after the first time it may be somebody else's
         if self._content.is_eof():
-            self._connection.release()
+            lease.take_back()
         else:
-            self._connection.close()
+            lease.drop()
 
 
 class _Destination(ClientRequest):
@@ -116,6 +114,7 @@ class DirectReads:
         origins: URLs whose schemes, hosts and ports are asked.
         headers: sent with every request.
         timeout: for connecting.
+        keep_alive: seconds for which an idle connection may be used again.
         translator: makes our errors of aiohttp's.
         otherwise: the next engine.
     """
@@ -141,6 +140,7 @@ class DirectReads:
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,
         *,
+        keep_alive: float,
         translator: Translator,
         otherwise: Engine,
     ) -> None:
@@ -162,10 +162,12 @@ class DirectReads:
             (origin.scheme, origin.raw_authority): (
                 _Destination("GET", origin, loop=loop, session=session),
                 _lines({"Host": origin.host_port_subcomponent or "", **headers, **last}),
+                Leases(connector, keep_alive),
             )
             for origin in origins
         }
-        """Where the pool connects to and the header lines that are always the same, by scheme and authority."""
+        """Where the pool connects to, the header lines that are always the same, and the connections that are kept, by
+        scheme and authority."""
 
     async def send(
         self, call: Request[Any], authorization: HiddenStr | None, request_id: str, attempt: Attempt
@@ -183,36 +185,30 @@ class DirectReads:
         place = url.raw_path_qs
         if not (place.isascii() and place.isprintable()) or " " in place:
             raise InvalidArgumentError("the URL is not percent-encoded, so it cannot stand in a request line")
-        destination, fixed = target
-        connection = None
+        destination, fixed, leases = target
+        lease: Lease | None = None
         written = received = False
         failed: CyclrError
         try:
-            connection = await self._connector.acquire(destination, self._timeout, attempt)
-            # Looked at here, because the connection may be lost between the pool and the first byte: nothing was sent
-            # then.
-            protocol = connection.protocol
-            transport = connection.transport
-            if protocol is None or transport is None or transport.is_closing():
-                raise aiohttp.ClientConnectionResetError("the connection was lost")
-            # As ClientSession has it: a body without a length ends with the connection. For the rest, see body.py.
-            protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER)
-            written = True
-            transport.write(_message(call, place, fixed, request_id, authorization))
-            message, content = await protocol.read()
+            lease = leases.take(attempt) or await self._leased(destination, leases, attempt)
+            if lease.kept and call.reader is None:
+                answer = lease.expect()
+                written = True
+                lease.transport.write(_message(call, place, fixed, request_id, authorization))
+                usual = await answer
+                if usual is not None:
+                    attempt.status = 200
+                    received = True
+                    return usual
+            else:
+                # What is read piece by piece is aiohttp's to take apart.
+                lease.hand_over()
+                written = True
+                lease.transport.write(_message(call, place, fixed, request_id, authorization))
+            message, content = await lease.handler.read()
             while 100 <= message.code < 200 and message.code != 101:  # the server only says that it goes on
-                message, content = await protocol.read()
-            response = _DirectResponse(
-                call,
-                attempt,
-                self._translator,
-                connection,
-                protocol,
-                transport,
-                message.code,
-                message.headers,
-                content,
-            )
+                message, content = await lease.handler.read()
+            response = _DirectResponse(call, attempt, self._translator, lease, message.code, message.headers, content)
             received = True
             return response  # noqa: TRY300 - after the try a failure would have to be told from success again
         except (TypeError, AttributeError) as error:
@@ -225,12 +221,33 @@ class DirectReads:
             failed = self._translator.failure(error, call, attempt)
             unfit = False
         finally:
-            if not received and connection is not None:
-                connection.close()
+            if not received and lease is not None:
+                lease.drop()
         if not unfit:
             raise failed
         attempt.connected = False
         return await self.otherwise.send(call, authorization, request_id, attempt)
+
+    async def _leased(self, destination: ClientRequest, leases: Leases, attempt: Attempt) -> Lease:
+        """Take a connection from the pool."""
+        connection = await self._connector.acquire(destination, self._timeout, attempt)
+        lease: Lease | None = None
+        try:
+            # Looked at here, because the connection may be lost between the pool and the first byte: nothing was sent
+            # then.
+            transport = connection.transport
+            if connection.protocol is not None and transport is not None and not transport.is_closing():
+                lease = Lease(leases, connection, transport)
+                return lease
+        finally:
+            if lease is None:
+                connection.close()
+        raise aiohttp.ClientConnectionResetError("the connection was lost")
+
+    def close(self) -> None:
+        """Keep no connection any more; the pool closes them."""
+        for _, _, leases in self._targets.values():
+            leases.close()
 
     def _undisturbed(self) -> bool:
         """Whether nobody stands in for aiohttp."""
@@ -270,12 +287,22 @@ class DirectReads:
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,
         *,
+        keep_alive: float,
         translator: Translator,
         otherwise: Engine,
     ) -> DirectReads | None:
         """Make one and try it out; None, and a line in the log, where aiohttp is not built as expected."""
         try:
-            fast = cls(session, connector, origins, headers, timeout, translator=translator, otherwise=otherwise)
+            fast = cls(
+                session,
+                connector,
+                origins,
+                headers,
+                timeout,
+                keep_alive=keep_alive,
+                translator=translator,
+                otherwise=otherwise,
+            )
             rehearse(connector, next(iter(fast._targets.values()))[0], timeout)
         except Exception as error:  # noqa: BLE001 - whatever it is, aiohttp is another one, and there is another way
             _warn(error)

@@ -31,11 +31,24 @@ class EngineResponse(Protocol):
 
     Attributes:
         status: the HTTP status, any that a server can send.
-        headers: its headers; names are found in any case.
     """
 
     status: int
-    headers: Mapping[str, str]
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers; names are found in any case. May have to be made first: what every call asks for is below."""
+        ...
+
+    @property
+    def content_type(self) -> str | None:
+        """The value of ``Content-Type``, None without one."""
+        ...
+
+    @property
+    def request_id(self) -> str | None:
+        """The value of ``X-Request-Id``, None without one."""
+        ...
 
     @property
     def connection(self) -> object:

@@ -247,6 +247,7 @@ class Pool:
                 self._origins,
                 HEADERS,
                 self.timeout,
+                keep_alive=self._limits.keepalive,
                 translator=self._translator,
                 otherwise=self._through_session,
             )
@@ -268,6 +269,8 @@ class Pool:
     def abandon(self) -> None:
         """Forget everything in a process that was forked off, where it belongs to the parent: close nothing."""
         self._closed = True
+        if isinstance(self.engine, DirectReads):
+            self.engine.close()
         self.engine = self._through_session
         if self.borrowed is None:
             for session in (self.reads, self.writes):
@@ -277,6 +280,8 @@ class Pool:
     async def close(self) -> None:
         """Close what this pool opened; a borrowed session stays open. May be called again."""
         self._closed = True
+        if isinstance(self.engine, DirectReads):
+            self.engine.close()
         self.engine = self._through_session
         if self._opening is not None:
             # Else it would build sessions after this, and nobody would close them.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclr_async.errors import CyclrError
 from cyclr_async.http.engine.body import Body, legible
-from cyclr_async.http.engine.engine import CONTENT_ENCODING
+from cyclr_async.http.engine.engine import CONTENT_ENCODING, CONTENT_TYPE, REQUEST_ID
 from cyclr_async.http.engine.errors import FOREIGN, Translator
 from cyclr_async.http.request import Request
 from cyclr_async.http.timeouts import Attempt, Timeout
@@ -69,6 +69,16 @@ class PooledResponse:
         self.status: int = status
         attempt.status = status
         self.headers: Mapping[str, str] = headers
+
+    @property
+    def content_type(self) -> str | None:
+        """The value of ``Content-Type``, None without one."""
+        return self.headers.get(CONTENT_TYPE)
+
+    @property
+    def request_id(self) -> str | None:
+        """The value of ``X-Request-Id``, None without one."""
+        return self.headers.get(REQUEST_ID)
 
     @property
     def connection(self) -> object:

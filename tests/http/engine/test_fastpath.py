@@ -250,6 +250,7 @@ async def _path(origin: str) -> AsyncIterator[DirectReads]:
             [URL(origin)],
             {"Accept": "x/y"},
             aiohttp.ClientTimeout(total=5),
+            keep_alive=5.0,
             translator=Translator(lambda: False, proxy=None, borrowed=False),
             otherwise=_Next(),
         )
