@@ -45,6 +45,7 @@ from tests.support.server import FaultServer, Link, Request, Script, close, dela
 
 WAYS: list[Any] = [
     pytest.param({}, id="direct"),
+    pytest.param({"limits": Limits(reuse_connections=False)}, id="handler"),
     pytest.param({"limits": Limits(direct_reads=False)}, id="session"),
 ]
 

@@ -6,22 +6,21 @@ import asyncio
 import functools
 import logging
 import os
-from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 
-from cyclr_async.http.engine.arrivals import pending_of
+from cyclr_async.http.engine.protocols import WatchfulProtocol
 from cyclr_async.http.timeouts import Attempt
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["GuardedConnector", "SecondSend", "SpokeFirstError", "WatchfulProtocol", "current_attempt"]
+__all__ = ["GuardedConnector", "SecondSend", "SpokeFirstError", "current_attempt"]
 
 _logger: Final = logging.getLogger("cyclr_async.http")
 _connections: Final = logging.getLogger("cyclr_async.http.connections")
@@ -46,85 +45,6 @@ class SecondSend(Exception):  # noqa: N818 - a signal inside the transport, it n
 
 class SpokeFirstError(aiohttp.ClientConnectionError):
     """Something arrived on a new connection before anything was sent on it."""
-
-
-class HeadFirstHandler(ResponseHandler):
-    """Hands out the head of a refusal before its body is parsed, so that a broken body cannot hide the status.
-
-    aiohttp's parser in C takes what was read in one go. Where it meets a bad chunk size, or bytes after the end, it
-    raises, and the head that it had understood is lost with it: a 401 would be no 401 any more.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the connection."""
-        # Good answers go as they come, because with a broken body they are none. This is called for each of them: it
-        # is one comparison, and the method goes by its name, since super() is several times as dear.
-        if data[8:10] != b" 2" and data[:7] == b"HTTP/1.":
-            self._refused(data)
-        else:
-            ResponseHandler.data_received(self, data)
-
-    def _refused(self, data: bytes) -> None:
-        while data.startswith(b"HTTP/1.") and data[8:10] != b" 2" and self.exception() is None:
-            end = data.find(b"\r\n\r\n") + 4
-            if not 4 <= end < len(data):
-                break
-            ResponseHandler.data_received(self, data[:end])
-            data = data[end:]
-        ResponseHandler.data_received(self, data)
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        """Note that the connection is broken, also for whoever reads the body and would wait for it in vain."""
-        super().set_exception(exc, *cause)
-        payload = self._payload
-        if payload is not None and not payload.is_eof() and payload.exception() is None:
-            payload.set_exception(aiohttp.ClientPayloadError("the rest of the body cannot be parsed"))
-
-
-class WatchfulProtocol(HeadFirstHandler):
-    """The protocol of a pooled connection; it gives the connection up when something arrives that nobody asked for.
-
-    It sits above TLS, where only the bytes of an answer arrive.
-
-    Args:
-        connector: the pool.
-        loop: the event loop.
-    """
-
-    def __init__(self, connector: GuardedConnector, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self.connector = connector
-        self.pending: Callable[[float], object] = pending_of(None)
-        """Tells whether something has arrived that this protocol has not been given yet."""
-        # The connections with a request under way. A new connection counts as one until its first request is over: a
-        # proxy answers a CONNECT before the pool knows of the connection.
-        self.busy: Container[object] = (self,)
-        self.watched: bool = False
-        """Whether the connection was handed over before."""
-
-    def data_received(self, data: bytes) -> None:
-        """Take what arrived."""
-        # No data means that aiohttp goes on with what it had put aside. The method is called by its name because
-        # super() is several times as dear, and this is called for every answer.
-        if self in self.busy or not data:
-            # As in HeadFirstHandler, without the call for the good answers.
-            if data[8:10] == b" 2" or data[:7] != b"HTTP/1.":
-                ResponseHandler.data_received(self, data)
-            else:
-                self._refused(data)
-            return
-        self.connector.dropped += 1
-        self.abort()
-
-    def watch(self, busy: Container[object]) -> None:
-        """Begin to watch for what arrives while the connection is idle.
-
-        Args:
-            busy: the connections with a request under way.
-        """
-        self.watched = True
-        self.busy = busy
-        self.pending = pending_of(self.transport)
 
 
 class GuardedConnector(aiohttp.TCPConnector):

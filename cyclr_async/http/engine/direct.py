@@ -1,9 +1,10 @@
 """A read on a pooled connection, without the layers of :class:`aiohttp.ClientSession`.
 
-The pool, the connection and the parser are aiohttp's. Left out are its request and response objects, cookies,
-redirects, netrc, tracing and resending: a plain read uses none of them, and together they are three fifths of the
-instructions of a request (``benchmarks/``, docs/performance.md). Whatever needs one of them is handed to the next
-engine, which goes through a session.
+The pool and the connection are aiohttp's, and so is the parser of every answer that is not of the usual shape
+(``protocols.py``). Left out are aiohttp's request and response objects, cookies, redirects, netrc, tracing and
+resending: a plain read uses none of them. Together with the parser they are most of the instructions of a request
+(``benchmarks/``, docs/performance.md). Whatever needs one of them is handed to the next engine, which goes through a
+session.
 
 It is an optimisation, nothing more. When the pool is made, the parts of aiohttp it rests on are tried out
 (``self_test.py``), and before every request a look at aiohttp's own functions shows whether a recorder, a mock or a
@@ -24,10 +25,10 @@ from yarl import URL
 from cyclr_async.errors import CyclrError, InvalidArgumentError
 from cyclr_async.http.engine.body import PURE_PYTHON
 from cyclr_async.http.engine.connector import GuardedConnector
-from cyclr_async.http.engine.engine import CONTENT_ENCODING, REQUEST_ID, Engine, EngineResponse
+from cyclr_async.http.engine.engine import CONTENT_ENCODING, CONTENT_TYPE, REQUEST_ID, Engine, EngineResponse
 from cyclr_async.http.engine.errors import FOREIGN, SENDING, Translator
 from cyclr_async.http.engine.interception import replaced
-from cyclr_async.http.engine.lease import Lease, Leases
+from cyclr_async.http.engine.protocols import Lease, Leases
 from cyclr_async.http.engine.response import PooledResponse
 from cyclr_async.http.engine.self_test import rehearse
 from cyclr_async.http.request import Request, Safety
@@ -58,16 +59,18 @@ class _DirectResponse(PooledResponse):
         headers: Mapping[str, str],
         content: aiohttp.StreamReader,
     ) -> None:
-        super().__init__(
-            call,
-            attempt,
-            translator,
-            status=status,
-            headers=headers,
-            content=content,
-            protocol=lease.handler,
-            transport=lease.transport,
-        )
+        # Not through the base class, whose file a stranger who follows a call need not open then.
+        self._call = call
+        self._attempt = attempt
+        self._translator = translator
+        self._protocol = lease.handler
+        self._transport = lease.transport
+        self._content = content
+        self._body = None
+        self.status = attempt.status = status
+        self.headers = headers
+        self.content_type = headers.get(CONTENT_TYPE)
+        self.request_id = headers.get(REQUEST_ID)
         self._lease: Lease | None = lease
 
     def whole(self) -> bytes | None:

@@ -31,23 +31,17 @@ class EngineResponse(Protocol):
 
     Attributes:
         status: the HTTP status, any that a server can send.
+        content_type: the value of ``Content-Type``, None without one.
+        request_id: the value of ``X-Request-Id``, None without one.
     """
 
     status: int
+    content_type: str | None
+    request_id: str | None
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Its headers; names are found in any case. May have to be made first: what every call asks for is below."""
-        ...
-
-    @property
-    def content_type(self) -> str | None:
-        """The value of ``Content-Type``, None without one."""
-        ...
-
-    @property
-    def request_id(self) -> str | None:
-        """The value of ``X-Request-Id``, None without one."""
+        """The headers; names are found in any case. They may have to be made: what every call needs is an attribute."""
         ...
 
     @property

@@ -43,7 +43,9 @@ class PooledResponse:
         "_protocol",
         "_translator",
         "_transport",
+        "content_type",
         "headers",
+        "request_id",
         "status",
     )
 
@@ -69,16 +71,8 @@ class PooledResponse:
         self.status: int = status
         attempt.status = status
         self.headers: Mapping[str, str] = headers
-
-    @property
-    def content_type(self) -> str | None:
-        """The value of ``Content-Type``, None without one."""
-        return self.headers.get(CONTENT_TYPE)
-
-    @property
-    def request_id(self) -> str | None:
-        """The value of ``X-Request-Id``, None without one."""
-        return self.headers.get(REQUEST_ID)
+        self.content_type: str | None = headers.get(CONTENT_TYPE)
+        self.request_id: str | None = headers.get(REQUEST_ID)
 
     @property
     def connection(self) -> object:

@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import TCPConnector
 
 from cyclr_async.http.engine.body import BUFFER
+from cyclr_async.http.engine.protocols import headers_of
 
 if TYPE_CHECKING:
     from cyclr_async.http.engine.connector import GuardedConnector
@@ -55,6 +56,7 @@ def rehearse(connector: GuardedConnector, destination: object, timeout: aiohttp.
     for name in ("readany", "read", "iter_any", "set_read_chunk_size"):
         getattr(content, name)
     _expect(content.read_nowait() == _BODY and content.at_eof())
+    _expect(headers_of(protocol, _ANSWER.removesuffix(_BODY)) == message.headers)
     # What arrives before a request was written must be seen.
     fresh = connector.make_protocol()
     fresh.connection_made(stage)

@@ -18,6 +18,8 @@ from tests.faults.matrix import POLICY, partner
 from tests.support.answers import account_id, good, task_count
 from tests.support.server import FaultServer, answer, script
 
+HANDLER = Limits(reuse_connections=False)
+"""With these every read is done by aiohttp's handler, and not only the unusual ones."""
 PLENTY = script(*[answer(good)] * 50)
 
 
@@ -108,7 +110,7 @@ async def test_another_aiohttp_is_noticed_when_the_pool_is_made(
 async def test_what_shows_only_when_sending_costs_no_call(
     server: FaultServer, change: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with partner(server.base_url, retry=RetryPolicy(attempts=1)) as session:
+    async with partner(server.base_url, limits=HANDLER, retry=RetryPolicy(attempts=1)) as session:
         await session.accounts.usage(account_id(9))
         change(monkeypatch)
         for number in range(1, 4):
@@ -123,7 +125,7 @@ async def test_what_shows_only_when_sending_costs_no_call(
 async def test_a_failure_behind_the_request_is_an_error_of_ours_and_happens_once(
     server: FaultServer, error: type[Exception], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with partner(server.base_url, retry=POLICY) as session:
+    async with partner(server.base_url, limits=HANDLER, retry=POLICY) as session:
         await session.accounts.usage(account_id(9))
         plain = ResponseHandler.read
 
@@ -142,7 +144,7 @@ async def test_a_failure_behind_the_request_is_an_error_of_ours_and_happens_once
 async def test_without_a_repetition_it_is_an_error_of_ours_too(
     server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with partner(server.base_url, retry=RetryPolicy(attempts=1)) as session:
+    async with partner(server.base_url, limits=HANDLER, retry=RetryPolicy(attempts=1)) as session:
         await session.accounts.usage(account_id(9))
 
         def changed(self: ResponseHandler) -> Any:

@@ -37,7 +37,14 @@ def through_session() -> dict[str, Any]:
     return {"trace_configs": [aiohttp.TraceConfig()]}
 
 
-WAYS: list[Any] = [pytest.param({}, id="fast"), pytest.param(through_session(), id="session")]
+HANDLER: dict[str, Any] = {"limits": Limits(reuse_connections=False)}
+"""The option that has every read of the fast path done by aiohttp's handler: no connection is kept."""
+
+WAYS: list[Any] = [
+    pytest.param({}, id="fast"),
+    pytest.param(HANDLER, id="handler"),
+    pytest.param(through_session(), id="session"),
+]
 
 
 async def _heard(**options: Any) -> tuple[str, dict[str, str]]:
@@ -68,15 +75,19 @@ async def _ending(fault: Script, options: dict[str, Any]) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("row", LASTING, ids=lambda row: row.name)
 async def test_a_fault_ends_as_it_ends_through_a_session(row: Any) -> None:
-    fast, slow = await asyncio.gather(_ending(row.fault, {}), _ending(row.fault, through_session()))
-    assert fast == slow
+    fast, handled, slow = await asyncio.gather(
+        _ending(row.fault, {}), _ending(row.fault, HANDLER), _ending(row.fault, through_session())
+    )
+    assert fast == handled == slow
     assert fast[0] is row.error
 
 
 @pytest.mark.parametrize("name", HARMLESS)
 async def test_an_odd_answer_is_read_as_through_a_session(name: str) -> None:
-    fast, slow = await asyncio.gather(_ending(HARMLESS[name], {}), _ending(HARMLESS[name], through_session()))
-    assert fast == slow
+    fast, handled, slow = await asyncio.gather(
+        _ending(HARMLESS[name], {}), _ending(HARMLESS[name], HANDLER), _ending(HARMLESS[name], through_session())
+    )
+    assert fast == handled == slow
 
 
 @pytest.mark.parametrize("options", WAYS)

@@ -1,9 +1,10 @@
-"""A connection that is taken from aiohttp's pool once and kept for one read after the other.
+"""What reads the answers on a pooled connection: aiohttp's handler, and a protocol of ours for the usual answer.
 
-While it is kept, a small protocol stands in for aiohttp's handler, by ``transport.set_protocol``, which is public
-asyncio. It knows one shape of answer, the one that nearly every read gets, and takes nothing else on itself: whatever
-deviates from that shape is given to aiohttp's handler, from the first byte on, and is read by aiohttp's parser as if
-this protocol had never been there. So what an odd answer means is decided in one place only.
+A connection is taken from aiohttp's pool once and kept for one read after the other. While it is kept, a small protocol
+stands in for aiohttp's handler, by ``transport.set_protocol``, which is public asyncio. It knows one shape of answer,
+the one that nearly every read gets, and takes nothing else on itself: whatever deviates from that shape is given to
+aiohttp's handler, from the first byte on, and is read by aiohttp's parser as if this protocol had never been there. So
+what an odd answer means is decided in one place only.
 """
 
 from __future__ import annotations
@@ -11,23 +12,23 @@ from __future__ import annotations
 import asyncio
 import re
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import hdrs
-from multidict import CIMultiDict, CIMultiDictProxy, istr
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import HttpResponseParser
 
+from cyclr_async.http.engine.arrivals import pending_of
 from cyclr_async.http.engine.body import BUFFER, PIECE
-from cyclr_async.http.engine.connector import WatchfulProtocol
 
 if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
     from cyclr_async.http.engine.connector import GuardedConnector
     from cyclr_async.http.timeouts import Attempt, Timeout
 
-__all__ = ["Lease", "Leases", "UsualResponse"]
+__all__ = ["HeadFirstHandler", "Lease", "Leases", "UsualResponse", "WatchfulProtocol", "headers_of"]
 
 _USUAL: Final = re.compile(
     rb"""
@@ -52,9 +53,85 @@ fewer lines than aiohttp's parser takes. So whatever passes here passes there, a
 """
 _LONGEST_HEAD: Final = 8000
 """Bytes. A line of more than 8,190 is refused by aiohttp's parser, and so must be a line of that length here."""
-_LINE: Final = re.compile(r"([^:\r\n]+): ([^\r\n]*)\r\n")
-_NAMES: Final[dict[str, str]] = {name.lower(): name for name in vars(hdrs).values() if isinstance(name, istr)}
-"""Names that aiohttp's parser writes in its own way, however the server writes them."""
+
+
+class HeadFirstHandler(ResponseHandler):
+    """Hands out the head of a refusal before its body is parsed, so that a broken body cannot hide the status.
+
+    aiohttp's parser in C takes what was read in one go. Where it meets a bad chunk size, or bytes after the end, it
+    raises, and the head that it had understood is lost with it: a 401 would be no 401 any more.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the connection."""
+        # Good answers go as they come, because with a broken body they are none. This is called for each of them: it
+        # is one comparison, and the method goes by its name, since super() is several times as dear.
+        if data[8:10] != b" 2" and data[:7] == b"HTTP/1.":
+            self._refused(data)
+        else:
+            ResponseHandler.data_received(self, data)
+
+    def _refused(self, data: bytes) -> None:
+        while data.startswith(b"HTTP/1.") and data[8:10] != b" 2" and self.exception() is None:
+            end = data.find(b"\r\n\r\n") + 4
+            if not 4 <= end < len(data):
+                break
+            ResponseHandler.data_received(self, data[:end])
+            data = data[end:]
+        ResponseHandler.data_received(self, data)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Note that the connection is broken, also for whoever reads the body and would wait for it in vain."""
+        super().set_exception(exc, *cause)
+        payload = self._payload
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(aiohttp.ClientPayloadError("the rest of the body cannot be parsed"))
+
+
+class WatchfulProtocol(HeadFirstHandler):
+    """The protocol of a pooled connection; it gives the connection up when something arrives that nobody asked for.
+
+    It sits above TLS, where only the bytes of an answer arrive.
+
+    Args:
+        connector: the pool.
+        loop: the event loop.
+    """
+
+    def __init__(self, connector: GuardedConnector, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.connector = connector
+        self.pending: Callable[[float], object] = pending_of(None)
+        """Tells whether something has arrived that this protocol has not been given yet."""
+        # The connections with a request under way. A new connection counts as one until its first request is over: a
+        # proxy answers a CONNECT before the pool knows of the connection.
+        self.busy: Container[object] = (self,)
+        self.watched: bool = False
+        """Whether the connection was handed over before."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived."""
+        # No data means that aiohttp goes on with what it had put aside. The method is called by its name because
+        # super() is several times as dear, and this is called for every answer.
+        if self in self.busy or not data:
+            # As in HeadFirstHandler, without the call for the good answers.
+            if data[8:10] == b" 2" or data[:7] != b"HTTP/1.":
+                ResponseHandler.data_received(self, data)
+            else:
+                self._refused(data)
+            return
+        self.connector.dropped += 1
+        self.abort()
+
+    def watch(self, busy: Container[object]) -> None:
+        """Begin to watch for what arrives while the connection is idle.
+
+        Args:
+            busy: the connections with a request under way.
+        """
+        self.watched = True
+        self.busy = busy
+        self.pending = pending_of(self.transport)
 
 
 class Lease(asyncio.Protocol):
@@ -300,6 +377,14 @@ def _settable(transport: asyncio.Transport, handler: ResponseHandler) -> bool:
         return False
 
 
+def headers_of(handler: ResponseHandler, head: bytes) -> Mapping[str, str]:
+    """Return the headers in the head of an answer as aiohttp has them, down to how it spells their names."""
+    parser = HttpResponseParser(handler, asyncio.get_running_loop(), BUFFER, auto_decompress=False)
+    ((message, _),) = parser.feed_data(head)[0]
+    headers: Mapping[str, str] = message.headers
+    return headers
+
+
 class UsualResponse:
     """The usual answer: a 200 that has arrived whole. An :class:`~cyclr_async.http.engine.engine.EngineResponse`.
 
@@ -329,10 +414,7 @@ class UsualResponse:
     def headers(self) -> Mapping[str, str]:
         """The headers of the answer. Made when somebody asks, which hardly anybody does."""
         if self._headers is None:
-            lines = _LINE.findall(self._data[: self._head.end()].decode("ascii"))
-            self._headers = CIMultiDictProxy(
-                CIMultiDict([(_NAMES.get(name.lower(), name), value.strip()) for name, value in lines])
-            )
+            self._headers = headers_of(self._lease.handler, self._data[: self._head.end()])
         return self._headers
 
     @property
