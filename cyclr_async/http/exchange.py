@@ -118,7 +118,12 @@ class Exchange:
             request_id: the value of ``X-Request-Id``.
             attempt: filled in while the attempt runs; tells after a cancellation whether anything was sent.
         """
-        response = await self._accepted(call, authorization, request_id, attempt)
+        # As _accepted() has it, without its coroutine: this is the way of nearly every call.
+        if call.headers:
+            _check_headers(call)
+        response = await self._source.engine.send(call, authorization, request_id, attempt)
+        if not self._is_good(call, response, request_id):
+            raise await self._refused(call, response, authorization, request_id, attempt)
         failed: CyclrError
         try:
             if call.reader is not None:
@@ -159,19 +164,33 @@ class Exchange:
         if call.headers:
             _check_headers(call)
         response = await self._source.engine.send(call, authorization, request_id, attempt)
+        if self._is_good(call, response, request_id):
+            return response
+        raise await self._refused(call, response, authorization, request_id, attempt)
+
+    def _is_good(self, call: Request[Any], response: EngineResponse, request_id: str) -> bool:
+        """Whether an answer is a good one, as far as its headers tell."""
         echoed = response.request_id
-        if (
+        return (
             200 <= response.status < 300
             and (echoed is None or echoed == request_id or not self._is_ours(echoed))
             # What is read piece by piece is judged before its first piece, other answers only if they have a body.
             and (call.reader is None or _is_json(call, response))
-        ):
-            return response
+        )
+
+    async def _refused(
+        self,
+        call: Request[Any],
+        response: EngineResponse,
+        authorization: HiddenStr | None,
+        request_id: str,
+        attempt: Attempt,
+    ) -> CyclrError:
+        """Return why an answer is not accepted, and give its connection back."""
         try:
-            failed = await self._refusal(call, response, authorization, request_id, attempt)
+            return await self._refusal(call, response, authorization, request_id, attempt)
         finally:
             response.close()
-        raise failed
 
     def _is_ours(self, request_id: str) -> bool:
         """Whether this session has sent this id. What a proxy makes up is no reason to doubt an answer."""

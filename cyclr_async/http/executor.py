@@ -515,7 +515,9 @@ class AuthorizedExecutor(Executor):
 
     def _try_admit(self, call: Request[T], progress: CallState) -> bool:
         """Take a slot and a token if both are at hand, which is the usual case."""
-        if (call.url.scheme, call.url.raw_authority) not in self._origins:
+        root = call.root
+        origin = root.origin if root is not None else ((url := call.where()).scheme, url.raw_authority)
+        if origin not in self._origins:
             raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the APIs'")
         if not self.limiter.try_acquire():
             return False

@@ -27,7 +27,7 @@ def attempt_line(call: Request[Any], progress: CallState, state: Attempt, result
         call.name,
         progress.attempts,
         call.method,
-        call.url.raw_path,
+        call.where().raw_path,
         state.status,
         type(result).__name__ if isinstance(result, CyclrError) else "done",
         seconds,

@@ -12,7 +12,7 @@ from yarl import URL
 
 from cyclr_async.secret import HiddenBytes, Secret
 
-__all__ = ["NO_HEADERS", "Reader", "Request", "Response", "Safety"]
+__all__ = ["NO_HEADERS", "Reader", "Request", "Response", "Root", "Safety"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -61,6 +61,23 @@ class Reader(Protocol[T_co]):
         ...
 
 
+class Root:
+    """The root of an API: what requests below it have in common, taken apart once and not for each of them.
+
+    Args:
+        url: of the root.
+    """
+
+    __slots__ = ("origin", "path", "url")
+
+    def __init__(self, url: URL) -> None:
+        self.url: URL = url
+        self.origin: tuple[str, str] = (url.scheme, url.raw_authority)
+        """What decides where bytes go: scheme, host and port."""
+        # Quoted as it is, and without a slash at its end: two of them would be another path to some servers.
+        self.path: str = url.raw_path.rstrip("/")
+
+
 @attrs.define(kw_only=True, eq=False)  # treated as frozen; see Response for why it is not
 class Request(Generic[T]):
     """One request.
@@ -68,7 +85,9 @@ class Request(Generic[T]):
     Attributes:
         name: the operation, for logs, events and errors: ``"accounts.usage"``.
         method: the HTTP method.
-        url: where it goes.
+        url: where it goes, or None for what ``root`` and ``path`` say.
+        root: the root of the API it goes to.
+        path: its path, from the root of the server on; every segment of it is quoted, and there is no query.
         safety: whether it may be repeated.
         decode: makes the value from the JSON of the answer, parsed.
         interpret: makes it from the whole answer instead: from its status, its headers, and a body that need not be
@@ -87,8 +106,11 @@ class Request(Generic[T]):
 
     name: str
     method: str
-    url: URL = attrs.field(repr=False)
     safety: Safety
+    url: URL | None = attrs.field(default=None, repr=False)
+    # Instead of a URL, which takes longer to make than to send: reads by the thousand have the same root.
+    root: Root | None = attrs.field(default=None, repr=False)
+    path: str = attrs.field(default="", repr=False)
     decode: Callable[[Any], T] | None = attrs.field(default=None, repr=False)
     interpret: Callable[[Response], T] | None = attrs.field(default=None, repr=False)
     reader: Callable[[], Reader[T]] | None = attrs.field(default=None, repr=False)
@@ -101,3 +123,10 @@ class Request(Generic[T]):
     quotable: bool = True
     advice: str = ""
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
+
+    def where(self) -> URL:
+        """Return the URL."""
+        if self.url is None:
+            assert self.root is not None  # a request has one of the two
+            self.url = self.root.url.with_path(self.path, encoded=True)
+        return self.url

@@ -12,7 +12,7 @@ from cyclr_async.auth.providers import PartnerIdentity
 from cyclr_async.config import Limits
 from cyclr_async.errors import DecodeError, InvalidArgumentError, ResponseTooLargeError, TruncatedResponseError
 from cyclr_async.http.clock import Clock
-from cyclr_async.http.request import NO_HEADERS, Request, Response
+from cyclr_async.http.request import NO_HEADERS, Request, Response, Root
 from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.secret import HiddenBytes
 from cyclr_async.wire.converter import decode
@@ -95,13 +95,13 @@ class Resource:
         headers: for every request it describes, such as ``X-Cyclr-Account``; printable ASCII.
     """
 
-    __slots__ = ("_headers", "_path", "_root", "_sender")
+    __slots__ = ("_headers", "_path", "_place", "_root", "_sender")
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         self._sender = sender
         self._root = root
-        # Quoted as it is, and without a slash at its end: two of them would be another path to some servers.
-        self._path = root.raw_path.rstrip("/")
+        self._place = Root(root)
+        self._path = self._place.path
         self._headers = headers
 
     def _url(self, path: str) -> URL:

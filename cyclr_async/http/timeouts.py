@@ -21,10 +21,12 @@ _TICKS: Final = 100
 class TimerWheel:
     """Knows every time limit in force in one event loop."""
 
-    __slots__ = ("_buckets", "_loop", "_next", "_timer")
+    __slots__ = ("_buckets", "_next", "_time", "_timer", "loop")
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop, once there has been a limit."""
+        self._time: Callable[[], float] | None = None
         self._buckets: dict[int, set[Timeout]] = {}
         self._next = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -35,11 +37,12 @@ class TimerWheel:
 
     def add(self, scope: Timeout, seconds: float) -> int:
         """Put a limit in force, so many seconds from now, and return its bucket."""
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
+        time = self._time
+        if time is None:
+            self.loop = asyncio.get_running_loop()
+            time = self._time = self.loop.time
         # Rounded up: a limit may be enforced late, never early.
-        bucket = int((loop.time() + seconds) * _TICKS) + 1
+        bucket = int((time() + seconds) * _TICKS) + 1
         members = self._buckets.get(bucket)
         if members is None:
             self._buckets[bucket] = {scope}
@@ -62,13 +65,13 @@ class TimerWheel:
         if self._timer is not None:
             self._timer.cancel()
         self._next = bucket
-        assert self._loop is not None
-        self._timer = self._loop.call_at(bucket / _TICKS, self._look)
+        assert self.loop is not None
+        self._timer = self.loop.call_at(bucket / _TICKS, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        assert self._loop is not None
-        now = int(self._loop.time() * _TICKS)
+        assert self.loop is not None
+        now = int(self.loop.time() * _TICKS)
         # A copy, since what expires may put new limits in force.
         for bucket in [bucket for bucket in self._buckets if bucket <= now]:
             for scope in self._buckets.pop(bucket):
@@ -95,13 +98,16 @@ class Timeout:
         self.expired: bool = False
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        watch = self._watch
+        # First, because it finds the loop out; asyncio would ask for it a second time.
+        self._bucket = watch.add(self, self._seconds)
+        task = asyncio.current_task(watch.loop)
         if task is None:
+            watch.discard(self, self._bucket)
             raise RuntimeError("a time limit needs a task")
         self._task = task
         # Cancellations from outside are counted, to be told apart from our own when the body ends.
         self._cancelling = task.cancelling()
-        self._bucket = self._watch.add(self, self._seconds)
         return self
 
     def reschedule(self, seconds: float) -> None:
@@ -149,7 +155,11 @@ class Attempt(Timeout):
         now: Callable[[], float],
         connect_by: float | None = None,
     ) -> None:
-        super().__init__(watch, seconds if connect_by is None else max(min(seconds, connect_by - now()), 0.0))
+        # Not through the base class: one is made for every call, and that call alone costs as much as all of these.
+        self._watch = watch
+        self._seconds = seconds if connect_by is None else max(min(seconds, connect_by - now()), 0.0)
+        self._bucket = -1
+        self.expired = False
         self._hurried = connect_by is not None
         self._read = read
         self._ends = ends

@@ -386,11 +386,18 @@ class Accounts(Resource):
             )
 
     def _usage_call(self, account_id: str, from_date: date | None) -> Request[AccountUsage]:
-        url = self._root.with_path(f"{self._accounts_path}/{segment(account_id)}/billing", encoded=True)
-        day = _day(from_date)
-        if day is not None:
-            url = url.with_query(f"fromDate={day}")
-        return Request(name="accounts.usage", method="GET", url=url, safety=Safety.SAFE, decode=self._decode_usage)
+        call = Request(
+            name="accounts.usage",
+            method="GET",
+            safety=Safety.SAFE,
+            root=self._place,
+            path=f"{self._accounts_path}/{segment(account_id)}/billing",
+            decode=self._decode_usage,
+        )
+        if from_date is not None:
+            call.url = call.where().with_query(f"fromDate={_day(from_date)}")
+            call.root = None
+        return call
 
 
 class _MarkerSearch:

@@ -93,7 +93,7 @@ class ClientSessionEngine:
         try:
             response = await session.request(
                 call.method,
-                call.url,
+                call.where(),
                 data=bytes(call.body) if intercepted and call.body is not None else call.body,
                 headers=_plain(headers) if intercepted else headers,
                 # A redirect could lead the token to another host, and turn a write into a read.

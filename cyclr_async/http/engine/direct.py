@@ -181,11 +181,15 @@ class DirectReads:
             InvalidArgumentError: the URL has characters that cannot stand in a request line; nothing was sent.
             CyclrError: no connection, or no answer that is HTTP.
         """
-        url = call.url
-        target = self._targets.get((url.scheme, url.raw_authority))
+        root, url = call.root, call.url
+        if root is not None:
+            origin, place = root.origin, call.path
+        else:
+            assert url is not None  # a request has one of the two
+            origin, place = (url.scheme, url.raw_authority), url.raw_path_qs
+        target = self._targets.get(origin)
         if target is None or call.safety is not Safety.SAFE or call.method not in _METHODS or not self._undisturbed():
             return await self.otherwise.send(call, authorization, request_id, attempt)
-        place = url.raw_path_qs
         if not (place.isascii() and place.isprintable()) or " " in place:
             raise InvalidArgumentError("the URL is not percent-encoded, so it cannot stand in a request line")
         destination, fixed, leases = target

@@ -125,7 +125,7 @@ class Translator:
             operation=call.name,
             connected=attempt.connected,
             status=attempt.status,
-            secure=call.url.scheme == "https",
+            secure=call.where().scheme == "https",
             proxy=self._proxy,
         )
 
