@@ -269,12 +269,14 @@ class Executor:
         progress.attempts += 1
         # After the check above: what was too late to be sent is no attempt, in the figures and for the retry policy.
         self.counters.attempts += 1
-        ends = min(deadline, now + self._timeouts.attempt)
+        ends = now + self._timeouts.attempt
+        ends = min(ends, deadline)
+        left = ends - now
         return Attempt(
             self._watch,
             # One timer per attempt. Connecting and the first bytes have the longer of their two limits; from the first
             # sign of life on, the attempt moves its limit by itself.
-            max(min(ends - now, self._silence), 0.0),
+            min(self._silence, left),
             read=self._timeouts.read,
             ends=ends,
             now=self.clock.now,

@@ -10,10 +10,11 @@ what an odd answer means is decided in one place only.
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import weakref
 from collections.abc import Callable, Container, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -51,6 +52,10 @@ _USUAL: Final = re.compile(
 Narrower than HTTP throughout: no white space but one space after the colon, no empty reason, no byte beyond ASCII,
 fewer lines than aiohttp's parser takes. So whatever passes here passes there, and means the same.
 """
+_END: Final = b"\r\n\r\n"
+_HEADS: Final = 32
+"""Heads that are remembered. A server that answers a thousand times a second writes the same one most of the time: its
+date changes once a second, and lengths repeat. Then a look into a dict is all it takes to know the head again."""
 _LONGEST_HEAD: Final = 8000
 """Bytes. A line of more than 8,190 is refused by aiohttp's parser, and so must be a line of that length here."""
 
@@ -134,6 +139,24 @@ class WatchfulProtocol(HeadFirstHandler):
         self.pending = pending_of(self.transport)
 
 
+class UsualHead:
+    """What there is to know of the head of a usual answer.
+
+    Args:
+        match: of the pattern.
+    """
+
+    __slots__ = ("content_type", "end", "length", "request_id")
+
+    def __init__(self, match: re.Match[bytes]) -> None:
+        length, kind, echoed = match.groups()
+        self.end: int = match.end()
+        self.length: int = int(length)
+        # Stripped as aiohttp's parser does it; ASCII, or it would not have been recognised.
+        self.content_type: str | None = None if kind is None else kind.decode("ascii").strip()
+        self.request_id: str | None = None if echoed is None else echoed.decode("ascii").strip()
+
+
 class Lease(asyncio.Protocol):
     """One connection, and the protocol of its transport as long as no odd answer is read from it.
 
@@ -187,16 +210,11 @@ class Lease(asyncio.Protocol):
             # Nobody has asked, or whoever has asked has gone, or has the answer already: see _unasked().
             self._unasked()
             return
-        head = _USUAL(data)
+        usual = self._leases.recognise(data)
         # Exactly as many bytes as the length says: fewer are waited for, and more are judged, by aiohttp's handler.
-        if (
-            head is not None
-            and (length := head[1]) is not None
-            and len(data) - head.end() == int(length)
-            and head.end() <= _LONGEST_HEAD
-        ):
+        if usual is not None and len(data) - usual.end == usual.length:
             self._waiter = None
-            waiter.set_result(UsualResponse(self, head, data))
+            waiter.set_result(UsualResponse(self, usual, data))
         else:
             self._odd(waiter, data)
 
@@ -286,13 +304,32 @@ class Leases:
         # Without reuse there is nothing to keep, and after closing nobody to keep it for.
         self.keep: bool = not connector.force_close
         """False leaves the connections with the pool: each is given back, or dropped, after one answer."""
-        self.new_future = loop.create_future
+        # As create_future() of the loop has it, without a frame of Python.
+        self.new_future = functools.partial(asyncio.Future[Any], loop=loop)
         self._loop = loop
         self._now = loop.time
         self._keep_alive = keep_alive
         # The one used last is used next: those that are not needed any more grow old and are closed.
         self._idle: list[Lease] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._heads: dict[bytes, UsualHead] = {}
+
+    def recognise(self, data: bytes) -> UsualHead | None:
+        """Return what the head of an answer says, or None when it is not of the usual shape."""
+        end = data.find(_END) + len(_END)
+        head = data[:end]
+        known = self._heads.get(head)
+        if known is not None:
+            return known
+        if end > _LONGEST_HEAD or (match := _USUAL(head)) is None or match[1] is None:
+            return None
+        made = UsualHead(match)
+        # One that repeats the id of its request comes only once.
+        if made.request_id is None:
+            if len(self._heads) >= _HEADS:
+                self._heads.clear()
+            self._heads[head] = made
+        return made
 
     def take(self, attempt: Attempt) -> Lease | None:
         """Return an idle connection on which nothing has arrived since its last answer, or None.
@@ -394,27 +431,24 @@ class UsualResponse:
         data: all of it.
     """
 
-    __slots__ = ("_data", "_head", "_headers", "_lease", "_open", "_read", "content_type", "request_id")
+    __slots__ = ("_data", "_end", "_headers", "_lease", "_open", "_read", "content_type", "request_id")
 
     status: int = 200
 
-    def __init__(self, lease: Lease, head: re.Match[bytes], data: bytes) -> None:
+    def __init__(self, lease: Lease, head: UsualHead, data: bytes) -> None:
         self._lease = lease
-        self._head = head
         self._data = data
+        self._end = self._read = head.end
         self._open = True
-        self._read = head.end()
         self._headers: Mapping[str, str] | None = None
-        kind, echoed = head[2], head[3]
-        # Stripped as aiohttp's parser does it; ASCII, or it would not have been recognised.
-        self.content_type: str | None = None if kind is None else kind.decode("ascii").strip()
-        self.request_id: str | None = None if echoed is None else echoed.decode("ascii").strip()
+        self.content_type: str | None = head.content_type
+        self.request_id: str | None = head.request_id
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the answer. Made when somebody asks, which hardly anybody does."""
         if self._headers is None:
-            self._headers = headers_of(self._lease.handler, self._data[: self._head.end()])
+            self._headers = headers_of(self._lease.handler, self._data[: self._end])
         return self._headers
 
     @property
@@ -424,7 +458,7 @@ class UsualResponse:
 
     def whole(self) -> bytes | None:
         """Return the body."""
-        return self._data[self._head.end() :]
+        return self._data[self._end :]
 
     async def piece(self) -> bytes:
         """Return the next bytes of the body, nothing at its end."""
@@ -434,7 +468,7 @@ class UsualResponse:
 
     async def excerpt(self, most: int, limit: Timeout) -> bytes:  # noqa: ARG002 - nothing is waited for
         """Return the beginning of the body."""
-        return self._data[self._head.end() :][:most]
+        return self._data[self._end :][:most]
 
     def pause(self) -> None:
         """Nothing more will arrive."""

@@ -91,7 +91,19 @@ class AccountFetcher(Generic[OutcomeT]):
             # Before each request and not before the first: only what came before this one can be vouched for by its
             # answer.
             item.begun = self.guard.refusals
-            answer = await self._call(item.account_id, probe=probe)
+            # As _call() has it, without its coroutine: this is the way of every account.
+            self.in_flight += 1
+            answer: Any
+            try:
+                answer = await self._fetch(item.account_id)
+            except CyclrError as caught:
+                answer = caught
+            except BaseException:
+                self.breaker.abandon(probe=probe)
+                raise
+            finally:
+                self.in_flight -= 1
+            self._note(answer, probe=probe)
             if not isinstance(answer, CyclrError):
                 item.attempts += 1
                 self._collected(item)
@@ -221,11 +233,14 @@ class AccountFetcher(Generic[OutcomeT]):
             raise
         finally:
             self.in_flight -= 1
+        self._note(answer, probe=probe)
+        return answer
+
+    def _note(self, answer: Any, *, probe: bool) -> None:
         if not isinstance(answer, CyclrError):
             self.breaker.ok(probe=probe)
         else:
             self._failed(answer, probe=probe)
-        return answer
 
     def _failed(self, error: CyclrError, *, probe: bool) -> None:
         concern = classify(error)
