@@ -271,12 +271,11 @@ class Executor:
         self.counters.attempts += 1
         ends = now + self._timeouts.attempt
         ends = min(ends, deadline)
-        left = ends - now
         return Attempt(
             self._watch,
             # One timer per attempt. Connecting and the first bytes have the longer of their two limits; from the first
             # sign of life on, the attempt moves its limit by itself.
-            min(self._silence, left),
+            min(self._silence, ends - now),
             read=self._timeouts.read,
             ends=ends,
             now=self.clock.now,
@@ -517,8 +516,7 @@ class AuthorizedExecutor(Executor):
 
     def _try_admit(self, call: Request[T], progress: CallState) -> bool:
         """Take a slot and a token if both are at hand, which is the usual case."""
-        root = call.root
-        origin = root.origin if root is not None else ((url := call.where()).scheme, url.raw_authority)
+        origin = call.root.origin if call.root is not None else ((url := call.where()).scheme, url.raw_authority)
         if origin not in self._origins:
             raise ConfigurationError(f"{call.name}: refused to send the access token to another host than the APIs'")
         if not self.limiter.try_acquire():
