@@ -401,3 +401,31 @@ def test_a_demo_to_try_everything_with(cyclr: Run, tmp_path: Path) -> None:
     assert cyclr("usage", "close", last, "--by", "Kim", *at).code == 0
     again = cyclr("usage", "demo")
     assert (again.code, "demo.sqlite exists" in again.err) == (1, True)
+
+
+def test_pruning_asks_and_merging_takes_over(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    at = ("--store", str(store))
+    with StoreMaker(tmp_path / STORE) as made:
+        made.run("2026-12-20")
+        made.list("0123").usage("0123", "2026-11-01", "2026-11-30", 251)
+    asked = cyclr("usage", "prune", "--older-than", "0", *at)
+    assert (asked.code, "Remove 1 superseded observations" in asked.err) == (2, True)
+    counted = json.loads(cyclr("usage", "prune", "--older-than", "0", "--dry-run", *at).out)
+    done = json.loads(cyclr("usage", "prune", "--older-than", "0", "--yes", *at).out)
+    assert (counted["removed"], done["removed"], counted["kept"], done["kept"]) == (1, 1, 8, 8)
+    with StoreMaker(tmp_path / "other.sqlite") as made:
+        made.run("2026-12-21")
+        made.list("x").usage("x", "2026-11-01", "2026-11-30", 1)
+    merged = json.loads(cyclr("usage", "merge", "other.sqlite", *at).out)
+    assert (merged["runs"], merged["added"], merged["observations"]) == (4, 1, 9)
+    found = records(cyclr("usage", "report", "--month", "2026-11", *at))
+    assert {row["account_id"]: row["task_count"] for row in found if row["gap"] is None}["0123"] == 251
+
+
+def test_questions_in_sql(store: Path, cyclr: Run) -> None:
+    asked = ("usage", "query", "--store", str(store), "--engine", "sqlite")
+    found = records(cyclr(*asked, "SELECT month, sum(task_count) AS tasks FROM figures GROUP BY month ORDER BY month"))
+    assert found == [{"month": "2026-10", "tasks": 179}, {"month": "2026-11", "tasks": 337}]
+    assert records(cyclr(*asked, "SELECT 1 AS a, 2 AS a")) == [{"a": 1, "a_2": 2}]
+    wrong = cyclr(*asked, "DELETE FROM run")
+    assert (wrong.code, "refuses the question" in wrong.err) == (1, True)
