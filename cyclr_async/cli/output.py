@@ -173,7 +173,6 @@ class Destination:
         self._target = None if out is None else Path(out)
         self._raw = raw
         self._file = ExitStack()
-        self.is_file: bool = out is not None
 
     def open(self) -> TextIO:
         """Return what to write to."""
