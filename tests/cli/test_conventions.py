@@ -25,7 +25,7 @@ ID = f"{3:032x}"
 
 
 LEAVES = list(leaves())
-CALLS = [path for path in LEAVES if path[0] not in {"usage", "v1", "api", "simulate", "config", "completion"}]
+CALLS = [path for path in LEAVES if path[0] not in {"usage", "v1", "api", "simulate", "config", "completion", "prices"}]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 PROMPTS = re.findall(r"^\$ (cyclr .*)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
@@ -60,6 +60,19 @@ def test_every_command_is_here() -> None:
         "usage status",
         "usage repair",
         "usage rekey",
+        "usage report",
+        "usage history",
+        "usage invoice",
+        "usage close",
+        "usage reopen",
+        "usage closings",
+        "usage differences",
+        "usage check",
+        "usage query",
+        "usage prune",
+        "usage merge",
+        "usage demo",
+        "prices check",
         "api",
         "simulate",
         "config show",
