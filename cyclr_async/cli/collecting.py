@@ -174,7 +174,7 @@ def _form(options: Options) -> str:
             check_target(options.out)  # now, and not after an hour
         except OSError as error:
             raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
-    return chosen_format(options, exports=True)
+    return chosen_format(options)
 
 
 async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
