@@ -71,7 +71,9 @@ def test_no_command_of_a_release_is_gone() -> None:
 
 @pytest.mark.parametrize("line", [*PROMPTS, *EXAMPLES])
 def test_examples_are_commands(line: str) -> None:
-    words = shlex.split(re.split(r" \| jq|[>)]", line[line.index("cyclr ") :])[0], comments=True)[1:]
+    words = shlex.split(re.split(r" \| (?:jq|head)\b|\)\"$| > \S+$", line[line.index("cyclr ") :])[0], comments=True)[
+        1:
+    ]
     command: click.Command = app
     ctx: click.Context | None = None
     while isinstance(command, click.Group):
