@@ -54,6 +54,10 @@ def type_of(column: str) -> str:
     return _TYPES.get(column) or next(by_ending, "VARCHAR")
 
 
+class _GivenUpError(Exception):
+    """What was written is not wanted any more."""
+
+
 class RecordWriter:
     """Writes records; what they hold is kept in a file beside until the end, because DuckDB takes them as a whole.
 
@@ -91,7 +95,8 @@ class RecordWriter:
 
     def discard(self) -> None:
         """Leave nothing behind, after an error."""
-        self._stack.close()
+        with contextlib.suppress(_GivenUpError), self._stack:
+            raise _GivenUpError  # without an error, the file would be taken for a complete one
 
 
 def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
