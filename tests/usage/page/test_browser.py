@@ -377,6 +377,8 @@ def test_without_a_script_the_largest_accounts_are_there(opened: Opener) -> None
     assert bare.page.locator(".controls").is_hidden()
     assert "The first 100 of 300 accounts" in bare.page.locator("#static-note").inner_text()
     assert scripted.page.locator("#static-note").is_hidden()
+    bare.page.check("#appearance-dark")
+    assert ground(bare) == PALETTE["paper"].dark
     columns = ("name", "plan", "tasks", "change", "included", "used", "charge", "trend", "state")
     for column in columns:
         assert bare.cells(column) == scripted.cells(column), column
