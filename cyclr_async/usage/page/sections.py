@@ -283,12 +283,13 @@ class Sections:
             f"{_heading('accounts', 'Accounts')}{note}"
             f'<p id="static-note" role="status">The first {count(min(tally.listed, 100))} of {count(tally.listed)} '
             "accounts, those with most tasks. Opened in a browser, this page lists, sorts and finds them all.</p>"
-            '<form class="controls" data-needs-script hidden role="search">'
+            # No form: Enter would send it, which the policy forbids and the browser complains about.
+            '<div class="controls" data-needs-script hidden role="search">'
             '<label class="find" for="find">Find an account'
             '<input type="search" id="find" autocomplete="off" spellcheck="false" '
             'placeholder="name, id, or id of the parent"></label>'
             f'<label for="only">Show<select id="only">{filters}</select></label>{plan}'
-            f'<label for="page-size">Rows<select id="page-size">{sizes}</select></label></form>'
+            f'<label for="page-size">Rows<select id="page-size">{sizes}</select></label></div>'
             '<div class="pages" data-needs-script hidden>'
             '<button type="button" id="first">First</button><button type="button" id="back">Back</button>'
             '<p id="status" role="status"></p>'

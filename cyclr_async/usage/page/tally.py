@@ -460,8 +460,12 @@ class Tally:
         return Bin(low, high, sum(found[0] for found in sums), sum(found[1] for found in sums))
 
 
+# json.dumps() would make an encoder for every account.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
 def _exact(value: int | None) -> int | str | None:

@@ -234,6 +234,7 @@ def test_a_keyboard_is_enough(opened: Opener) -> None:
     assert focus(page) == "find"
     some = ACCOUNTS[11]
     keyboard.type(some.account_id)
+    keyboard.press("Enter")
     assert page.names() == [some.name]
     for _ in some.account_id:
         keyboard.press("Backspace")
@@ -254,6 +255,7 @@ def test_a_keyboard_is_enough(opened: Opener) -> None:
     assert page.page.locator("#account-list .detail").count() == 1
     keyboard.press("Enter")
     assert page.page.locator("#account-list .detail").count() == 0
+    assert page.messages == []
 
 
 def ground(page: Opened) -> str:
