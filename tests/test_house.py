@@ -43,7 +43,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.request": WIRE,
     "http.classify": BASE,
     "http.retry": BASE | {"config", "http.request", "http.classify"},
-    "http.limiter": BASE | {"http.clock"},
+    "http.limiter": BASE | {"http.clock", "http.wait_queue"},
     "http.wait_queue": frozenset(),
     "http.resource": RESOURCES,
     "http.engine": WIRE | GROUND | {"http.engine", "http.timeouts", "checks", "config"},
@@ -107,7 +107,7 @@ EXTRAS = {
     "cli": {"click", "rich", "platformdirs"},
     "simulator": {"pytest"},
     "wire": {"orjson"},
-    "usage": {"duckdb", "orjson"},
+    "usage": {"duckdb", "orjson", "xlsxwriter"},
 }
 
 

@@ -366,7 +366,7 @@ class BulkRun(Generic[OutcomeT]):
     async def _keep(self, item: WorkItem, outcome: Any) -> None:
         """Record an outcome: in the store, in the counts, and for the consumer."""
         if self._store is not None and item.refused is None:
-            await self._store.record(outcome)
+            await self._store.record(outcome, registered=True)  # by the account source, before it was asked for
         # Only now: what the consumer has seen, the store has.
         self._count(item, outcome)
         self._results.add(outcome)

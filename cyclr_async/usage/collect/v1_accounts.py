@@ -14,7 +14,7 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -87,7 +87,7 @@ class AccountPages:
         self._subaccounts = subaccounts
         self._ids: set[str] | None = set() if once else None
 
-    async def __call__(self, *, on_bad_record: BadRecordHook) -> AsyncGenerator[Account | Listed, None]:
+    async def __call__(self, *, on_bad_record: BadRecordHook) -> AsyncGenerator[Listed, None]:
         """Yield the accounts as their pages arrive, each one followed by its sub-accounts at some distance.
 
         Raises:
@@ -95,7 +95,7 @@ class AccountPages:
         """
         async with aclosing(self._pages(None, on_bad_record)) as pages:
             async for accounts in pages:
-                level: Sequence[Account | Listed] = self._fresh(accounts)
+                level: Sequence[Listed] = self._fresh(accounts)
                 for _ in range(_DEEPEST if self._subaccounts else 1):
                     for account in level:
                         yield account
@@ -103,7 +103,7 @@ class AccountPages:
                     if not level:
                         break
 
-    def _fresh(self, accounts: Sequence[Any]) -> Sequence[Any]:
+    def _fresh(self, accounts: Sequence[Listed]) -> Sequence[Listed]:
         if self._ids is None:
             return accounts
         known, fresh = self._ids, []
@@ -113,7 +113,7 @@ class AccountPages:
                 fresh.append(account)
         return fresh
 
-    async def _children(self, parents: Sequence[Account | Listed], on_bad_record: BadRecordHook) -> list[Listed]:
+    async def _children(self, parents: Sequence[Listed], on_bad_record: BadRecordHook) -> list[Listed]:
         """Return the sub-accounts of some accounts."""
         found: list[Listed] = []
         left = iter(parents)
@@ -123,7 +123,9 @@ class AccountPages:
                 try:
                     async with aclosing(self._pages(parent.id, on_bad_record)) as pages:
                         async for accounts in pages:
-                            found.extend(Listed(account, parent.id) for account in accounts)
+                            for account in accounts:
+                                account.parent_account_id = parent.id
+                            found.extend(accounts)
                 except NotFoundError as error:
                     if is_foreign(error):
                         raise
@@ -140,7 +142,7 @@ class AccountPages:
             raise failure
         return found
 
-    async def _pages(self, parent: str | None, on_bad_record: BadRecordHook) -> AsyncGenerator[list[Account], None]:
+    async def _pages(self, parent: str | None, on_bad_record: BadRecordHook) -> AsyncGenerator[list[Listed], None]:
         """Yield the pages of a list that are worth a look, until nothing moves in it any more."""
         seen: list[_Seen] = []
         for reading in range(_READINGS):
@@ -213,7 +215,7 @@ def _is_empty(page: RawPage) -> bool:
     return page.body.strip() == b"[]"
 
 
-def _decoded(page: RawPage, place: int, on_bad_record: BadRecordHook | None) -> tuple[list[Account], bytes]:
+def _decoded(page: RawPage, place: int, on_bad_record: BadRecordHook | None) -> tuple[list[Listed], bytes]:
     """Return the accounts of a page, and a digest of their ids.
 
     One that cannot be read does not lose the others.
@@ -224,14 +226,18 @@ def _decoded(page: RawPage, place: int, on_bad_record: BadRecordHook | None) -> 
     except DecodeError:
         if not isinstance(rows, list):
             raise
-        accounts = []
+        good, accounts = [], []
         for index, row in enumerate(rows):
             try:
                 accounts += structure_list([row], Account)
+                good.append(row)
             except DecodeError as error:
                 if on_bad_record is not None:
                     on_bad_record(place * len(rows) + index, error)
-    return accounts, _digest("\0".join(account.id for account in accounts).encode("utf-8", "surrogatepass"))
+        rows = good
+    ids = "\0".join(account.id for account in accounts)
+    listed = [Listed(account, None, row) for account, row in zip(accounts, rows, strict=True)]
+    return listed, _digest(ids.encode("utf-8", "surrogatepass"))
 
 
 def _digest(data: bytes) -> bytes:
