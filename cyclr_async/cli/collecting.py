@@ -6,12 +6,12 @@ import io
 import shlex
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TextIO
 from urllib.parse import urlsplit
 
 import attrs
@@ -30,14 +30,15 @@ from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
 from cyclr_async.usage import UsageReader, UsageStore, export_usage
 from cyclr_async.usage.export.atomic_file import check_target, replacing
 from cyclr_async.usage.export.registry import EXPORTERS
-from cyclr_async.usage.store.rows import COLUMNS, row_of_outcome
+from cyclr_async.usage.store.api_rows import PARTNER_API, V1_API
+from cyclr_async.usage.store.rows import COLUMNS, TREE_IDS, row_of_outcome
 from cyclr_async.usage.store.runs import MAX_AGE
 from cyclr_async.wire.text import duration
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.collection import BulkRun
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.summary import Summary
 
@@ -58,6 +59,8 @@ class Job:
     Attributes:
         store: the file, or None for one that is thrown away.
         again: the command that goes on with this one.
+        api: which API is asked: ``"partner"`` or ``"v1"``; a run that is resumed says so itself.
+        subaccounts: True to collect the sub-accounts of every account too.
         from_date: the day on which the period begins, or None.
         accounts: ids, or None for every account.
         limit: the first so many accounts, or None.
@@ -69,6 +72,8 @@ class Job:
 
     store: Path | None
     again: str
+    api: str = PARTNER_API
+    subaccounts: bool = False
     from_date: date | None = None
     accounts: tuple[str, ...] | None = None
     limit: int | None = None
@@ -192,11 +197,11 @@ async def _collect(options: Options, job: Job, store: Path, state: _Progress, ro
                     for outcome in run.drain():
                         rows.write(row_of(outcome, run.store.run_id))
         state.now = datetime.fromtimestamp(session.clock.wall(), UTC)
-        if rows is None and chosen_format_is_table(options):
+        if rows is None and chosen_format_is_table(options) and run.store.scope.api == PARTNER_API:
             state.plans = await _plan_names(session)
 
 
-async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack) -> Collection:
+async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack) -> BulkRun[Any]:
     """Return the collection of a job; nothing has been sent by it yet.
 
     Raises:
@@ -206,14 +211,26 @@ async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack
     if job.resume:
         opening = UsageStore.open(store, None, resume=True, max_age=max_age, clock=session.clock)
         opened = await stack.enter_async_context(await opening)
+        if opened.scope.api == V1_API:
+            tree = opened.scope.ids == TREE_IDS
+            return session.v1.accounts.collect_usage(concurrency=job.concurrency, store=opened, subaccounts=tree)
         return session.accounts.collect_usage(
             from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened
+        )
+    if job.api == V1_API:
+        return session.v1.accounts.collect_usage(
+            await _source(session.v1.accounts, job),
+            subaccounts=job.subaccounts,
+            concurrency=job.concurrency,
+            store=store,
+            resume=False if job.fresh else None,
+            max_age=max_age,
         )
     today = datetime.fromtimestamp(session.clock.wall(), UTC).date()
     if job.from_date is not None and job.from_date > today:
         raise click.UsageError(f"--from-date {job.from_date} is in the future: today is {today} (UTC)")
     return session.accounts.collect_usage(
-        await _source(session, job),
+        await _source(session.accounts, job),
         from_date=job.from_date,
         concurrency=job.concurrency,
         store=store,
@@ -243,17 +260,23 @@ def chosen_format_is_table(options: Options) -> bool:
     return _form(options) == "table"
 
 
-async def _source(session: AsyncPartnerSession, job: Job) -> Any:
+class _Listing(Protocol):
+    """The accounts of either API."""
+
+    def iter(self) -> AsyncGenerator[Any, None]: ...
+
+
+async def _source(accounts: _Listing, job: Job) -> Any:
     """Return the ids of the job, None for all. The first accounts are read before the run, which is about just them."""
     if job.accounts is not None:
         return job.accounts[: job.limit]
-    return None if job.limit is None else [account async for account in _first(session, job.limit)]
+    return None if job.limit is None else [account async for account in _first(accounts, job.limit)]
 
 
-async def _first(session: AsyncPartnerSession, limit: int) -> AsyncIterator[Any]:
-    async with aclosing(session.accounts.iter()) as accounts:
+async def _first(accounts: _Listing, limit: int) -> AsyncIterator[Any]:
+    async with aclosing(accounts.iter()) as found:
         left = limit
-        async for account in accounts:
+        async for account in found:
             if left <= 0:
                 return
             yield account
@@ -279,7 +302,7 @@ def _port_of(store: Path) -> int:
     return place.port or 0
 
 
-def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
+def row_of(outcome: UsageOutcome | V1UsageOutcome, run_id: int) -> dict[str, Any]:
     """Return an outcome as a row of the export."""
     return attrs.asdict(row_of_outcome(outcome, run_id), recurse=False)
 

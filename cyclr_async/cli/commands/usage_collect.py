@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from cyclr_async.cli.collecting import DEFAULT_STORE, SUBSET_STORE, Job, run_collection
-from cyclr_async.cli.options import Command, current
+from cyclr_async.cli.options import Command, current, knows_both_apis
 from cyclr_async.cli.param_types import CONCURRENCY, DAY, DURATION, STORE
-from cyclr_async.cli.settings import simulated
+from cyclr_async.cli.settings import chosen_api, simulated
 from cyclr_async.cli.text_input import read_text
+from cyclr_async.usage.store.api_rows import V1_API
 
 __all__ = ["collect"]
 
@@ -23,9 +24,12 @@ __all__ = ["collect"]
     examples=(
         "cyclr usage collect --simulate",
         "cyclr usage collect --from-date 2026-10-01 --out october.csv",
+        "cyclr usage collect --api v1 --subaccounts --store usage-v1.sqlite",
         "cyclr usage collect -o jsonl | jq -c '[.account_id, .task_count]'",
     ),
 )
+@knows_both_apis
+@click.option("--subaccounts", is_flag=True, help="Sub-accounts too, with whose they are. Needs --api v1.")
 @click.option("--from-date", type=DAY, metavar="YYYY-MM-DD", help="First day of the period; the last bill date.")
 @click.option("--accounts", metavar="FILE", help="Only these account ids, one per line; - reads standard input.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N accounts.")
@@ -36,6 +40,7 @@ __all__ = ["collect"]
 @click.pass_context
 def collect(
     ctx: click.Context,
+    subaccounts: bool,
     from_date: date | None,
     accounts: str | None,
     limit: int | None,
@@ -48,11 +53,16 @@ def collect(
 
     Results are kept in a store: the same command goes on where it was interrupted, and asks only for what is missing,
     while the unfinished run is younger than --max-age (90m, 24h, 2d or plain seconds). Later it begins a new run.
+    A store holds the usage of one API.
     """
     options = current(ctx)
+    chosen = chosen_api(options)
+    api = chosen.value.reveal()
+    _check(api, chosen.label, from_date, subset=accounts is not None or limit is not None, subaccounts=subaccounts)
     if store is None and not simulated(options):
         store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
     words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
+    words += (["--api", api] if api == V1_API else []) + (["--subaccounts"] if subaccounts else [])
     place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
     place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--v1-url": options.v1_url}
     place |= {"--partner": options.partner, "--client-id": options.client_id}
@@ -64,6 +74,8 @@ def collect(
         words += ["--http-host", host]
     job = Job(
         store=store,
+        api=api,
+        subaccounts=subaccounts,
         from_date=from_date,
         accounts=_ids(accounts),
         limit=limit,
@@ -73,6 +85,22 @@ def collect(
         again=shlex.join(words),
     )
     ctx.exit(run_collection(options, job))
+
+
+def _check(api: str, label: str, from_date: date | None, *, subset: bool, subaccounts: bool) -> None:
+    """Refuse options that the chosen API, or each other, do not go with.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if api == V1_API and from_date is not None:
+        raise click.UsageError(
+            f"--from-date is for the partner API: the v1.0 API ({label}) gives the usage of the current period only"
+        )
+    if subaccounts and api != V1_API:
+        raise click.UsageError("--subaccounts is for the v1.0 API: the partner API says nothing of them. Add --api v1")
+    if subaccounts and subset:
+        raise click.UsageError("--subaccounts is for every account: leave out --accounts and --limit")
 
 
 def _ids(path: str | None) -> tuple[str, ...] | None:
