@@ -151,6 +151,18 @@ async def test_accounts_come_and_go_between_the_pages(path: Path, seed: int, kep
         assert moves.there <= stored(path)
 
 
+@pytest.mark.stress
+@pytest.mark.parametrize("anywhere", [False, True])
+async def test_accounts_come_and_go_between_many_pages(path: Path, anywhere: bool) -> None:
+    async with V1Server(api_ids(20_000)) as server, server.session() as session:
+        moves = Moves(server, 7, anywhere=anywhere, each=5)
+        outcomes = await all_of(session.v1.accounts.collect_usage(store=path))
+    asked = [one.account_id for one in outcomes]
+    assert len(asked) == len(set(asked))
+    assert moves.there - set(asked) == set()
+    assert max(server.hits.values()) == 1
+
+
 async def test_a_deletion_between_two_pages_hides_nobody(path: Path) -> None:
     """The first account of the next page becomes the last of a page that was read."""
     ids = api_ids(30)
