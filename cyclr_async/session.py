@@ -33,10 +33,11 @@ from cyclr_async.errors import (
 )
 from cyclr_async.hosts import plain_http_hosts
 from cyclr_async.http.clock import Clock, SystemClock, checked_clock
+from cyclr_async.http.counters import Counters
 from cyclr_async.http.engine.pool import Network, Pool
 from cyclr_async.http.events import EventHook
 from cyclr_async.http.exchange import Exchange
-from cyclr_async.http.executor import AuthorizedExecutor, Counters, Executor, Options, request_ids
+from cyclr_async.http.executor import AuthorizedExecutor, Executor, Options, request_ids
 from cyclr_async.http.limiter import Limiter
 from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_request
 from cyclr_async.http.request import Request, Safety

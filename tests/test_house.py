@@ -43,7 +43,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.request": WIRE,
     "http.classify": BASE,
     "http.retry": BASE | {"config", "http.request", "http.classify"},
-    "http.limiter": BASE | {"http.clock"},
+    "http.limiter": BASE | {"http.clock", "http.wait_queue"},
     "http.wait_queue": frozenset(),
     "http.resource": RESOURCES,
     "http.engine": WIRE | GROUND | {"http.engine", "http.timeouts", "checks", "config"},
@@ -54,6 +54,9 @@ ROOMS: dict[str, frozenset[str]] = {
     | GROUND
     | {"usage", "partner", "v1", "checks", "config", "auth", "http.limiter", "http.resource", "http.timeouts"},
     "usage.months.periods": frozenset(),
+    # The page draws what it is given: only its door to statements knows where that comes from.
+    "usage.page": BASE | {"usage.page", "usage.export.atomic_file"},
+    "usage.page.statement_page": BASE | {"usage.page", "usage.months"},
     "simulator": WIRE | {"simulator"},
     "simulator.v1": frozenset({"wire.unset", "simulator"}),
     "cli": WIRE
@@ -104,7 +107,7 @@ EXTRAS = {
     "cli": {"click", "rich", "platformdirs"},
     "simulator": {"pytest"},
     "wire": {"orjson"},
-    "usage": {"duckdb", "orjson"},
+    "usage": {"duckdb", "orjson", "xlsxwriter"},
 }
 
 

@@ -6,12 +6,12 @@ import io
 import shlex
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 from urllib.parse import urlsplit
 
 import attrs
@@ -37,7 +37,7 @@ from cyclr_async.wire.text import duration
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
-    from cyclr_async.usage.collect.collection import BulkRun
+    from cyclr_async.usage.collect.collection import Collection, V1Collection
     from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.summary import Summary
@@ -59,8 +59,8 @@ class Job:
     Attributes:
         store: the file, or None for one that is thrown away.
         again: the command that goes on with this one.
-        api: which API is asked: ``"partner"`` or ``"v1"``; a run that is resumed says so itself.
-        subaccounts: True to collect the sub-accounts of every account too.
+        api: that is asked, ``partner`` or ``v1``; a run that goes on stays with its own.
+        subaccounts: those of every account too; of v1.0 only.
         from_date: the day on which the period begins, or None.
         accounts: ids, or None for every account.
         limit: the first so many accounts, or None.
@@ -174,7 +174,7 @@ def _form(options: Options) -> str:
             check_target(options.out)  # now, and not after an hour
         except OSError as error:
             raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
-    return chosen_format(options, exports=True)
+    return chosen_format(options)
 
 
 async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
@@ -201,7 +201,9 @@ async def _collect(options: Options, job: Job, store: Path, state: _Progress, ro
             state.plans = await _plan_names(session)
 
 
-async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack) -> BulkRun[Any]:
+async def _collection(
+    session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack
+) -> Collection | V1Collection:
     """Return the collection of a job; nothing has been sent by it yet.
 
     Raises:
@@ -212,29 +214,31 @@ async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack
         opening = UsageStore.open(store, None, resume=True, max_age=max_age, clock=session.clock)
         opened = await stack.enter_async_context(await opening)
         if opened.scope.api == V1_API:
-            tree = opened.scope.ids == TREE_IDS
-            return session.v1.accounts.collect_usage(concurrency=job.concurrency, store=opened, subaccounts=tree)
+            return session.v1.accounts.collect_usage(
+                subaccounts=opened.scope.ids == TREE_IDS, concurrency=job.concurrency, store=opened
+            )
         return session.accounts.collect_usage(
             from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened
-        )
-    if job.api == V1_API:
-        return session.v1.accounts.collect_usage(
-            await _source(session.v1.accounts, job),
-            subaccounts=job.subaccounts,
-            concurrency=job.concurrency,
-            store=store,
-            resume=False if job.fresh else None,
-            max_age=max_age,
         )
     today = datetime.fromtimestamp(session.clock.wall(), UTC).date()
     if job.from_date is not None and job.from_date > today:
         raise click.UsageError(f"--from-date {job.from_date} is in the future: today is {today} (UTC)")
+    source, resume = await _source(session, job), False if job.fresh else None
+    if job.api == V1_API:
+        return session.v1.accounts.collect_usage(
+            source,
+            subaccounts=job.subaccounts,
+            concurrency=job.concurrency,
+            store=store,
+            resume=resume,
+            max_age=max_age,
+        )
     return session.accounts.collect_usage(
-        await _source(session.accounts, job),
+        source,
         from_date=job.from_date,
         concurrency=job.concurrency,
         store=store,
-        resume=False if job.fresh else None,
+        resume=resume,
         max_age=max_age,
     )
 
@@ -260,23 +264,17 @@ def chosen_format_is_table(options: Options) -> bool:
     return _form(options) == "table"
 
 
-class _Listing(Protocol):
-    """The accounts of either API."""
-
-    def iter(self) -> AsyncGenerator[Any, None]: ...
-
-
-async def _source(accounts: _Listing, job: Job) -> Any:
+async def _source(session: AsyncPartnerSession, job: Job) -> Any:
     """Return the ids of the job, None for all. The first accounts are read before the run, which is about just them."""
     if job.accounts is not None:
         return job.accounts[: job.limit]
-    return None if job.limit is None else [account async for account in _first(accounts, job.limit)]
+    return None if job.limit is None else [account async for account in _first(session, job)]
 
 
-async def _first(accounts: _Listing, limit: int) -> AsyncIterator[Any]:
-    async with aclosing(accounts.iter()) as found:
-        left = limit
-        async for account in found:
+async def _first(session: AsyncPartnerSession, job: Job) -> AsyncIterator[Any]:
+    async with aclosing(session.v1.accounts.iter() if job.api == V1_API else session.accounts.iter()) as accounts:
+        left = job.limit or 0
+        async for account in accounts:
             if left <= 0:
                 return
             yield account

@@ -21,7 +21,7 @@ __all__ = ["FORMATS", "Command", "Group", "Options", "current", "knows_both_apis
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS: Final = ("table", "json", "jsonl", "csv")
+FORMATS: Final = ("table", "json", "jsonl", "csv", "markdown", "xlsx", "parquet")
 
 
 @dataclass(slots=True)

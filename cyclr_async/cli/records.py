@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -15,10 +15,16 @@ from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output
 from cyclr_async.cli.signals import run_async
 
-__all__ = ["record_of", "write_list", "write_one"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cyclr_async.secret import SecretUrl
+
+__all__ = ["LINK_COLUMNS", "Session", "link_record", "record_of", "write_list", "write_one"]
 
 Session: TypeAlias = "cyclr_async.AsyncPartnerSession"
 
+LINK_COLUMNS: Final = ("account_id", "username", "expires_at", "url")
 _LEFT_OUT: Final = frozenset({"extra", "icon"})
 """Fields that the API does not document have no stable names; an icon is most of an answer, and nothing to read."""
 
@@ -26,6 +32,11 @@ _LEFT_OUT: Final = frozenset({"extra", "icon"})
 def record_of(model: object, **more: object) -> dict[str, Any]:
     """Return a model as a record, models within it too, and what else belongs to it."""
     return {**_plain(model), **more}
+
+
+def link_record(account_id: str, username: str, expires_at: datetime, url: SecretUrl) -> dict[str, Any]:
+    """Return a sign-in link as a record. It is a secret, and the result that was asked for."""
+    return dict(zip(LINK_COLUMNS, (account_id, username, expires_at, url.reveal()), strict=True))
 
 
 def _plain(value: Any) -> Any:

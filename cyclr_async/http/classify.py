@@ -62,9 +62,12 @@ class Concern(Enum):
 
 def classify(error: CyclrError) -> Concern:
     """Return what an error is about."""
+    # First: these are certain, whatever else the error looks like.
     if isinstance(error, _RUN):
         return Concern.RUN
     if isinstance(error, ConfigurationError):
+        # An argument is wrong for one call. Any other setting, also one that only the token request met, is wrong for
+        # all.
         own = isinstance(error, InvalidArgumentError) and not error.token_request
         return Concern.REQUEST if own else Concern.RUN
     if isinstance(error, AuthenticationError):
@@ -75,6 +78,7 @@ def classify(error: CyclrError) -> Concern:
     if isinstance(error, ResponseError):
         return _of_answer(error)
     if isinstance(error, DecodeError):
+        # A field that is wrong is wrong for this account; a page in place of JSON comes from something in between.
         return Concern.SERVICE if is_not_json(error) else Concern.ACCOUNT
     return Concern.SERVICE if isinstance(error, (TransportError, TimeoutError)) else Concern.REQUEST
 
@@ -83,6 +87,7 @@ def _of_answer(error: ResponseError) -> Concern:
     if isinstance(error, (ServerError, RateLimitedError, UnexpectedRedirectError)) or error.status in _SERVICE_STATUSES:
         return Concern.SERVICE
     if isinstance(error, (NotFoundError, ForbiddenError)) or error.status in _ACCOUNT_STATUSES:
+        # The word of the API is needed to call an account missing: a bulk run writes that down as settled.
         return Concern.SERVICE if is_foreign(error) else Concern.ACCOUNT
     return Concern.REQUEST
 

@@ -22,6 +22,7 @@ class Counters:
         self.calls: int = 0
         self.failures: int = 0
         self.retries: int = 0
+        # Made only when somebody closes the session: an event for every call would be paid by all of them.
         self.idle: asyncio.Event | None = None
         """Set when no call is under way any more; only while somebody waits for that."""
 

@@ -33,6 +33,7 @@ __all__ = [
 
 def outcome_unknown(call: Request[Any], error: CyclrError, *, status: int | None = None) -> OutcomeUnknownError:
     """Return the error for a write that may have been carried out; ``status`` when the error has none of its own."""
+    # A write whose outcome is unknown is the one error on which somebody has to act, so it never comes without advice.
     advice = call.advice or "look whether it was carried out before calling again"
     return OutcomeUnknownError(
         f"{call.name}: it is not known whether the server carried this out, so it was not repeated "
@@ -77,6 +78,7 @@ def out_of_window(failure: CyclrError) -> CyclrError:
 def no_turn(call: Request[Any], progress: CallState, rate: float, wait: float) -> DeadlineExceededError:
     """Return the error for a call whose turn would come too late under the rate limit."""
     error = deadline_exceeded(call, progress)
+    # The message is replaced and not the class: for whoever catches it, it is a deadline like every other.
     error.args = (
         f"{call.name}: not sent, because Limits.requests_per_second ({rate:g}) has no turn for it within its "
         f"{progress.timeout:g} s: it would have waited {wait:.2g} s, and then for the answer"
@@ -86,6 +88,7 @@ def no_turn(call: Request[Any], progress: CallState, rate: float, wait: float) -
 
 
 def _sent(state: Attempt) -> Sent:
+    # A status is proof. Without one, a connection is no proof of the contrary: the bytes may have arrived.
     if state.status is not None:
         return "yes"
     return "maybe" if state.connected else "never"
@@ -104,6 +107,7 @@ def deadline_exceeded(call: Request[Any], progress: CallState, *, sent: Sent | N
     """Return the error for a call whose deadline has passed."""
     last = progress.failure
     waiting = "" if last is None else f"; the last attempt failed: {last.message}"
+    # Nothing is under way any more, so the last attempt tells whether anything was ever sent.
     if sent is None:
         sent = "never" if last is None else last.sent
     return DeadlineExceededError(

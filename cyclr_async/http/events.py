@@ -89,5 +89,6 @@ def notify(hook: EventHook, event: Event) -> None:
     """Hand an event to the user's function; what that raises is logged and goes no further."""
     try:
         hook(event)
+    # Whatever it is: an observer must not be able to fail a write that was carried out.
     except Exception:
         _logger.exception("on_event raised while handling %s; the call goes on", type(event).__name__)

@@ -46,7 +46,7 @@ from cyclr_async.http.stream import Stream
 from cyclr_async.http.timeouts import Attempt, TimerWheel
 from cyclr_async.secret import HiddenStr
 
-__all__ = ["AuthorizedExecutor", "CallState", "Counters", "Executor", "Options", "request_ids"]
+__all__ = ["AuthorizedExecutor", "CallState", "Executor", "Options", "request_ids"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -193,6 +193,7 @@ class Executor:
                     if budget is not None and budget.tokens != budget.capacity:
                         budget.succeeded(progress.spent)
                     return outcome
+                # Counted from the first attempt, not from this one: what the write was based on is as old as that.
                 if call.safety is Safety.REPEATABLE:
                     progress.send_by = min(progress.deadline, progress.first + strategy.policy.write_window)
                 if not await self._refresh_after_401(outcome, progress):
@@ -213,6 +214,7 @@ class Executor:
                 counters.idle.set()
             if self._on_event is not None:
                 reports.outcome(self._on_event, call, progress, failed, self.clock.now() - progress.started)
+        # Outside of the handlers, so that the error has no context besides its own cause.
         counters.failures += 1
         failed.request_id = progress.request_id
         failed.attempts = progress.attempts
@@ -225,6 +227,7 @@ class Executor:
         progress: CallState,
     ) -> R | CyclrError:
         """Make one attempt inside a slot, and return its value or its error."""
+        # Two steps, since a coroutine for what is at hand as a rule would cost every call its frame.
         if not self._try_admit(call, progress):
             await self._admit(call, progress)
         begun = self.clock.now()
@@ -240,6 +243,7 @@ class Executor:
                 raise
             outcome = self._timed_out(call, progress, state)
         except asyncio.CancelledError:
+            # The bytes may be on their way, so whoever cancels a write must learn that its outcome is unknown.
             progress.unsettled |= state.connected
             raise
         finally:
@@ -263,10 +267,13 @@ class Executor:
         if not progress.attempts:
             progress.first = now
         progress.attempts += 1
+        # After the check above: what was too late to be sent is no attempt, in the figures and for the retry policy.
         self.counters.attempts += 1
         ends = min(deadline, now + self._timeouts.attempt)
         return Attempt(
             self._watch,
+            # One timer per attempt. Connecting and the first bytes have the longer of their two limits; from the first
+            # sign of life on, the attempt moves its limit by itself.
             max(min(ends - now, self._silence), 0.0),
             read=self._timeouts.read,
             ends=ends,
@@ -322,6 +329,7 @@ class Executor:
             raise error
         now = self.clock.now()
         decision = decide(
+            # Reduced first: the decision has to be the same for everything that went wrong in the same way.
             failure_of(error),
             call.safety,
             strategy.policy,
@@ -340,6 +348,7 @@ class Executor:
         if decision.verdict is not Verdict.RETRY or (call.once and error.sent != "never"):
             raise error
         if strategy.budget is not None:
+            # Last of all, because what is not repeated for another reason must not cost the others anything.
             if not strategy.budget.withdraw(decision.cost):
                 error.add_note("not repeated: the retry budget of the session is used up, the server keeps failing")
                 raise error
@@ -350,6 +359,7 @@ class Executor:
 
     def _timed_out(self, call: Request[T], progress: CallState, state: Attempt) -> CyclrError:
         now = self.clock.now()
+        # A write that may still be repeated is cut off while it connects, not while it is carried out.
         if not state.connected and progress.send_by < progress.deadline and now >= progress.send_by:
             return unconnected(call)
         if now < progress.deadline:
@@ -395,11 +405,14 @@ class AuthorizedExecutor(Executor):
     ) -> None:
         super().__init__(exchange, clock, watch, **options)
         self._tokens = tokens
+        # Compared by what decides where bytes go. Host names alone would let a token out to another port, or over plain
+        # http.
         self._origins = frozenset((url.scheme, url.raw_authority) for url in origins)
         self._answer_times = AnswerTimes()
         self._timed = limiter.rate is not None
         self._open_pool = open_pool
         self._opened = False
+        # After fork() both processes would write on the same sockets, and each would read what is meant for the other.
         self._pid = os.getpid()
         self.limiter = limiter
         self.limits = limits
@@ -483,6 +496,7 @@ class AuthorizedExecutor(Executor):
                 self.loop = asyncio.get_running_loop()
             except RuntimeError:
                 raise WrongEventLoopError(_NO_LOOP) from None
+        # Reading certificates counts: whoever gave a time limit does not care what the time was spent on.
         budget = self._timeouts.deadline if timeout is None else timeout
         scope = self._watch.limit(budget)
         try:
@@ -529,6 +543,7 @@ class AuthorizedExecutor(Executor):
 
     def _expect_turn(self, call: Request[T], progress: CallState) -> None:
         """Refuse a call that could not leave in time: in line it would only be in the way of others."""
+        # Asked before lining up: a turn that comes too late would be used by nobody and be missing to those behind.
         wait = self.limiter.turn_in()
         if wait <= 0:
             return
@@ -546,6 +561,7 @@ class AuthorizedExecutor(Executor):
         """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
         if not isinstance(error, UnauthorizedError) or progress.refreshed or progress.token is None:
             return False
+        # Before the token is asked for, so that a second 401 is the answer whatever comes of it.
         progress.refreshed = True
         scope = self._watch.limit(max(progress.deadline - self.clock.now(), 0.0))
         try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from typing import Final
 
 from cyclr_async.http.clock import Clock
+from cyclr_async.http.wait_queue import WaitQueue
 
 __all__ = ["AdaptiveLimit", "AnswerTimes", "Limiter", "RateReservation"]
 
@@ -30,6 +29,7 @@ class RateReservation:
 
     def __init__(self, rate: float) -> None:
         self.interval: float = 1.0 / rate
+        # Half a turn, so that two requests never leave as one; but never below what any timer is late by.
         self.tolerance: float = max(self.interval / 2, _TIMER_LATENESS)
         """Seconds by which a turn may be used late without moving the next one."""
         self._next = 0.0
@@ -45,6 +45,7 @@ class RateReservation:
             now: the time.
             since: when the caller began to wait, if that was earlier: it may have a turn that has just passed.
         """
+        # From the moment in which it asked: the time a busy event loop took to get here is not the caller's.
         at = max(self._next, now if since is None else since)
         self._next = at + self.interval
         return max(at - now, 0.0)
@@ -55,24 +56,8 @@ class RateReservation:
 
     def give_back(self) -> None:
         """Give the turn back that was reserved last and will not be used."""
+        # Only ever the last one: turns in the middle belong to callers that are waiting for them.
         self._next -= self.interval
-
-
-class _Waiter:
-    """A caller in line.
-
-    Attributes:
-        ticket: its place: lower ones asked earlier.
-        since: when it began to wait.
-        called: True once a slot was handed to it, False once it is to watch the clock.
-    """
-
-    __slots__ = ("called", "since", "ticket")
-
-    def __init__(self, ticket: int, since: float) -> None:
-        self.ticket = ticket
-        self.since = since
-        self.called: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
 
 class Limiter:
@@ -92,12 +77,13 @@ class Limiter:
     __slots__ = (
         "_clock",
         "_limit",
+        "_line",
         "_paused_until",
         "_rate",
         "_tickets",
         "_turn",
-        "_waiters",
-        "_watcher",
+        "_waiting",
+        "_watching",
         "in_flight",
         "rate",
     )
@@ -106,8 +92,10 @@ class Limiter:
         self._limit = limit
         self._rate = RateReservation(rate) if rate is not None else None
         self._clock = clock
-        self._waiters: deque[_Waiter] = deque()
-        self._watcher: _Waiter | None = None
+        # True is a slot, False is the task to watch the clock.
+        self._line = WaitQueue(self._take_back)
+        self._waiting = self._line.waiters  # looked at for every call
+        self._watching = False
         self._turn: float | None = None
         self._tickets = 0
         self._paused_until = 0.0
@@ -122,11 +110,12 @@ class Limiter:
     @property
     def queued(self) -> int:
         """How many callers wait for a slot, for the rate or for the end of a pause."""
-        waiting = sum(not waiter.called.done() for waiter in self._waiters)
-        return waiting + (self._watcher is not None)
+        # Who was cancelled and has not run since is still in line, and waits no more.
+        return sum(not waiter.done() for waiter in self._waiting) + self._watching
 
     def pause(self, seconds: float) -> None:
         """Let nothing leave for this long. A pause only ever grows: nobody can lift it early."""
+        # The longest wins: several answers ask for a pause at about the same time, and each knows only its own.
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
     def pause_left(self) -> float:
@@ -145,13 +134,13 @@ class Limiter:
         if self._rate is None:
             return pause
         now = self._clock.now()
-        ahead = len(self._waiters) + (self._watcher is not None)
+        ahead = len(self._waiting) + self._watching
         first = self._rate.peek(now) if self._turn is None else self._turn - now
         return max(first, pause) + ahead * self._rate.interval
 
     def try_acquire(self) -> bool:
         """Take a slot if one is free at this instant, without waiting."""
-        if self._paused_until or self._rate is not None or self._waiters or self.in_flight >= self._limit:
+        if self._paused_until or self._rate is not None or self._waiting or self.in_flight >= self._limit:
             return False
         self.in_flight += 1
         return True
@@ -160,53 +149,33 @@ class Limiter:
         """Wait for a slot, for the rate, and for the end of a pause; the slot is held on return and only then."""
         self._tickets += 1
         ticket, since = self._tickets, self._clock.now()
-        while True:
-            waiter = _Waiter(ticket, since)
-            self._line_up(waiter)
-            self._call_next()
-            try:
-                has_slot = await waiter.called
-                if not has_slot:
-                    await self._watch_clock(since)
-            except BaseException:
-                self._give_up(waiter)
-                raise
-            if not has_slot:
-                self._watcher = None
-                self.in_flight += 1
-                self._call_next()
-                return
+        while await self._line.wait(ticket, self._call_next):
             if self.pause_left() == 0:
                 return
             # A pause began after the slot was handed over: back to the old place in line, without the slot.
             self.in_flight -= 1
+        try:
+            await self._watch_clock(since)
+        except BaseException:
+            self._stop_watching()
+            raise
+        self._watching = False
+        self.in_flight += 1
+        self._call_next()
 
     def release(self) -> None:
         """Give the slot back, or hand it to the caller that has waited longest."""
         self.in_flight -= 1
-        if self._waiters:
+        if self._waiting:
             self._call_next()
-
-    def _line_up(self, waiter: _Waiter) -> None:
-        if not self._waiters or self._waiters[-1].ticket < waiter.ticket:
-            self._waiters.append(waiter)
-            return
-        # It was in line before. Few come back at a time, and all of them belong to the front.
-        place = next(index for index, other in enumerate(self._waiters) if other.ticket > waiter.ticket)
-        self._waiters.insert(place, waiter)
 
     def _call_next(self) -> None:
         """Hand out the free slots, or have the first in line watch the clock when time is what it waits for."""
-        while self._waiters and self._watcher is None and self.in_flight < self._limit:
-            waiter = self._waiters.popleft()
-            if waiter.called.done():
-                continue  # cancelled, and has not run since
+        while self._waiting and not self._watching and self.in_flight < self._limit:
             if self._rate is not None or self.pause_left() > 0:
-                self._watcher = waiter
-                waiter.called.set_result(False)
-            else:
+                self._watching = self._line.wake_one(False)
+            elif self._line.wake_one(True):
                 self.in_flight += 1
-                waiter.called.set_result(True)
 
     async def _watch_clock(self, since: float) -> None:
         """Wait for the end of a pause and for the turn. Nobody else takes a slot meanwhile, so the free one stays."""
@@ -225,20 +194,21 @@ class Limiter:
                 self._rate.used(self._clock.now())
                 return
 
-    def _give_up(self, waiter: _Waiter) -> None:
-        called = waiter.called
-        if self._watcher is waiter:
-            self._watcher = None
-            self._call_next()
-            if self._watcher is None and self._turn is not None and self._rate is not None:
-                self._turn = None
-                self._rate.give_back()
-        elif called.done() and not called.cancelled():
-            # The slot arrived together with the cancellation: the next in line gets it.
+    def _take_back(self, has_slot: bool) -> None:
+        """Take what a caller was woken with and did not live to use."""
+        # Not simply for the next in line, as a wait queue would have it: that one may have to wait for the time.
+        if has_slot:
             self.release()
-        elif waiter in self._waiters:
-            # It may be gone already: whoever released a slot meanwhile has passed over it.
-            self._waiters.remove(waiter)
+        else:
+            self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        """Let the next in line watch the clock, and have the turn that was reserved."""
+        self._watching = False
+        self._call_next()
+        if not self._watching and self._turn is not None and self._rate is not None:
+            self._turn = None
+            self._rate.give_back()
 
 
 class AnswerTimes:
@@ -300,6 +270,7 @@ class AdaptiveLimit:
         if self.limit >= self._ceiling:
             return False
         self._successes += 1
+        # A round is as many successes as calls are under way, so that the growth does not depend on their speed.
         if self._successes < self.limit:
             return False
         self._successes = 0
@@ -310,6 +281,7 @@ class AdaptiveLimit:
         """Count one sign of overload: a 429 or 503, or a time-out."""
         self._slow_start = False
         self._successes = 0
+        # The calls under way when it began will fail too; they are one sign of overload and not fifty.
         if now - self._decreased_at >= _DECREASE_INTERVAL:
             self._decreased_at = now
             self.limit = max(1, int(self.limit * _DECREASE))

@@ -41,11 +41,13 @@ class Pace:
     def waited(self, seconds: float, size: int) -> None:
         """Note how long a piece was waited for, and its size in bytes."""
         self._left -= seconds
+        # Credit is never saved up beyond ``read``: a server that was fast once may not be silent for longer later.
         if self._least:
             self._credit = min(self._credit - seconds + size / self._least, self._read)
 
     def exceeded(self, status: int) -> CyclrError:
         """Return the error for a piece that did not come within the time allowed."""
+        # The total is named only when it was what ended the waiting: it is the caller's own setting.
         if self._total is not None and self._left <= min(self._read, self._credit):
             return DeadlineExceededError(
                 f"{self._operation}: the list did not arrive within {self._total:g} s, not counting the time of its "

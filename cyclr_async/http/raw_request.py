@@ -22,6 +22,7 @@ __all__ = ["Query", "RawResponse", "json_body", "raw_request"]
 Query: TypeAlias = Mapping[str, str | float | Sequence[str | float]]
 """Query parameters; a list stands for a parameter that comes several times. An int is a float to a type checker."""
 
+# A method stands in the request line, so anything but letters could begin a request of somebody else's making.
 _METHOD: Final = re.compile(r"[A-Z]{3,10}")
 
 
@@ -88,6 +89,7 @@ def raw_request(
     method = method.upper() if isinstance(method, str) else ""
     if not _METHOD.fullmatch(method):
         raise InvalidArgumentError("method must be an HTTP method such as 'GET'")
+    # Joined to the root, such a path would name another host, and the token would go there.
     if not isinstance(path, str) or "://" in path or path.startswith("//"):
         raise InvalidArgumentError("path must be a path below the API root, such as 'details', not a URL")
     quoted = "/".join(segment(part, name="path segment", blanks=blanks) for part in path.removeprefix("/").split("/"))
@@ -117,6 +119,7 @@ def _pairs(query: object) -> Iterator[tuple[str, str]]:
     for name, value in query.items():
         if not isinstance(name, str):
             raise InvalidArgumentError(f"the names in query must be str; got {shown(name)}")
+        # Only these two are several values: a str is a sequence too, and would become one per letter.
         for single in value if isinstance(value, (list, tuple)) else [value]:
             yield _sendable(name, name), _sendable(name, single)
 

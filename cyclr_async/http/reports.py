@@ -64,6 +64,7 @@ def outcome(hook: EventHook, call: Request[Any], progress: CallState, error: Cyc
 def retry(hook: EventHook | None, call: Request[Any], progress: CallState, error: CyclrError, delay: float) -> None:
     """Tell that an attempt will be repeated."""
     name = type(error).__name__
+    # Not a warning: a retry that succeeds is no news to whoever runs the service, and the last failure is raised.
     _logger.info(
         "%s failed with %s, attempt %d; next in %.3f s (request %s)",
         call.name,

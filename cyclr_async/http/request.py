@@ -92,6 +92,7 @@ class Request(Generic[T]):
     decode: Callable[[Any], T] | None = attrs.field(default=None, repr=False)
     interpret: Callable[[Response], T] | None = attrs.field(default=None, repr=False)
     reader: Callable[[], Reader[T]] | None = attrs.field(default=None, repr=False)
+    # Hidden, because it may hold a password, and a request is shown in tracebacks with locals.
     body: HiddenBytes | None = attrs.field(default=None, repr=False)
     content_type: str = "application/json"
     headers: Mapping[str, str] = attrs.field(default=NO_HEADERS, repr=False)

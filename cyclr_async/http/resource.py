@@ -100,6 +100,7 @@ class Resource:
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         self._sender = sender
         self._root = root
+        # Quoted as it is, and without a slash at its end: two of them would be another path to some servers.
         self._path = root.raw_path.rstrip("/")
         self._headers = headers
 
@@ -145,6 +146,7 @@ class ListReader:
             ResponseTooLargeError: more than ``Limits.list_items`` or ``Limits.list_bytes``.
             DecodeError: it is no list, or an element is wrong.
         """
+        # Estimated, because a document can be made to take thirty times its size, and what counts is what it will take.
         self._memory += memory_of(chunk)
         self._check()  # before it is decoded, which is what takes the memory
         self._items += self._decoder.feed(chunk)
@@ -154,6 +156,8 @@ class ListReader:
         """Take the end of the body and return the models."""
         self._items += rest_of(self._decoder)
         self._check()
+        # At the end and not as they come: until then the attempt may fail and be repeated, and each would be told
+        # twice.
         if self._report is not None:
             for index, problem in self._decoder.problems:
                 self._report(index, problem)
@@ -208,6 +212,7 @@ def model(cls: type[T]) -> Callable[[Response], T]:
 def id_of(data: object) -> str:
     """Return the id from the answer of a create or an update."""
     value = data.get("Id") if isinstance(data, dict) else None
+    # A create without an id in its answer cannot be undone or looked up, so it must not pass for a success.
     if not isinstance(value, str) or not value:
         raise DecodeError("the answer holds no id: $.Id must be a non-empty str", path="$.Id", expected="non-empty str")
     return value
@@ -231,6 +236,7 @@ def domain_of(data: object) -> str | None:
 def body_of(fields: Mapping[str, object]) -> HiddenBytes:
     """Return the JSON body with the given fields; those that are UNSET are left out, None becomes null."""
     try:
+        # UNSET and None are not the same: a partial update leaves alone what is not named, and clears what is null.
         return HiddenBytes(dumps({name: value for name, value in fields.items() if value is not UNSET}))
     except UnicodeEncodeError:
         pass

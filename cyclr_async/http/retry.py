@@ -43,11 +43,16 @@ __all__ = [
 
 FailureKind = Literal["connect", "transport", "decode", "status"]
 
+# Costs as botocore has them: with 500 tokens, 35 retries at once before the budget is empty. Being throttled is
+# cheaper, since the server is well and has said how long to wait.
 _RETRY_COST: Final = 14
 _THROTTLED_COST: Final = 5
+# The server says that it has not begun: safe for writes too.
 _NOT_EXECUTED: Final = frozenset({425, 429})
+# What passes by itself. Not 501, 505 and 511, which will be the same next time.
 _TRANSIENT: Final = frozenset({408, 500, 502, 503, 504})
 _REFUSED: Final = frozenset({501, 505, 511})
+# Strict, with bounded digits: an odd value is better not understood than a pause of a century.
 _DELTA_SECONDS: Final = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
 _HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2,8},? [0-9A-Za-z :-]{15,40}")
 
@@ -211,6 +216,7 @@ class RetryBudget:
 
     def withdraw(self, cost: int) -> bool:
         """Take the cost of one retry; False when there is not enough. Without capacity there is no budget."""
+        # Zero switches the budget off; it does not forbid retries, which attempts=1 does.
         if self.capacity == 0:
             return True
         if self.tokens < cost:

@@ -38,6 +38,7 @@ class TimerWheel:
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
+        # Rounded up: a limit may be enforced late, never early.
         bucket = int((loop.time() + seconds) * _TICKS) + 1
         members = self._buckets.get(bucket)
         if members is None:
@@ -53,6 +54,7 @@ class TimerWheel:
         members = self._buckets.get(bucket)
         if members is not None:
             members.discard(scope)
+            # The bucket that the timer waits for stays: else every call that is alone would arm a timer of its own.
             if not members and bucket != self._next:
                 del self._buckets[bucket]
 
@@ -67,6 +69,7 @@ class TimerWheel:
         self._timer = None
         assert self._loop is not None
         now = int(self._loop.time() * _TICKS)
+        # A copy, since what expires may put new limits in force.
         for bucket in [bucket for bucket in self._buckets if bucket <= now]:
             for scope in self._buckets.pop(bucket):
                 scope.expire()
@@ -96,6 +99,7 @@ class Timeout:
         if task is None:
             raise RuntimeError("a time limit needs a task")
         self._task = task
+        # Cancellations from outside are counted, to be told apart from our own when the body ends.
         self._cancelling = task.cancelling()
         self._bucket = self._watch.add(self, self._seconds)
         return self
@@ -116,6 +120,7 @@ class Timeout:
     ) -> None:
         if not self.expired:
             self._watch.discard(self, self._bucket)
+        # Whoever cancelled the task from outside wins, also in the moment in which the limit expired.
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
@@ -156,6 +161,7 @@ class Attempt(Timeout):
 
     def sending(self) -> None:
         """Note that a connection was handed over."""
+        # Before the first byte, not after: what is not known to be unsent counts as sent.
         self.connected = True
         if self._hurried:
             self.touch()

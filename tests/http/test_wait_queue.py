@@ -153,3 +153,40 @@ async def test_a_thousand_cancelled_waiters_leave_nothing() -> None:
     await ended(tasks)
     assert len(queue) == 0
     assert not woken
+
+
+async def test_who_comes_back_has_its_old_place() -> None:
+    queue, woken = WaitQueue(), list[tuple[int, bool]]()
+
+    async def wait(place: int) -> None:
+        woken.append((place, await queue.wait(place)))
+
+    tasks = [asyncio.ensure_future(wait(place)) for place in (3, 5, 1, 4, 2)]
+    await turns()
+    for brings in (True, False, True, False, True):
+        assert queue.wake_one(brings)
+    await turns()
+    assert woken == [(1, True), (2, False), (3, True), (4, False), (5, True)]
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("brings", [True, False])
+async def test_what_nobody_lived_to_use_is_given_back(brings: bool) -> None:
+    returned: list[bool] = []
+    queue = WaitQueue(returned.append)
+    first, second = (asyncio.ensure_future(queue.wait()) for _ in range(2))
+    await turns()
+    queue.wake_one(brings)
+    first.cancel()
+    await turns()
+    assert returned == [brings]
+    assert not second.done()  # what becomes of it is up to the owner
+    second.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    assert returned == [brings]  # one that was not woken gives nothing back
+
+
+async def test_who_joins_can_be_woken_by_it() -> None:
+    queue = WaitQueue()
+    assert await queue.wait(joined=lambda: queue.wake_one(False)) is False
+    assert len(queue) == 0

@@ -10,11 +10,10 @@ from pathlib import Path
 import click
 
 from cyclr_async.cli.collecting import DEFAULT_STORE, SUBSET_STORE, Job, run_collection
-from cyclr_async.cli.options import Command, current, knows_both_apis
+from cyclr_async.cli.options import Command, Options, current, knows_both_apis
 from cyclr_async.cli.param_types import CONCURRENCY, DAY, DURATION, STORE
 from cyclr_async.cli.settings import chosen_api, simulated
 from cyclr_async.cli.text_input import read_text
-from cyclr_async.usage.store.api_rows import V1_API
 
 __all__ = ["collect"]
 
@@ -24,15 +23,15 @@ __all__ = ["collect"]
     examples=(
         "cyclr usage collect --simulate",
         "cyclr usage collect --from-date 2026-10-01 --out october.csv",
-        "cyclr usage collect --api v1 --subaccounts --store usage-v1.sqlite",
+        "cyclr usage collect --api v1 --subaccounts",
         "cyclr usage collect -o jsonl | jq -c '[.account_id, .task_count]'",
     ),
 )
 @knows_both_apis
-@click.option("--subaccounts", is_flag=True, help="Sub-accounts too, with whose they are. Needs --api v1.")
 @click.option("--from-date", type=DAY, metavar="YYYY-MM-DD", help="First day of the period; the last bill date.")
 @click.option("--accounts", metavar="FILE", help="Only these account ids, one per line; - reads standard input.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N accounts.")
+@click.option("--subaccounts", is_flag=True, help="With --api v1: those of every account too, noted as theirs.")
 @click.option("--concurrency", type=CONCURRENCY, metavar="N", help="Calls at once at most. [32]")
 @click.option("--store", type=STORE, metavar="FILE", help="Keep the results here. [./cyclr-usage.sqlite]")
 @click.option("--max-age", type=DURATION, metavar="TIME", help="Go on with a run only while younger. [24h]")
@@ -40,10 +39,10 @@ __all__ = ["collect"]
 @click.pass_context
 def collect(
     ctx: click.Context,
-    subaccounts: bool,
     from_date: date | None,
     accounts: str | None,
     limit: int | None,
+    subaccounts: bool,
     concurrency: int | None,
     store: Path | None,
     max_age: timedelta | None,
@@ -53,16 +52,13 @@ def collect(
 
     Results are kept in a store: the same command goes on where it was interrupted, and asks only for what is missing,
     while the unfinished run is younger than --max-age (90m, 24h, 2d or plain seconds). Later it begins a new run.
-    A store holds the usage of one API.
     """
     options = current(ctx)
-    chosen = chosen_api(options)
-    api = chosen.value.reveal()
-    _check(api, chosen.label, from_date, subset=accounts is not None or limit is not None, subaccounts=subaccounts)
+    api = chosen_api(options).value.reveal()
+    _check_api(options, api, from_date, subaccounts=subaccounts, few=accounts is not None or limit is not None)
     if store is None and not simulated(options):
         store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
     words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
-    words += (["--api", api] if api == V1_API else []) + (["--subaccounts"] if subaccounts else [])
     place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
     place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--v1-url": options.v1_url}
     place |= {"--partner": options.partner, "--client-id": options.client_id}
@@ -70,6 +66,8 @@ def collect(
     given["--max-age"] = None if max_age is None else f"{max_age.total_seconds():.0f}"
     for name, value in given.items():
         words += [] if value is None else [name, str(value)]
+    words += ["--api", api] if api != "partner" else []
+    words += ["--subaccounts"] if subaccounts else []
     for host in options.http_host:
         words += ["--http-host", host]
     job = Job(
@@ -87,20 +85,14 @@ def collect(
     ctx.exit(run_collection(options, job))
 
 
-def _check(api: str, label: str, from_date: date | None, *, subset: bool, subaccounts: bool) -> None:
-    """Refuse options that the chosen API, or each other, do not go with.
-
-    Raises:
-        UsageError: they do not.
-    """
-    if api == V1_API and from_date is not None:
-        raise click.UsageError(
-            f"--from-date is for the partner API: the v1.0 API ({label}) gives the usage of the current period only"
-        )
-    if subaccounts and api != V1_API:
-        raise click.UsageError("--subaccounts is for the v1.0 API: the partner API says nothing of them. Add --api v1")
-    if subaccounts and subset:
-        raise click.UsageError("--subaccounts is for every account: leave out --accounts and --limit")
+def _check_api(options: Options, api: str, from_date: date | None, *, subaccounts: bool, few: bool) -> None:
+    if api == "v1" and from_date is not None:
+        who = "--api v1" if options.api else f"{chosen_api(options).label} says v1"
+        raise click.UsageError(f"--from-date is for the partner API ({who}): v1.0 tells the current period only")
+    if subaccounts and api != "v1":
+        raise click.UsageError("--subaccounts is for the v1.0 API: add --api v1")
+    if subaccounts and few:
+        raise click.UsageError("--subaccounts is for every account: leave --accounts and --limit out")
 
 
 def _ids(path: str | None) -> tuple[str, ...] | None:

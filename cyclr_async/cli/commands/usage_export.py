@@ -51,7 +51,7 @@ def _exported(
     options: Options, store: Path, run_id: int | None, *, all_observations: bool, raw: bool, excel: bool, text: bool
 ) -> None:
     """Write the rows of a store to ``--out`` or standard output."""
-    form = chosen_format(options, exports=True)
+    form = chosen_format(options)
     if form != "csv" and (raw or excel or text):
         raise click.UsageError("--raw, --excel and --text are options of CSV")
     if raw and text:

@@ -45,6 +45,7 @@ _RUN_COLUMNS: Final = (
     "oldest_age_seconds",
     "findings",
     "finding_list",
+    "api",
 )
 _RUN_TABLE: Final = (
     "run_id",
@@ -90,6 +91,7 @@ def _list_runs(options: Options, store: Path) -> None:
                     "resumable": run.resumable and run.age(now) < MAX_AGE,
                     "partner": run.scope.partner,
                     "ids": run.scope.ids,
+                    "api": run.scope.api,
                     "oldest_observed_at": run.oldest_at,
                     "oldest_age_seconds": None
                     if run.oldest_at is None

@@ -66,6 +66,7 @@ def pending_of(transport: asyncio.BaseTransport | None) -> Callable[[float], obj
     loop, or another asyncio, leaves the question to the kernel alone.
     """
     sock = None if transport is None else transport.get_extra_info("socket")
+    # select() would do, but not for descriptors above 1023, and a bulk run has those.
     if sock is None or not _HAS_POLL:
         return _silent
     poll = select.poll()
@@ -78,6 +79,7 @@ def pending_of(transport: asyncio.BaseTransport | None) -> Callable[[float], obj
         if hasattr(tls, "buffer_updated") and isinstance(getattr(tls, "_ssl_buffer_view", None), memoryview):
             layers.append((tls._incoming, _boundary_of(tls)))  # noqa: SLF001 - see above
         transport = getattr(tls, "_transport", None)
+    # The plain function without a frame of ours: it is called for every request.
     if not layers:
         return asked
     return lambda timeout: asked(timeout) or any(buffer.pending or place.midway for buffer, place in layers)
@@ -92,6 +94,7 @@ def _boundary_of(tls: Any) -> RecordBoundary:
 
     def buffer_updated(count: int) -> None:
         owner = seen()
+        # Followed before it is decrypted: afterwards the bytes are gone from where they can be seen.
         if owner is not None:
             boundary.follow(owner._ssl_buffer_view[:count])  # noqa: SLF001 - see above
             taken(owner, count)

@@ -93,6 +93,7 @@ class Unpacker:
                 break
             left = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             self._at += len(window) - len(left)
+            # zlib may still hold output when it has taken all input, and gives it only when it is asked again.
             self._full = len(piece) == room and not inflater.eof
             if piece:
                 return piece
@@ -212,6 +213,7 @@ class Body:
             self._protocol = None
 
     def _end(self) -> bytes:
+        # At the end, and not when it was seen: until then a broken answer may still prove to be broken in a worse way.
         if self._follows:
             raise BrokenBody("something follows the end of the answer")
         return b""
@@ -232,6 +234,7 @@ def _something_follows(protocol: ResponseHandler) -> bool:
 
 def legible(raw: bytes, coding: str, most: int) -> bytes:
     """Return what can be read of the body of an error, which may be cut off or not be packed at all."""
+    # Never strict here: an error is shown as well as it can be, since its status has said what matters.
     known = _CODINGS.get(coding.strip().lower())
     if not known:
         return raw[:most]

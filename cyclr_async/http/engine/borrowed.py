@@ -30,6 +30,7 @@ def check_session(session: aiohttp.ClientSession) -> None:
     if not isinstance(given, aiohttp.ClientSession):
         what = given.__name__ if isinstance(given, type) else type(given).__name__
         raise ConfigurationError(f"client_session must be an aiohttp.ClientSession, not {what}")
+    # aiohttp would say so at the first call only, and in other words.
     if session.auth is not None:
         raise ConfigurationError(
             "client_session has auth= of its own, which aiohttp does not send together with an access token: make it "

@@ -96,6 +96,7 @@ class ClientSessionEngine:
                 call.url,
                 data=bytes(call.body) if intercepted and call.body is not None else call.body,
                 headers=_plain(headers) if intercepted else headers,
+                # A redirect could lead the token to another host, and turn a write into a read.
                 allow_redirects=False,
                 proxy=pool.proxy,
                 **options,

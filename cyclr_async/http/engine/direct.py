@@ -155,6 +155,7 @@ class DirectReads:
         self._send: object = None
         self._off: str | None = None
         """Why nothing is sent this way, as far as it was said in the log already."""
+        # As aiohttp does it: without reuse the server is told, and need not keep the connection for nobody.
         last = {"Connection": "close"} if connector.force_close else {}
         loop = asyncio.get_running_loop()
         self._targets = {
@@ -188,6 +189,8 @@ class DirectReads:
         failed: CyclrError
         try:
             connection = await self._connector.acquire(destination, self._timeout, attempt)
+            # Looked at here, because the connection may be lost between the pool and the first byte: nothing was sent
+            # then.
             protocol = connection.protocol
             transport = connection.transport
             if protocol is None or transport is None or transport.is_closing():
@@ -302,6 +305,7 @@ def _message(
 
 
 def _warn(error: Exception) -> None:
+    # One line of the log, whatever a foreign exception says.
     reason = " ".join(str(error).split())[:200]
     _logger.warning(
         "aiohttp %s is not built as expected (%s: %s): reads go through ClientSession",

@@ -113,6 +113,7 @@ class Translator:
         if isinstance(error, CyclrError):
             return error  # ours that also are OSErrors or ValueErrors, such as ConnectError
         if not isinstance(error, FOREIGN):
+            # What is left are RuntimeError and ValueError, which say nothing by their class.
             return self._unusable(error, call, attempt)
         if self._closed():
             return SessionClosedError(
@@ -155,11 +156,13 @@ def _not_sent(error: BaseException, operation: str, *, secure: bool, proxy: URL 
         return tls
     # A server that only speaks older versions often resets instead of answering; nothing else resets before a request.
     reset = secure and isinstance(cause, ConnectionResetError)
+    # A certificate is told from the rest of TLS: it will not verify next time either, a handshake may well succeed.
     tls_kinds = (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError)
     if reset or isinstance(error, tls_kinds) or isinstance(cause, ssl.SSLError):
         return TlsError(f"{operation}: the TLS handshake failed ({name})", sent="never")
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         dns = DnsError(f"{operation}: the host name could not be resolved ({name})", sent="never")
+        # A resolver that fails is asked again; a name that does not exist is not.
         dns.permanent = getattr(cause, "errno", None) == socket.EAI_NONAME
         return dns
     if isinstance(error, TimeoutError):

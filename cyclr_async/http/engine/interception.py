@@ -54,6 +54,7 @@ def replaced() -> str | None:
 def is_intercepted(session: aiohttp.ClientSession) -> bool:
     """Whether this session's requests are handed to something that is not aiohttp: a recorder, a mock, a cache."""
     kind = type(session)
+    # Also on the instance: a mock may replace the method of one session only.
     own = getattr(session, "__dict__", {})
     return any(
         name in own or not (getattr(kind, name, None) is getattr(aiohttp.ClientSession, name) and is_own(kind, name))

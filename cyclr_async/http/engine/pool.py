@@ -33,6 +33,7 @@ __all__ = ["Network", "Pool"]
 
 HEADERS: Final = {
     "Accept": "application/json",
+    # Only what is unpacked here within limits; aiohttp would add deflate, and br where a package for it is installed.
     "Accept-Encoding": "gzip",
     "User-Agent": f"cyclr-async/{__version__} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
 }
@@ -82,6 +83,8 @@ class Network:
         """Build the TLS context: verified, TLS 1.2 or later. Reads files, so it is called off the event loop."""
         if self.ssl_context is not None:
             return self.ssl_context
+        # The defaults verify certificates and host names; they are never switched off, which is why there is no
+        # setting.
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         problem = None
@@ -234,6 +237,7 @@ class Pool:
         listen = None if self._limits.reuse_connections else _LISTEN
         connector = GuardedConnector(limit=0, listen=listen, **reuse, **secure)
         self.reads = self._session(connector)
+        # No limit here either, and no reuse: see the docstring of this class.
         self.writes = self._session(GuardedConnector(limit=0, force_close=True, **secure))
         # Asked of the session, because instrumentation adds trace configurations behind everybody's back.
         if self._limits.direct_reads and self.proxy is None and not self.reads.trace_configs:
@@ -253,7 +257,9 @@ class Pool:
         return aiohttp.ClientSession(
             connector=connector,
             timeout=self.timeout,
+            # A cookie could carry one partner's state into the calls of another, and no API here needs one.
             cookie_jar=aiohttp.DummyCookieJar(),
+            # Neither a proxy nor credentials from the environment: what the token passes through is said in the code.
             trust_env=False,
             headers=HEADERS,
             trace_configs=list(self._network.trace_configs),
@@ -273,6 +279,7 @@ class Pool:
         self._closed = True
         self.engine = self._through_session
         if self._opening is not None:
+            # Else it would build sessions after this, and nobody would close them.
             await asyncio.wait([self._opening])
         if self.borrowed is None:
             for session in (self.reads, self.writes):

@@ -81,6 +81,7 @@ class PooledResponse:
 
     async def piece(self) -> bytes:
         """Return the next bytes of the body, unpacked, and nothing at its end."""
+        # Begun late: most bodies are there with their headers and need none of this.
         body = self._body or self._begun()
         failed: CyclrError
         try:
@@ -96,6 +97,7 @@ class PooledResponse:
             with limit:
                 while len(raw) < most and (chunk := await self._content.read(most)):
                     raw += chunk
+        # Whatever has come until then is shown; the status is known, and a broken body must not hide it.
         except (*FOREIGN, RuntimeError):
             pass
         return legible(bytes(raw), self.headers.get(CONTENT_ENCODING, ""), most)

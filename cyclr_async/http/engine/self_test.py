@@ -36,6 +36,7 @@ def rehearse(connector: GuardedConnector, destination: object, timeout: aiohttp.
     Raises:
         Exception: of any kind: this aiohttp is not built as expected.
     """
+    # Bound, not called: it would open a connection.
     inspect.signature(TCPConnector.connect).bind(connector, destination, [], timeout)
     for name in ("protocol", "transport", "release", "close"):
         getattr(aiohttp.connector.Connection, name)
@@ -49,6 +50,7 @@ def rehearse(connector: GuardedConnector, destination: object, timeout: aiohttp.
     _expect(
         message.code == 200 and message.headers.get("X-Rehearsal") == "1" and "Content-Encoding" not in message.headers
     )
+    # A pool that believed this connection to be broken would never reuse one.
     _expect(content.is_eof() and not protocol.should_close)
     for name in ("readany", "read", "iter_any", "set_read_chunk_size"):
         getattr(content, name)
@@ -73,6 +75,7 @@ def _at_once(reading: Coroutine[Any, Any, Any]) -> Any:
         return done.value
     finally:
         reading.close()
+    # An aiohttp that hands answers on in another turn of the loop would make every direct read wait one for nothing.
     raise RuntimeError("a read waits for an answer that is there")
 
 

@@ -178,7 +178,7 @@ class Sections:
         figures = f"<div>{_figures(chart)}</div>"
         return (
             f'{_heading("allowance", escape(chart.title))}<p class="intro">{escape(text)}</p>'
-            f'<div class="pair"><figure>{chart.inline()}</figure>{figures}</div>'
+            f'<div class="pair lean"><figure>{chart.inline()}</figure>{figures}</div>'
         )
 
     def _gaps(self) -> str:

@@ -84,6 +84,12 @@ _GAPS: Final[dict[GapReason, PageReason]] = {
         "Nothing is to be done: it would be billed twice.",
         settled=True,
     ),
+    "after_closing": PageReason(
+        "After the close",
+        "Its figure came when the month was closed already.",
+        "It is in the differences of the month, to be billed with a later one.",
+        settled=True,
+    ),
 }
 _NOT_COMPARED: Final[dict[NotComparable, PageReason]] = {
     "no_earlier": PageReason("No earlier figure", "The store has no figure of an earlier period to compare with."),

@@ -361,9 +361,11 @@ def check_owner(found: RunScope, wanted: RunScope, aliases: Sequence[str], path:
             f"{wanted.api} API: each has ids and periods of its own, so use one store per API"
         )
     if _place(found.base_url) != _place(wanted.base_url):
+        other = found.api != wanted.api  # then it is no mistake in a URL
+        advice = "host, or correct the region or base URL" if not other else f"API, or ask the API {found.api!r} again"
         raise StoreError(
             f"the store {shown(path)} holds usage from {found.base_url}, not from {wanted.base_url}: use one "
-            "store per host, or correct the region or base URL"
+            f"store per {advice}"
         )
     if _folded(found.partner) not in map(_folded, (wanted.partner, *aliases)):
         # Quoted for a shell: the name may hold blanks, and the line is there to be copied.

@@ -14,9 +14,9 @@ from cyclr_async.errors import BulkInterruptedError, ConfigurationError, DecodeE
 from cyclr_async.usage import UsageReader, UsageStore, V1Collection, V1UsageOutcome
 from cyclr_async.usage.store.rows import row_of_outcome
 from cyclr_async.v1 import Account
+from tests.support.clock import VirtualClock
 from tests.support.usage_server import DROP, PartnerServer, consistent, http, stored
 from tests.support.v1_server import V1Server, api_ids, tasks_of
-from tests.support.virtual import VirtualClock
 
 
 async def all_of(run: V1Collection) -> list[V1UsageOutcome]:

@@ -201,8 +201,10 @@ def test_an_account_has_details(opened: Opener) -> None:
     page.page.fill("#find", account.account_id)
     row = page.page.locator("#account-list .more")
     assert row.get_attribute("aria-expanded") == "false"
+    width = page.page.locator("#account-list").evaluate("(found) => found.offsetWidth")
     row.click()
     assert row.get_attribute("aria-expanded") == "true"
+    assert page.page.locator("#account-list").evaluate("(found) => found.offsetWidth") == width
     detail = page.page.locator("#account-list .detail").inner_text()
     for text in (account.account_id, f"{account.previous:,}", f"{account.charge:,}", f"{account.over:,}", "UTC"):
         assert text in detail
