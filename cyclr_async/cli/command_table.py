@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 __all__ = ["COMMANDS", "Entry"]
 
 
+# Texts beside names, and not the commands' own help: reading that would import them, and with them the packages that a
+# line of help has to wait for.
 class Entry(NamedTuple):
     """A command or a group.
 

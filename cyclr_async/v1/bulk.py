@@ -10,7 +10,7 @@ from yarl import URL
 
 from cyclr_async.auth.providers import PartnerIdentity
 from cyclr_async.config import RetryPolicy
-from cyclr_async.errors import InvalidArgumentError, NotFoundError, UnauthorizedError
+from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import PartnerSource, Sender, model
 from cyclr_async.http.retry import RetryStrategy
@@ -140,12 +140,8 @@ class BulkAccounts(V1Resource):
                 headers=self._headers,
             )
 
-        async def usage(account_id: str) -> AccountUsage:
-            try:
-                return await self._sender.send(usage_call(account_id), _BULK_TIMEOUT, _ONE_ATTEMPT)
-            except (NotFoundError, UnauthorizedError) as error:
-                explained(error, scoped=False)
-                raise
+        def usage(account_id: str) -> Awaitable[AccountUsage]:
+            return self._sender.send(usage_call(account_id), _BULK_TIMEOUT, _ONE_ATTEMPT)
 
         def page(parent: str | None, number: int) -> Awaitable[v1_accounts.RawPage]:
             path = "accounts" if parent is None else f"{account_path(parent)}/subaccounts"
@@ -174,6 +170,7 @@ class BulkAccounts(V1Resource):
                 outcome=outcome.V1UsageOutcome,
                 accounts=pages,
                 usage=usage,
+                explain=lambda error: explained(error, scoped=False),
                 everybody=TREE_IDS if subaccounts else ALL_IDS,
             ),
             account_ids,

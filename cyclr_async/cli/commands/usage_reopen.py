@@ -19,7 +19,7 @@ __all__ = ["reopen"]
     cls=Command,
     examples=(
         "cyclr usage reopen 2026-10 --reason 'wrong plan of ACME'",
-        "cyclr usage reopen 2026-10 --by Kim --reason 'closed too early' --store usage.sqlite",
+        "cyclr usage reopen 2026-10 --by jo --reason 'an account was missing' -o json",
     ),
 )
 @click.argument("month")
