@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 __all__ = ["COMMANDS", "Entry"]
 
 
+# Texts beside names, and not the commands' own help: reading that would import them, and with them the packages that a
+# line of help has to wait for.
 class Entry(NamedTuple):
     """A command or a group.
 
@@ -59,6 +61,15 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "usage check": Entry(
         "Look for accounts that rose, that have no figure, or that passed what is included.", "usage_check:check"
     ),
+    "usage query": Entry(
+        "Ask a store in SQL, over the views figures, observations, accounts, runs, findings and closings.",
+        "usage_query:query",
+    ),
+    "usage prune": Entry(
+        "Make a store smaller: remove observations that later ones of the same period have superseded.",
+        "usage_prune:prune",
+    ),
+    "usage merge": Entry("Put everything that other stores of the partner hold into one.", "usage_merge:merge"),
     "usage demo": Entry(
         "Fill a new store with months of invented usage, to try every other command with.", "usage_demo:demo"
     ),

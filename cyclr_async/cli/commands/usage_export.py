@@ -71,6 +71,7 @@ def _exported(
             echo(options, f"{written.rows:,} rows in {written.path}")
             return
         rows = reader.rows(run_id, all_observations=all_observations)
+        # By the exporter: the forms of other commands know nothing of the options of CSV.
         if form == "csv" and options.out is None and options.fields is None and not sys.stdout.isatty():
             write_csv(rows, data_stream(), raw=raw, excel=excel, text=text)
             sys.stdout.flush()
