@@ -36,7 +36,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "Go on with the unfinished run of a store; only what is missing is asked for.", "usage_resume:resume"
     ),
     "usage status": Entry("Show the runs of a store and how far each is.", "usage_status:status"),
-    "usage export": Entry("Write what a store holds as CSV, JSON Lines, JSON or Parquet.", "usage_export:export"),
+    "usage export": Entry(
+        "Write what a store holds as CSV, JSON Lines, JSON, Markdown, Excel or Parquet.", "usage_export:export"
+    ),
     "usage report": Entry(
         "Show the usage of a month: who used how much, what changed, and who is missing.", "usage_report:report"
     ),

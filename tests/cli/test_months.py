@@ -354,6 +354,14 @@ def test_a_check_finds_who_is_missing(store: Path, cyclr: Run, tmp_path: Path) -
     assert (result.code, [row["kind"] for row in records(result)]) == (34, ["missing"])
 
 
+def test_a_check_of_a_month_that_nobody_collected(store: Path, cyclr: Run) -> None:
+    result = cyclr("usage", "check", "--month", "2025-06", "--store", str(store))
+    assert (result.code, [row["detail"] for row in records(result)]) == (
+        34,
+        ["the store has no figure of 2025-06, and none before"],
+    )
+
+
 def test_a_summary_is_posted_again_after_trouble(hook: Hook) -> None:
     waits: list[float] = []
     hook.statuses = [503, 429, 500]

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from cyclr_async.cli import main
+from cyclr_async.cli import main, months
+from cyclr_async.cli.commands import (
+    usage_check,
+    usage_differences,
+    usage_history,
+    usage_invoice,
+    usage_merge,
+    usage_prune,
+    usage_report,
+)
 from cyclr_async.usage import UsageReader, parse_price_book
 from cyclr_async.usage.store.views import VIEWS
 
@@ -58,3 +67,24 @@ def test_the_price_book_is_one() -> None:
 
 def test_every_view_is_described() -> None:
     assert {view for view in VIEWS if f"`{view}`" not in TEXT} == set()
+
+
+FIELDS = {
+    "usage report": (usage_report, "_COLUMNS"),
+    "usage report --by": (usage_report, "_GROUP_COLUMNS"),
+    "usage history": (usage_history, "_COLUMNS"),
+    "usage invoice": (usage_invoice, "_COLUMNS"),
+    "usage close": (months, "CLOSING_COLUMNS"),
+    "usage differences": (usage_differences, "_COLUMNS"),
+    "usage check": (usage_check, "_COLUMNS"),
+    "usage prune": (usage_prune, "_COLUMNS"),
+    "usage merge": (usage_merge, "_COLUMNS"),
+}
+
+
+@pytest.mark.parametrize("command", FIELDS)
+def test_the_fields_of_a_command_are_those_of_the_table(command: str) -> None:
+    table = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| `{command}`") and ", " in line.split("|")[2]]
+    module, name = FIELDS[command]
+    assert f"`{', '.join(getattr(module, name))}`" in row

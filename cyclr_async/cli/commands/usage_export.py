@@ -42,7 +42,7 @@ def export(
     excel: bool,
     text: bool,
 ) -> None:
-    """Write what a store holds as CSV, JSON Lines, JSON or Parquet."""
+    """Write what a store holds as CSV, JSON Lines, JSON, Markdown, Excel or Parquet."""
     options = {"all_observations": all_observations, "raw": raw, "excel": excel, "text": text}
     _exported(current(ctx), store or DEFAULT_STORE, run_id, **options)
 

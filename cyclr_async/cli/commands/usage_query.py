@@ -21,7 +21,7 @@ __all__ = ["query"]
 @click.command(
     cls=Command,
     examples=(
-        'cyclr usage query "SELECT month, sum(task_count) AS tasks FROM figures GROUP BY month ORDER BY month"',
+        "cyclr usage query \"SELECT * FROM figures WHERE month = '2026-10' ORDER BY task_count DESC\"",
         "cyclr usage query \"SELECT * FROM accounts WHERE state = 'failed'\" -o csv",
     ),
 )

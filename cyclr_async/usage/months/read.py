@@ -307,7 +307,7 @@ class _Pass:
             task_audit_info=facts.task_audit_info,
             price_plan_id=facts.price_plan_id if last.price_plan_id is None else last.price_plan_id,
             period_from=short_utc_text(first.period_from),
-            period_to=short_utc_text(last.period_to),
+            period_to=short_utc_text(last.shown_to),
             period_end=short_utc_text(end_of(last.period_from, last.period_to)),
             periods=len(current),
             task_count=sum(figure.task_count for figure in current),
@@ -319,7 +319,7 @@ class _Pass:
             previous_task_count=sum(figure.task_count for figure in found) if found else None,
             previous_cycle_count=most_cycles(found),
             previous_period_from=short_utc_text(found[0].period_from) if found else None,
-            previous_period_to=short_utc_text(found[-1].period_to) if found else None,
+            previous_period_to=short_utc_text(found[-1].shown_to) if found else None,
             previous_provisional=any(figure.provisional for figure in found) if found else None,
             not_compared=why,
             trend=trend,
@@ -356,12 +356,12 @@ class _Pass:
             run_id=run_id,
             previous_task_count=None if last is None else last.task_count,
             previous_period_from=None if last is None else short_utc_text(last.period_from),
-            previous_period_to=None if last is None else short_utc_text(last.period_to),
+            previous_period_to=None if last is None else short_utc_text(last.shown_to),
         )
 
 
 def _plain_line(figure: Figure, earlier: Figure) -> StatementLine:
-    account_id, start, end, tasks, cycles, plan, audit, seen, run_id, _, facts = figure
+    account_id, start, end, tasks, cycles, plan, audit, seen, run_id, _, facts, _ = figure
     _, earlier_start, earlier_end, earlier_tasks, earlier_cycles, _, _, earlier_seen, *_ = earlier
     assert facts is not None
     over = end_of(start, end)
@@ -375,7 +375,7 @@ def _plain_line(figure: Figure, earlier: Figure) -> StatementLine:
         facts.task_audit_info,
         facts.price_plan_id if plan is None else plan,
         short_utc_text(start),
-        short_utc_text(end),
+        short_utc_text(figure.shown_to),
         short_utc_text(over),
         1,
         tasks,
@@ -387,7 +387,7 @@ def _plain_line(figure: Figure, earlier: Figure) -> StatementLine:
         earlier_tasks,
         earlier_cycles,
         short_utc_text(earlier_start),
-        short_utc_text(earlier_end),
+        short_utc_text(earlier.shown_to),
         earlier_seen < end_of(earlier_start, earlier_end),
     )
 
