@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 # For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
     from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.fan_out import FanOut
     from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
@@ -88,6 +89,7 @@ __all__ = [
     "DifferenceKind",
     "ExportResult",
     "FailureGroup",
+    "FanOut",
     "FinalStatus",
     "Finding",
     "FindingKind",
@@ -186,6 +188,7 @@ _HOME: Final = {
     "DifferenceKind": "usage.months.differences",
     "ExportResult": "usage.export.export",
     "FailureGroup": "usage.summary",
+    "FanOut": "usage.collect.fan_out",
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",

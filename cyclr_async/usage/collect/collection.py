@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -24,15 +24,17 @@ from cyclr_async.usage.collect.account_source import AccountSource, Source
 from cyclr_async.usage.collect.api import Lister, UsageApi
 from cyclr_async.usage.collect.breaker import Breaker
 from cyclr_async.usage.collect.failure_guard import Refusal
+from cyclr_async.usage.collect.fan_out import Engine, FanOut, Origin
 from cyclr_async.usage.collect.fetcher import AccountFetcher
 from cyclr_async.usage.collect.interruption import interruption_of
 from cyclr_async.usage.collect.opening import StorePlan
 from cyclr_async.usage.collect.outcome import Outcome, UsageOutcome, V1UsageOutcome
 from cyclr_async.usage.collect.outcome_queue import OutcomeQueue
 from cyclr_async.usage.collect.progress import Progress, ProgressHook
+from cyclr_async.usage.collect.remote import Answers
 from cyclr_async.usage.collect.work_items import RetryQueue, WorkItem
 from cyclr_async.usage.store.findings import FINDINGS_KEPT, Finding, figures, negative
-from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS, FinalStatus, state_of, utc_text
+from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS, FinalStatus, moment, state_of, utc_text
 from cyclr_async.usage.store.store import UsageStore
 
 __all__ = ["BulkRun", "Collection", "V1Collection", "check_ids"]
@@ -48,6 +50,8 @@ _FURTHER: Final = 16
 answered: a list that is sorted by age can begin with accounts that were deleted."""
 _FARTHEST: Final = 256
 """The longest step between two of these, which doubles from 1: together they look at some 2,300 accounts."""
+_TROUBLES: Final = 3
+"""Times the batches under way that may come back with an outage, while this process gets answers and no worker one."""
 
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome[Any, Any])
@@ -58,6 +62,10 @@ class BulkRun(Generic[OutcomeT]):
 
     Leaving the block ends the workers at once. With a store everything that was yielded is in it, and what is missing
     can be collected by running the same again.
+
+    Attributes:
+        api: that is asked, as the engine knows it.
+        origin: tells whose data this is.
     """
 
     def __init__(
@@ -65,15 +73,24 @@ class BulkRun(Generic[OutcomeT]):
         api: UsageApi[OutcomeT],
         account_ids: Source | None,
         *,
+        origin: Origin,
         clock: Clock,
         concurrency: int,
         plan: StorePlan | None,
         on_progress: ProgressHook | None,
         max_outage: float,
         passes: int,
+        from_date: date | None = None,
+        fan_out: FanOut | None = None,
     ) -> None:
         self._source: Source | Lister = api.accounts if account_ids is None else account_ids
-        self._api = api
+        self.api: UsageApi[OutcomeT] = api
+        self.origin: Origin = origin
+        self._from_date = from_date
+        self._fan_out = fan_out
+        self._engine: Engine | None = None
+        self._gathering = asyncio.Lock()
+        self._troubles = 0
         self._clock = clock
         self._concurrency = concurrency
         self._idle_workers = WaitQueue()
@@ -95,8 +112,10 @@ class BulkRun(Generic[OutcomeT]):
         # An empty one until the block is entered, so that the progress can be asked for at any time.
         self._feed = AccountSource((), None, clock, ahead=2, registered=0)
         self._deferred: deque[WorkItem] = deque()
-        # Twice the workers: each can settle one more account while the consumer is busy with the last.
-        self._results: OutcomeQueue[OutcomeT] = OutcomeQueue(2 * concurrency)
+        # Twice the workers: each can settle one more account while the consumer is busy with the last. With batches,
+        # one of them: the next is on its way meanwhile.
+        room = 2 * concurrency if fan_out is None else max(2 * concurrency, fan_out.batch)
+        self._results: OutcomeQueue[OutcomeT] = OutcomeQueue(room)
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
@@ -115,15 +134,19 @@ class BulkRun(Generic[OutcomeT]):
             if given and not isinstance(self._source, (Iterable, AsyncIterable)):
                 self._source = ()  # the caller opened a run of given ids, and all of them are registered in it
         registered = await self._resumed()
+        if self._fan_out is not None:
+            self._engine = await self._engine_of(self._fan_out)
+        # Ids of the caller are pulled as they are needed, which with batches is two of them.
+        ahead = self._concurrency if self._fan_out is None else 2 * self._fan_out.batch
         self._feed = AccountSource(
             self._source,
             self._store,
             self._clock,
-            ahead=max(2, self._concurrency),
+            ahead=max(2, ahead),
             registered=registered,
             taken_over=self._taken_over,
             max_outage=self._max_outage,
-            account_type=self._api.account_type,
+            account_type=self.api.account_type,
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
@@ -143,6 +166,24 @@ class BulkRun(Generic[OutcomeT]):
         self._asker.store = self._store if counts.ok else None
         self._oldest_at = self._store.opening.run.oldest_at
         return counts.asked
+
+    async def _engine_of(self, fan_out: FanOut) -> Engine:
+        """Return what gives batches to workers, who have to see the data of the same partner as this process."""
+        try:
+            partner = await self.origin.identify()
+        except BaseException:
+            if self._store is not None and self._owns_store:
+                await self._store.close()  # nobody else will: the block was not entered
+            raise
+        return Engine(
+            fan_out,
+            self.api,
+            partner,
+            said=self.origin.partner is not None,
+            from_date=self._from_date,
+            concurrency=self._concurrency,
+            max_outage=self._max_outage,
+        )
 
     @property
     def _owns_store(self) -> bool:
@@ -204,7 +245,7 @@ class BulkRun(Generic[OutcomeT]):
         return Progress(
             asked=self._feed.asked,
             **counts,
-            in_flight=self._asker.in_flight,
+            in_flight=self._asker.in_flight + (0 if self._engine is None else self._engine.under_way),
             paused=self._asker.breaker.is_open,
             elapsed=elapsed,
             rate=rate,
@@ -231,8 +272,15 @@ class BulkRun(Generic[OutcomeT]):
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.fill())
-                for index in range(self._concurrency):
-                    group.create_task(self._work(index, self._feed, later_pass=self._passes > 0))
+                if self._engine is not None and self._fan_out is not None:
+                    for _ in range(self._fan_out.in_flight):
+                        group.create_task(self._give_out(self._engine, self._feed, may_defer=self._passes > 0))
+                else:
+                    for index in range(self._concurrency):
+                        group.create_task(self._work(index, self._feed, later_pass=self._passes > 0))
+            if not self._feed.exhausted:
+                # A task group passes over a task that was cancelled, and would take a part for the whole.
+                raise BulkInterruptedError("the collection ended before every account was asked", sent="maybe")
             for number in range(self._passes):
                 again, self._deferred = self._deferred, deque()
                 if not again:
@@ -285,7 +333,7 @@ class BulkRun(Generic[OutcomeT]):
                 continue
             await self._settle(item, may_defer=later_pass)
             guard = self._asker.guard
-            if guard.held and guard.suspicious and not self._disputed:
+            if guard.held and guard.suspicious and not self._disputed:  # in line: this runs for every account
                 await self._decide(items, may_defer=later_pass)
             if self._results.full:
                 await self._results.until_room()
@@ -305,6 +353,124 @@ class BulkRun(Generic[OutcomeT]):
         if answered and guard.held:
             await self._keep_all(guard.released(item.begun))
         return answered
+
+    async def _give_out(self, engine: Engine, feed: AccountSource, *, may_defer: bool) -> None:
+        """Give out one batch after the other, and keep what becomes of them."""
+        while True:
+            if self._disputed:
+                await self._undisputed.wait()
+            items = await self._gather(engine, feed)
+            if not items:
+                return
+            if self._disputed:
+                feed.give_back(items)
+            elif self._asker.breaker.is_open or items[0].refused is not None:
+                # While the service is out, or seems to be, this process alone asks whether it is back.
+                await self._ask_here(items, feed, may_defer=may_defer)
+            else:
+                await self._hand_over(items, engine, feed, may_defer=may_defer)
+            if self._results.full:
+                await self._results.until_room()
+
+    async def _gather(self, engine: Engine, feed: AccountSource) -> list[WorkItem]:
+        """Return the accounts of the next batch; none at the end.
+
+        A batch is full, or all there is while no other is under way: then a source that is slow has its accounts asked
+        at once, and one that is fast has full batches, for what the engine does for each.
+        """
+        items: list[WorkItem] = []
+        async with self._gathering:
+            while len(items) < engine.size:
+                item = feed.poll()
+                if item is None:
+                    if feed.exhausted or (items and not engine.under_way):
+                        break
+                    await feed.arrival()
+                elif item.refused is not None and items:
+                    feed.give_back([item])  # it is settled here, and no worker hears of it
+                    break
+                else:
+                    items.append(item)
+                    if item.refused is not None:
+                        break
+        return items
+
+    async def _ask_here(self, items: list[WorkItem], feed: AccountSource, *, may_defer: bool) -> None:
+        """Settle the first of some accounts in this process, and give the others back."""
+        feed.give_back(items[1:])
+        await self._settle(items[0], may_defer=may_defer)
+        await self._decide_if_suspicious(feed, may_defer=may_defer)
+
+    async def _hand_over(self, items: list[WorkItem], engine: Engine, feed: AccountSource, *, may_defer: bool) -> None:
+        """Have a worker settle a batch, and keep what became of its accounts."""
+        # An answer vouches for what was refused before it was asked, so before its batch was given out.
+        begun, sent_at = self._asker.guard.refusals, self._clock.wall()
+        try:
+            answers = await engine.settle(items, may_defer=may_defer)
+        finally:
+            feed.wake()  # whoever gathers need not wait for a full batch when no other is under way
+        left = await self._keep_answers(items, answers, begun, sent_at)
+        feed.give_back(left)
+        if answers.usages:
+            self._troubles = 0
+        if answers.stopped is not None:
+            self._troubles += 1
+            if self._fan_out is not None and self._troubles > _TROUBLES * self._fan_out.in_flight:
+                raise BulkInterruptedError(
+                    "the workers get no answer, while this process does: look at their network and their settings. "
+                    f"The last that one of them met: {answers.stopped.message}",
+                    reason="workers",
+                    sent="maybe",
+                )
+            item = feed.poll()
+            if item is not None:
+                # This process finds out what it is, and waits, ends or goes on as in a run without workers.
+                await self._ask_here([item], feed, may_defer=may_defer)
+        await self._decide_if_suspicious(feed, may_defer=may_defer)
+
+    async def _keep_answers(
+        self, items: list[WorkItem], answers: Answers, begun: int, sent_at: float
+    ) -> list[WorkItem]:
+        """Record the answers of a batch, and return the accounts that were not asked."""
+        guard, got_at = self._asker.guard, self._clock.wall()
+        left = dict(enumerate(items))
+        for place, attempts in answers.deferred:
+            item = left.pop(place)
+            item.attempts += attempts
+            self._deferred.append(item)
+        for place, attempts, observed, found in (*answers.errors, *answers.usages):
+            item = left.pop(place)
+            item.attempts += attempts
+            failed = isinstance(found, CyclrError)
+            outcome = self.api.outcome(
+                account_id=item.account_id,
+                usage=None if failed else found,
+                error=found if failed else None,
+                account=item.account,
+                parent_account_id=item.parent_account_id,
+                attempts=item.attempts,
+                # By the clock of a worker, which may be wrong, but not by more than the batch took: how old a figure
+                # is decides whether it is billed.
+                collected_at=moment(min(max(observed, sent_at), max(got_at, sent_at))),
+            )
+            if failed and guard.concerns(found):
+                guard.hold(item, outcome)
+                continue
+            if not failed:
+                self._asker.remember(item)
+            await self._keep(item, outcome)
+            if self._results.full:
+                await self._results.until_room()
+        if answers.usages:
+            self._asker.breaker.ok(probe=False)
+            if guard.held:
+                await self._keep_all(guard.released(begun))
+        return list(left.values())
+
+    async def _decide_if_suspicious(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> None:
+        guard = self._asker.guard
+        if guard.held and guard.suspicious and not self._disputed:
+            await self._decide(items, may_defer=may_defer)
 
     async def _decide(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> None:
         """Find out whether refusals in a row are the accounts' own, while the other workers wait.
@@ -388,7 +554,7 @@ class BulkRun(Generic[OutcomeT]):
         self._tell()
 
     def _examine(self, outcome: Outcome[Any, Any]) -> None:
-        found = self._api.rows.figures(outcome.usage)
+        found = self.api.rows.figures(outcome.usage)
         if found.task_count >= 0 and (found.cycle_count or 0) >= 0:
             return
         begin, end = ("" if moment is None else utc_text(moment) for moment in (found.period_from, found.period_to))
