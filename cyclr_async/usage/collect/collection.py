@@ -22,8 +22,8 @@ from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.http.wait_queue import WaitQueue
 from cyclr_async.usage.collect.account_source import AccountSource, Source
 from cyclr_async.usage.collect.api import Lister, UsageApi
+from cyclr_async.usage.collect.batches import BatchLanes
 from cyclr_async.usage.collect.breaker import Breaker
-from cyclr_async.usage.collect.failure_guard import Refusal
 from cyclr_async.usage.collect.fan_out import Engine, FanOut, Origin
 from cyclr_async.usage.collect.fetcher import AccountFetcher
 from cyclr_async.usage.collect.interruption import interruption_of
@@ -31,10 +31,10 @@ from cyclr_async.usage.collect.opening import StorePlan
 from cyclr_async.usage.collect.outcome import Outcome, UsageOutcome, V1UsageOutcome
 from cyclr_async.usage.collect.outcome_queue import OutcomeQueue
 from cyclr_async.usage.collect.progress import Progress, ProgressHook
-from cyclr_async.usage.collect.remote import Answers
+from cyclr_async.usage.collect.settling import Settler
 from cyclr_async.usage.collect.work_items import RetryQueue, WorkItem
 from cyclr_async.usage.store.findings import FINDINGS_KEPT, Finding, figures, negative
-from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS, FinalStatus, moment, state_of, utc_text
+from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS, FinalStatus, state_of, utc_text
 from cyclr_async.usage.store.store import UsageStore
 
 __all__ = ["BulkRun", "Collection", "V1Collection", "check_ids"]
@@ -45,13 +45,6 @@ _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
 """Between two calls of the progress hook: four a second look smooth, and cost nothing beside thousands of answers."""
-_FURTHER: Final = 16
-"""Accounts that are asked one by one, farther and farther ahead, when many in a row were refused before anybody has
-answered: a list that is sorted by age can begin with accounts that were deleted."""
-_FARTHEST: Final = 256
-"""The longest step between two of these, which doubles from 1: together they look at some 2,300 accounts."""
-_TROUBLES: Final = 3
-"""Times the batches under way that may come back with an outage, while this process gets answers and no worker one."""
 
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome[Any, Any])
@@ -89,8 +82,6 @@ class BulkRun(Generic[OutcomeT]):
         self._from_date = from_date
         self._fan_out = fan_out
         self._engine: Engine | None = None
-        self._gathering = asyncio.Lock()
-        self._troubles = 0
         self._clock = clock
         self._concurrency = concurrency
         self._idle_workers = WaitQueue()
@@ -105,13 +96,10 @@ class BulkRun(Generic[OutcomeT]):
         self._on_progress = on_progress
         self._max_outage = max_outage
         self._passes = passes
-        self._undisputed = asyncio.Event()
-        self._undisputed.set()
-        self._disputed = False  # the same, to be looked at for every account without a call
+        self._settler = Settler(self._asker, self._keep)
         self._store: UsageStore | None = None
         # An empty one until the block is entered, so that the progress can be asked for at any time.
         self._feed = AccountSource((), None, clock, ahead=2, registered=0)
-        self._deferred: deque[WorkItem] = deque()
         # Twice the workers: each can settle one more account while the consumer is busy with the last. With batches,
         # one of them: the next is on its way meanwhile.
         room = 2 * concurrency if fan_out is None else max(2 * concurrency, fan_out.batch)
@@ -183,6 +171,17 @@ class BulkRun(Generic[OutcomeT]):
             from_date=self._from_date,
             concurrency=self._concurrency,
             max_outage=self._max_outage,
+        )
+
+    def _lanes_of(self, engine: Engine, lanes: int) -> BatchLanes:
+        return BatchLanes(
+            engine,
+            lanes,
+            api=self.api,
+            settler=self._settler,
+            feed=self._feed,
+            results=self._results,
+            clock=self._clock,
         )
 
     @property
@@ -273,8 +272,9 @@ class BulkRun(Generic[OutcomeT]):
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.fill())
                 if self._engine is not None and self._fan_out is not None:
+                    lanes = self._lanes_of(self._engine, self._fan_out.in_flight)
                     for _ in range(self._fan_out.in_flight):
-                        group.create_task(self._give_out(self._engine, self._feed, may_defer=self._passes > 0))
+                        group.create_task(lanes.give_out(may_defer=self._passes > 0))
                 else:
                     for index in range(self._concurrency):
                         group.create_task(self._work(index, self._feed, later_pass=self._passes > 0))
@@ -282,13 +282,13 @@ class BulkRun(Generic[OutcomeT]):
                 # A task group passes over a task that was cancelled, and would take a part for the whole.
                 raise BulkInterruptedError("the collection ended before every account was asked", sent="maybe")
             for number in range(self._passes):
-                again, self._deferred = self._deferred, deque()
+                again, self._settler.deferred = self._settler.deferred, deque()
                 if not again:
                     break
                 async with asyncio.TaskGroup() as group:
                     for index in range(min(self._concurrency, len(again))):
                         group.create_task(self._work(index, RetryQueue(again), later_pass=number < self._passes - 1))
-            await self._decide_rest()
+            await self._settler.decide_rest()
             self._feed.at_end()
             counts = self._counts
             settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
@@ -317,217 +317,27 @@ class BulkRun(Generic[OutcomeT]):
         return interruption_of(failure, resumable=self._store is not None)
 
     async def _work(self, index: int, items: AccountSource | RetryQueue, *, later_pass: bool) -> None:
+        settler = self._settler
         while True:
             while index >= self._asker.adaptive.limit:
                 if items.exhausted:
                     return
                 await self._idle_workers.wait()
-            if self._disputed:
-                await self._undisputed.wait()
+            if settler.disputed:
+                await settler.undisputed.wait()
             item = items.poll() or await items.next()
             if item is None:
                 self._idle_workers.wake_all()
                 return
-            if self._disputed:
+            if settler.disputed:
                 items.give_back([item])  # refusals came under suspicion while this worker waited for its item
                 continue
-            await self._settle(item, may_defer=later_pass)
+            await settler.settle(item, may_defer=later_pass)
             guard = self._asker.guard
-            if guard.held and guard.suspicious and not self._disputed:  # in line: this runs for every account
-                await self._decide(items, may_defer=later_pass)
+            if guard.held and guard.suspicious and not settler.disputed:  # in line: this runs for every account
+                await settler.decide(items, may_defer=later_pass)
             if self._results.full:
                 await self._results.until_room()
-
-    async def _settle(self, item: WorkItem, *, may_defer: bool) -> bool:
-        """Ask for an account and keep what becomes of it; True when it answered."""
-        guard = self._asker.guard
-        outcome = await self._asker.fetch(item, may_defer=may_defer)
-        if outcome is None:
-            self._deferred.append(item)
-            return False
-        if outcome.error is not None and guard.concerns(outcome.error):
-            guard.hold(item, outcome)
-            return False
-        await self._keep(item, outcome)
-        answered = outcome.error is None
-        if answered and guard.held:
-            await self._keep_all(guard.released(item.begun))
-        return answered
-
-    async def _give_out(self, engine: Engine, feed: AccountSource, *, may_defer: bool) -> None:
-        """Give out one batch after the other, and keep what becomes of them."""
-        while True:
-            if self._disputed:
-                await self._undisputed.wait()
-            items = await self._gather(engine, feed)
-            if not items:
-                return
-            if self._disputed:
-                feed.give_back(items)
-            elif self._asker.breaker.is_open or items[0].refused is not None:
-                # While the service is out, or seems to be, this process alone asks whether it is back.
-                await self._ask_here(items, feed, may_defer=may_defer)
-            else:
-                await self._hand_over(items, engine, feed, may_defer=may_defer)
-            if self._results.full:
-                await self._results.until_room()
-
-    async def _gather(self, engine: Engine, feed: AccountSource) -> list[WorkItem]:
-        """Return the accounts of the next batch; none at the end.
-
-        A batch is full, or all there is while no other is under way: then a source that is slow has its accounts asked
-        at once, and one that is fast has full batches, for what the engine does for each.
-        """
-        items: list[WorkItem] = []
-        async with self._gathering:
-            while len(items) < engine.size:
-                item = feed.poll()
-                if item is None:
-                    if feed.exhausted or (items and not engine.under_way):
-                        break
-                    await feed.arrival()
-                elif item.refused is not None and items:
-                    feed.give_back([item])  # it is settled here, and no worker hears of it
-                    break
-                else:
-                    items.append(item)
-                    if item.refused is not None:
-                        break
-        return items
-
-    async def _ask_here(self, items: list[WorkItem], feed: AccountSource, *, may_defer: bool) -> None:
-        """Settle the first of some accounts in this process, and give the others back."""
-        feed.give_back(items[1:])
-        await self._settle(items[0], may_defer=may_defer)
-        await self._decide_if_suspicious(feed, may_defer=may_defer)
-
-    async def _hand_over(self, items: list[WorkItem], engine: Engine, feed: AccountSource, *, may_defer: bool) -> None:
-        """Have a worker settle a batch, and keep what became of its accounts."""
-        # An answer vouches for what was refused before it was asked, so before its batch was given out.
-        begun, sent_at = self._asker.guard.refusals, self._clock.wall()
-        try:
-            answers = await engine.settle(items, may_defer=may_defer)
-        finally:
-            feed.wake()  # whoever gathers need not wait for a full batch when no other is under way
-        left = await self._keep_answers(items, answers, begun, sent_at)
-        feed.give_back(left)
-        if answers.usages:
-            self._troubles = 0
-        if answers.stopped is not None:
-            self._troubles += 1
-            if self._fan_out is not None and self._troubles > _TROUBLES * self._fan_out.in_flight:
-                raise BulkInterruptedError(
-                    "the workers get no answer, while this process does: look at their network and their settings. "
-                    f"The last that one of them met: {answers.stopped.message}",
-                    reason="workers",
-                    sent="maybe",
-                )
-            item = feed.poll()
-            if item is not None:
-                # This process finds out what it is, and waits, ends or goes on as in a run without workers.
-                await self._ask_here([item], feed, may_defer=may_defer)
-        await self._decide_if_suspicious(feed, may_defer=may_defer)
-
-    async def _keep_answers(
-        self, items: list[WorkItem], answers: Answers, begun: int, sent_at: float
-    ) -> list[WorkItem]:
-        """Record the answers of a batch, and return the accounts that were not asked."""
-        guard, got_at = self._asker.guard, self._clock.wall()
-        left = dict(enumerate(items))
-        for place, attempts in answers.deferred:
-            item = left.pop(place)
-            item.attempts += attempts
-            self._deferred.append(item)
-        for place, attempts, observed, found in (*answers.errors, *answers.usages):
-            item = left.pop(place)
-            item.attempts += attempts
-            failed = isinstance(found, CyclrError)
-            outcome = self.api.outcome(
-                account_id=item.account_id,
-                usage=None if failed else found,
-                error=found if failed else None,
-                account=item.account,
-                parent_account_id=item.parent_account_id,
-                attempts=item.attempts,
-                # By the clock of a worker, which may be wrong, but not by more than the batch took: how old a figure
-                # is decides whether it is billed.
-                collected_at=moment(min(max(observed, sent_at), max(got_at, sent_at))),
-            )
-            if failed and guard.concerns(found):
-                guard.hold(item, outcome)
-                continue
-            if not failed:
-                self._asker.remember(item)
-            await self._keep(item, outcome)
-            if self._results.full:
-                await self._results.until_room()
-        if answers.usages:
-            self._asker.breaker.ok(probe=False)
-            if guard.held:
-                await self._keep_all(guard.released(begun))
-        return list(left.values())
-
-    async def _decide_if_suspicious(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> None:
-        guard = self._asker.guard
-        if guard.held and guard.suspicious and not self._disputed:
-            await self._decide(items, may_defer=may_defer)
-
-    async def _decide(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> None:
-        """Find out whether refusals in a row are the accounts' own, while the other workers wait.
-
-        Raises:
-            BulkInterruptedError: they are not.
-        """
-        asker = self._asker
-        self._undisputed.clear()
-        self._disputed = True
-        vouched = await asker.witness()
-        if vouched is not None:
-            await self._keep_all(asker.guard.vouched(vouched))
-        else:
-            witness = bool(await asker.known_good())
-            if witness or not await self._look_ahead(items, may_defer=may_defer):
-                # The others go on waiting, so that not one more request is sent; they end with this one.
-                raise asker.guard.interruption(at_end=False, witness=witness)
-        self._disputed = False
-        self._undisputed.set()
-
-    async def _look_ahead(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> bool:
-        """Ask accounts farther ahead, until one answers; True when one did, or when there is nothing left to ask."""
-        skipped: list[WorkItem] = []
-        step = 1
-        try:
-            for _ in range(_FURTHER):
-                ahead = [item for _ in range(step) if (item := items.poll() or await items.next()) is not None]
-                skipped += ahead
-                if not skipped:
-                    return True  # the end of the run decides
-                if await self._settle(skipped.pop(), may_defer=may_defer):
-                    return True
-                step = min(2 * step, _FARTHEST)
-        finally:
-            items.give_back(skipped)
-        return not self._asker.guard.suspicious
-
-    async def _decide_rest(self) -> None:
-        """Decide about the accounts that are still held back when all have been asked.
-
-        Raises:
-            BulkInterruptedError: nobody has answered, or those that had do not any more.
-        """
-        guard = self._asker.guard
-        if not guard.held:
-            return
-        witness = bool(await self._asker.known_good())
-        if not witness and not guard.is_an_answer():
-            raise guard.interruption(at_end=True, witness=False)
-        if witness and guard.needs_witness() and await self._asker.witness() is None:
-            raise guard.interruption(at_end=True, witness=True)
-        await self._keep_all(guard.released(guard.refusals))
-
-    async def _keep_all(self, refusals: list[Refusal]) -> None:
-        for item, outcome in refusals:
-            await self._keep(item, outcome)
 
     async def _keep(self, item: WorkItem, outcome: Any) -> None:
         """Record an outcome: in the store, in the counts, and for the consumer."""
