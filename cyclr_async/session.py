@@ -213,7 +213,12 @@ class AsyncPartnerSession:
         rate = limits.requests_per_second
         self._sharing = sharing = None if shared is None else self._shared(shared, provider, clock, on_event, rate)
         self._tokens = TokenManager(
-            provider if sharing is None else sharing.provider, endpoint, clock, on_token=on_token, on_event=on_event
+            provider if sharing is None else sharing.provider,
+            endpoint,
+            clock,
+            on_token=on_token,
+            on_event=on_event,
+            on_others=options["counters"].warn_of_others,
         )
         self._executor = AuthorizedExecutor(
             exchange,

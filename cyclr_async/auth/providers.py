@@ -105,6 +105,12 @@ class AccessToken:
         self.shared: bool = False
         self.adopted: bool = False
 
+    @property
+    def renewals(self) -> int:
+        """How many new tokens one call may ask for, this one being refused."""
+        # What another process has fetched may be dead again when it gets here, which says nothing about the next one.
+        return 3 if self.shared else 1
+
     def __repr__(self) -> str:
         return f"AccessToken('***', expires_in={self.expires_in!r})"
 

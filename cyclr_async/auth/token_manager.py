@@ -61,6 +61,7 @@ class TokenManager:
         clock: time and chance.
         on_token: called with every new token before it is used.
         on_event: told of refreshes.
+        on_others: told, with a reason, that other processes seem to use the same credentials.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class TokenManager:
         *,
         on_token: OnToken | None = None,
         on_event: EventHook | None = None,
+        on_others: Callable[[str], object] | None = None,
     ) -> None:
+        self._on_others = on_others
         self._provider = provider
         self._exchange = exchange
         self._clock = clock
@@ -92,8 +95,6 @@ class TokenManager:
         self._closed = False
         self._died_at = float("-inf")
         self.refreshes: int = 0
-        self.early_deaths: int = 0
-        """Tokens of this process alone that were refused before they were due, one soon after the other."""
 
     def current(self) -> AccessToken | None:
         """Return the token if it can be used right now; starts a refresh in the background when it is due."""
@@ -130,7 +131,9 @@ class TokenManager:
         if self._task is None:
             _logger.debug("the server refused the access token: another one is fetched")
             if now < self._refresh_at and not refused.shared:
-                self.early_deaths = self.early_deaths + 1 if now - self._died_at < _SOON else 1
+                # One may have been revoked. Two, so soon after each other, and somebody else gets tokens, too.
+                if now - self._died_at < _SOON and self._on_others is not None:
+                    self._on_others("access tokens are refused long before they end")
                 self._died_at = now
             if self._on_event is not None:
                 notify(self._on_event, TokenEvent(action="rejected"))

@@ -20,7 +20,6 @@ from cyclr_async.errors import (
     ConfigurationError,
     CyclrError,
     DeadlineExceededError,
-    RateLimitedError,
     ResponseError,
     SessionClosedError,
     UnauthorizedError,
@@ -114,13 +113,6 @@ class Options(TypedDict):
     counters: Counters
     on_event: EventHook | None
 
-
-_REFRESHES_SHARED: Final = 3
-"""New tokens that one call may ask for when tokens are shared with other processes."""
-_EARLY_DEATHS: Final = 2
-"""Tokens that were refused early until it looks as if another process had replaced them; one may have been revoked."""
-_THROTTLED: Final = 3
-"""Refusals with a 429 below the own rate until it looks as if other processes had used it up."""
 
 _NO_LOOP: Final = "no event loop of asyncio runs here: use asyncio.run(), or anyio with its asyncio backend, not trio"
 _MakeAttempt = Callable[[Request[T], HiddenStr | None, str, Attempt], Awaitable[R]]
@@ -418,7 +410,6 @@ class AuthorizedExecutor(Executor):
         self._origins = frozenset((url.scheme, url.raw_authority) for url in origins)
         self._answer_times = AnswerTimes()
         self._timed = limiter.rate is not None
-        self._throttled = 0
         self._open_pool = open_pool
         self._opened = False
         # After fork() both processes would write on the same sockets, and each would read what is meant for the other.
@@ -569,26 +560,20 @@ class AuthorizedExecutor(Executor):
     async def _refresh_after_401(self, error: CyclrError, progress: CallState) -> bool:
         """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
         token = progress.token
-        if not isinstance(error, UnauthorizedError) or token is None:
-            return False
-        # What another process has fetched may be dead again when it gets here: that says nothing about the next one.
-        if progress.refreshed >= (_REFRESHES_SHARED if token.shared else 1):
+        if not isinstance(error, UnauthorizedError) or token is None or progress.refreshed >= token.renewals:
             return False
         # Before the token is asked for, so that a second 401 is the answer whatever comes of it.
         progress.refreshed += 1
         scope = self._watch.limit(max(progress.deadline - self.clock.now(), 0.0))
         try:
             with scope:
-                renewed = await _token_request(self._tokens.renew(token)) is not None
+                return await _token_request(self._tokens.renew(token)) is not None
         except CyclrError:
             raise
         except TimeoutError:
             if not scope.expired:
                 raise
-            return False
-        if self._tokens.early_deaths == _EARLY_DEATHS:
-            self.counters.warn_of_others("access tokens are refused long before they end")
-        return renewed
+        return False
 
     def _release(self) -> None:
         """Give the slot back."""
@@ -597,11 +582,8 @@ class AuthorizedExecutor(Executor):
     def _pause(self, call: Request[T], progress: CallState, seconds: float) -> None:
         """Let no call of the session leave for a while."""
         self.limiter.pause(seconds)
-        if self._timed and isinstance(progress.failure, RateLimitedError):
-            self._throttled += 1
-            # One or two may be the limit of a moment; and the others have been told where the rate is shared.
-            if self._throttled == _THROTTLED and not self.limiter.shared:
-                self.counters.warn_of_others("the server answers 429 although this process keeps to its rate")
+        if self._timed and not self.limiter.shared:
+            self.counters.throttled_below_rate(progress.failure)
         reports.pause(self._on_event, call, progress, seconds)
 
     def _keep_time(self, call: Request[T], seconds: float) -> None:

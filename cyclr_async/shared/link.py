@@ -33,6 +33,17 @@ _OPENING: Final = 3.0
 _log: Final = logging.getLogger("cyclr_async.http")
 
 
+def _connection(state: SharedState) -> Backend:
+    """Return a connection to a place, not opened yet. Each is imported by those who use it: Redis needs an extra."""
+    if isinstance(state.target, str):
+        from cyclr_async.shared.file import FileBackend  # noqa: PLC0415
+
+        return FileBackend(state.target)
+    from cyclr_async.shared.redis import RedisBackend  # noqa: PLC0415
+
+    return RedisBackend(state.target, state.prefix)
+
+
 class Link:
     """What a session has to do with the place of its shared state.
 
@@ -43,7 +54,7 @@ class Link:
     """
 
     def __init__(self, state: SharedState, clock: Clock, on_event: EventHook | None) -> None:
-        self.backend: Backend = state.connect()
+        self.backend: Backend = _connection(state)
         self.member: str = secrets.token_hex(8)
         """Names this session among those that share; nothing can be told from it."""
         self.lost: str | None = None

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
 from yarl import URL
 
 from cyclr_async.checks import shown
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.secret import SecretUrl
-
-if TYPE_CHECKING:
-    from cyclr_async.shared.backend import Backend
+from cyclr_async.wire.text import escape_terminal
 
 __all__ = ["OnLoss", "SharedState"]
 
@@ -37,15 +34,16 @@ class SharedState:
     place alone opens nothing.
     """
 
-    __slots__ = ("_make", "_place", "on_loss")
+    __slots__ = ("kind", "on_loss", "prefix", "target")
 
-    def __init__(self, make: Callable[[], Backend], place: str, on_loss: OnLoss) -> None:
-        # Not meant to be called by users, who would need a backend; the class methods are the way in.
+    def __init__(self, kind: Literal["file", "redis"], target: object, *, on_loss: OnLoss, prefix: str = "") -> None:
+        # The class methods are the way in: they check the target.
         if on_loss not in {"local", "fail"}:
             raise ConfigurationError(f"on_loss must be 'local' or 'fail', not {shown(on_loss)}")
-        self._make = make
-        self._place = place
+        self.kind: Literal["file", "redis"] = kind
+        self.target: object = target
         self.on_loss: OnLoss = on_loss
+        self.prefix: str = prefix
 
     @classmethod
     def file(cls, path: str | os.PathLike[str], *, on_loss: OnLoss = "local") -> SharedState:
@@ -68,16 +66,10 @@ class SharedState:
             raise ConfigurationError("shared: the path of the file is empty or holds a NUL character")
         # Made absolute here: a worker may change its folder before its first call.
         text = os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - links are followed when it is opened
-
-        def make() -> Backend:
-            from cyclr_async.shared.file import FileBackend  # noqa: PLC0415 - it needs sqlite3
-
-            return FileBackend(text)
-
-        return cls(make, text, on_loss)
+        return cls("file", text, on_loss=on_loss)
 
     @classmethod
-    def redis(cls, redis: str | SecretUrl | Any, *, on_loss: OnLoss = "local", prefix: str = "cyclr") -> SharedState:
+    def redis(cls, redis: object, *, on_loss: OnLoss = "local", prefix: str = "cyclr") -> SharedState:
         """Share by Redis 6 or later, or Valkey, among any number of hosts; needs the extra ``redis``.
 
         Args:
@@ -106,14 +98,7 @@ class SharedState:
                 "shared: give a redis:// URL or a client of redis.asyncio, not an object of type "
                 f"{type(redis).__name__}"
             )
-        place = str(redis) if isinstance(redis, SecretUrl) else f"a client of type {type(redis).__name__}"
-
-        def make() -> Backend:
-            from cyclr_async.shared.redis import RedisBackend  # noqa: PLC0415 - it needs the extra
-
-            return RedisBackend(redis, prefix)
-
-        return cls(make, place, on_loss)
+        return cls("redis", redis, on_loss=on_loss, prefix=prefix)
 
     @classmethod
     def of(cls, value: object) -> SharedState:
@@ -140,17 +125,15 @@ class SharedState:
             )
         return cls.redis(SecretUrl(str(value)))
 
-    def connect(self) -> Backend:
-        """Return a new connection to the place, not opened yet; for sessions."""
-        return self._make()
-
     @property
     def place(self) -> str:
         """Where it is, for messages: without a password."""
-        return self._place
+        if self.kind == "file" or isinstance(self.target, SecretUrl):
+            return escape_terminal(str(self.target))
+        return f"a client of type {type(self.target).__name__}"
 
     def __repr__(self) -> str:
-        return f"<SharedState {self._place}, on_loss={self.on_loss!r}>"
+        return f"<SharedState {self.place}, on_loss={self.on_loss!r}>"
 
 
 def _check_url(url: SecretUrl) -> None:
