@@ -120,6 +120,7 @@ class FileBackend:
 
     async def reserve(self, name: str, *, member: str, interval: float, turns: int, slack: float) -> Reservation:
         """Reserve turns; see :class:`~cyclr_async.shared.backend.Backend`."""
+        self.trips += 1
         # The monotonic clock is one for all processes of a host, and nobody sets it.
         now = time.monotonic()
         if not turns:
@@ -131,6 +132,7 @@ class FileBackend:
 
     async def pause(self, name: str, seconds: float) -> None:
         """Let no turn be before so many seconds from now."""
+        self.trips += 1
         await self._execute(_PAUSE, (name, time.monotonic() + seconds))
 
     async def watch(self, name: str, heard: Callable[[float], None]) -> None:
@@ -148,6 +150,7 @@ class FileBackend:
 
     async def load(self, name: str) -> Record | None:
         """Return what is stored under a name."""
+        self.trips += 1
         rows = await self._execute("SELECT value, written FROM token WHERE name = ?", (name,))
         # By the wall clock, unlike turns: a token outlives a restart of the machine.
         return Record(rows[0][0], max(time.time() - rows[0][1], 0.0)) if rows else None
@@ -169,6 +172,7 @@ class FileBackend:
 
     async def write(self, name: str, value: bytes) -> None:
         """Store a record so that it is still there after the power has failed."""
+        self.trips += 1
         await self.open()
         await asyncio.to_thread(self._written, name, value)
 
@@ -195,7 +199,6 @@ class FileBackend:
         return None
 
     async def _execute(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        self.trips += 1
         deadline = 0.0
         while True:
             if self._database is None:

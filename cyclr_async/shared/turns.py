@@ -20,6 +20,9 @@ hoard turns that others wait for."""
 _LATE: Final = 0.1
 """Seconds by which a turn in hand may be used late. Below the limit turns are not waited for, and one that is reserved
 is used when a call comes along; later than this it is dropped, so that no process saves turns up."""
+_LATE_IN_LINE: Final = 0.03
+"""The same where turns are waited for: a process that stood still would else catch up with all it has missed, on top of
+what the others are doing."""
 
 
 class SharedPause:
@@ -156,7 +159,7 @@ class SharedTurns:
             turn = self._next
             self._next += self._interval
             self._left -= 1
-            if now - turn <= _LATE:
+            if now - turn <= (_LATE_IN_LINE if self._contended else _LATE):
                 self._taken = turn
                 return turn
             self._dropped += 1
