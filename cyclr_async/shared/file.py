@@ -256,10 +256,19 @@ class FileBackend:
 
     def _opened(self) -> sqlite3.Connection:
         path = self._prepared()
+        # One process at a time: while SQLite turns a new file into one with a log, another that opens it sees neither.
+        lock = path.with_name(f"{path.name}.lock")
+        until = time.monotonic() + _BUSY
+        while (descriptor := self._locked(lock)) is None:
+            if time.monotonic() > until:
+                raise LostError(f"another process has been opening it for more than {_BUSY:g} s: was it stopped?")
+            time.sleep(_LOCK_STEP)
         try:
             database = self._connected(path)
         except sqlite3.Error as error:
             raise LostError(f"it cannot be used as a database: {error}") from None
+        finally:
+            os.close(descriptor)
         self._path = path
         found = path.stat()
         self._identity = found.st_dev, found.st_ino

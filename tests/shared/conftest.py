@@ -1,4 +1,4 @@
-"""Shared state is tested with real processes, a real file and a real Redis; without one, those tests are left out aloud."""
+"""Shared state is tested with real processes, a real file and a real Redis; without one, tests are left out aloud."""
 
 from __future__ import annotations
 
