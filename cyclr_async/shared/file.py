@@ -25,7 +25,7 @@ from cyclr_async.shared.backend import (
 )
 from cyclr_async.wire.text import escape_terminal
 
-__all__ = ["FileBackend"]
+__all__ = ["FileBackend", "mounted_as"]
 
 _MARK: Final = 0x43594352
 """The application id of SQLite ("CYCR"), so that a path that leads to another database is noticed and left alone."""
@@ -79,14 +79,18 @@ def _boot() -> str:
         return f"about {round((time.time() - time.monotonic()) / 60)}"
 
 
-def _mounted_as(path: Path) -> str:
-    """Return the type of the file system that a folder is on, "" where that cannot be told."""
+def _mounts() -> str:
+    """Return what is mounted where, "" on systems that do not say."""
     try:
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
+
+
+def mounted_as(path: Path, mounts: str) -> str:
+    """Return the type of the file system that a folder is on, "" where that cannot be told."""
     found, longest = "", -1
-    for line in mounts:
+    for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         point = before.split(" ")[4].encode().decode("unicode_escape", errors="replace")
         if len(point) > longest and path.is_relative_to(point):
@@ -281,7 +285,7 @@ class FileBackend:
             path = self._given.resolve()
             if path.is_dir():
                 path /= "cyclr-shared.sqlite"
-            kind = _mounted_as(path.parent)
+            kind = mounted_as(path.parent, _mounts())
             if kind in _NETWORK:
                 raise LostError(
                     f"{shown} is on a network file system ({kind}), where locks do not reach other hosts: use a folder "

@@ -20,7 +20,9 @@ hoard turns that others wait for."""
 _LATE: Final = 0.1
 """Seconds by which a turn in hand may be used late. Below the limit turns are not waited for, and one that is reserved
 is used when a call comes along; later than this it is dropped, so that no process saves turns up."""
-_LATE_IN_LINE: Final = 0.03
+_IN_LINE: Final = 0.02
+"""Seconds from which a wait shows that turns are waited for, and not that two processes happened to ask at once."""
+_LATE_IN_LINE: Final = 0.05
 """The same where turns are waited for: a process that stood still would else catch up with all it has missed, on top of
 what the others are doing."""
 
@@ -230,8 +232,8 @@ class SharedTurns:
         before, self._reserved = self._reserved, (first, found.turns)
         self._granted += found.turns
         longest = self._interval * max(found.processes, 1)
-        # Below the limit the first turn is at once, or as long as a batch of another process takes.
-        self._contended = found.wait > self._interval
+        # Below the limit the first turn is at once, or when the batch of another process is over.
+        self._contended = found.wait > max(self._interval, _IN_LINE)
         if not self._contended or before is None:
             self.interval = self._interval
         else:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks.shared import Figures, RedisServer, Workers, figures, most_in_a_second
@@ -31,7 +32,7 @@ GRANTS = pytest.mark.parametrize(
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    with Simulator(accounts=5).in_thread() as simulator:
+    with Simulator(accounts=5, log_size=1_000_000).in_thread() as simulator:
         yield simulator
 
 
@@ -153,7 +154,7 @@ def test_eight_processes_revoked_twice_within_ten_seconds(sim: Simulator, place:
 @pytest.mark.stress
 @IN_FULL
 def test_tokens_of_twelve_seconds_are_rotated_by_one_process(place: str) -> None:
-    with Simulator(accounts=5, token_lifetime=12, one_token_pair=True).in_thread() as sim:
+    with Simulator(accounts=5, token_lifetime=12, one_token_pair=True, log_size=1_000_000).in_thread() as sim:
         with Workers(8, **job_on(sim, place, seconds=20, waiters=4, pace=0.05)) as workers:
             results = workers.run()
         requests = len(sim.requests.select(operation="token"))
@@ -177,7 +178,7 @@ def test_a_holder_killed_inside_the_refresh_costs_the_others_little(sim: Simulat
         # From here a refresh takes long: its holder is caught in the middle of it.
         fault = sim.faults.add("latency:30s:op=token")
         sim.revoke_tokens()
-        victim = _holder(workers, place)
+        victim = _holder(workers, int(sim.url.rpartition(":")[2]))
         sim.faults.remove(fault)
         os.kill(victim, signal.SIGKILL)
         killed = time.monotonic()
@@ -191,21 +192,20 @@ def test_a_holder_killed_inside_the_refresh_costs_the_others_little(sim: Simulat
         assert sim.refresh_tokens_reused == 0
 
 
-def _holder(workers: Workers, place: str) -> int:
+def _holder(workers: Workers, port: int) -> int:
     """Return the process that has the lock: it is the one that waits for an answer of the token endpoint."""
     until = time.monotonic() + 5
     while time.monotonic() < until:
         time.sleep(0.3)
         for process in workers.processes:
-            if _connections(process.pid) > 1:
+            if _connections(process.pid, port) > 1:
                 return process.pid
     raise AssertionError("nobody refreshes")
 
 
-def _connections(pid: int) -> int:
-    import psutil  # noqa: PLC0415 - for this test only
-
-    return sum(one.status == psutil.CONN_ESTABLISHED for one in psutil.Process(pid).net_connections("tcp"))
+def _connections(pid: int, port: int) -> int:
+    found = psutil.Process(pid).net_connections("tcp")
+    return sum(one.status == psutil.CONN_ESTABLISHED and one.raddr.port == port for one in found)
 
 
 @pytest.mark.stress
