@@ -1,8 +1,8 @@
 """A bulk run with a store over each of the two APIs, side by side.
 
-``python -m benchmarks.both_apis --accounts 100000 --rounds 5`` collects the same number of accounts over the partner API
-and over the v1.0 API, each time in a process of its own, in turns (ABBA), and prints as JSON what an account costs in
-CPU, the ratio, and the memory that the run adds. Every default is on; the account list is part of the run.
+``python -m benchmarks.both_apis --accounts 100000 --rounds 5`` collects the same number of accounts over the partner
+API and over the v1.0 API, each time in a process of its own, in turns (ABBA), and prints as JSON what an account costs
+in CPU, the ratio, and the memory that the run adds. Every default is on; the account list is part of the run.
 """
 
 import argparse

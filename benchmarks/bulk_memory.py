@@ -1,8 +1,9 @@
 """What a bulk run with a store costs in memory, by the number of accounts.
 
 ``python -m benchmarks.bulk_memory 10000 100000 1000000`` collects from the load server, which runs in its own process,
-in a fresh process per size, and prints one line of JSON per size (``--api v1`` over the v1.0 API): peak over an idle session, peak, accounts per second,
-seconds until the first outcome, and what the store holds in the end.
+in a fresh process per size, and prints one line of JSON per size: peak over an idle session, peak, accounts per second,
+CPU per account, seconds until the first outcome, and what the store holds in the end. ``--api v1`` is over the v1.0
+API.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """kill -9 of a collecting process, over and over, until the collection is complete.
 
 ``python -m benchmarks.kill_resume --kills 50`` prints what was lost, doubled and asked again, as JSON. Every kill comes
-at a random moment of a real collection from the load server, with its list, its workers and its store; ``--api v1`` over
-the v1.0 API.
+at a random moment of a real collection from the load server, with its list, its workers and its store. ``--api v1``
+collects over the v1.0 API.
 """
 
 import argparse

@@ -58,6 +58,9 @@ ROOMS: dict[str, frozenset[str]] = {
     | {"usage", "partner", "v1", "checks", "config", "auth", "http.limiter", "http.resource", "http.timeouts"}
     | {"file_lock"},
     "usage.months.periods": frozenset(),
+    # The page draws what it is given: only its door to statements knows where that comes from.
+    "usage.page": BASE | {"usage.page", "usage.export.atomic_file"},
+    "usage.page.statement_page": BASE | {"usage.page", "usage.months"},
     "simulator": WIRE | {"simulator"},
     "simulator.v1": frozenset({"wire.unset", "simulator"}),
     "cli": WIRE
@@ -74,6 +77,8 @@ LAZY: dict[str, frozenset[str]] = {
     "simulator": frozenset({""}),
     "cli": frozenset({"v1"}),
     "session": frozenset({"shared"}),
+    # A worker makes its session there; the factory of that is what it is sent.
+    "usage": frozenset({"session"}),
 }
 
 PURE = (
@@ -111,6 +116,7 @@ EXTRAS = {
     "wire": {"orjson"},
     "usage": {"duckdb", "orjson"},
     "shared": {"redis"},
+    "usage": {"duckdb", "orjson", "xlsxwriter"},
 }
 
 

@@ -30,14 +30,15 @@ from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
 from cyclr_async.usage import UsageReader, UsageStore, export_usage
 from cyclr_async.usage.export.atomic_file import check_target, replacing
 from cyclr_async.usage.export.registry import EXPORTERS
-from cyclr_async.usage.store.rows import COLUMNS, row_of_outcome
+from cyclr_async.usage.store.api_rows import PARTNER_API, V1_API
+from cyclr_async.usage.store.rows import COLUMNS, TREE_IDS, row_of_outcome
 from cyclr_async.usage.store.runs import MAX_AGE
 from cyclr_async.wire.text import duration
 
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
-    from cyclr_async.usage.collect.collection import Collection
-    from cyclr_async.usage.collect.outcome import UsageOutcome
+    from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.summary import Summary
 
@@ -58,6 +59,8 @@ class Job:
     Attributes:
         store: the file, or None for one that is thrown away.
         again: the command that goes on with this one.
+        api: that is asked, ``partner`` or ``v1``; a run that goes on stays with its own.
+        subaccounts: those of every account too; of v1.0 only.
         from_date: the day on which the period begins, or None.
         accounts: ids, or None for every account.
         limit: the first so many accounts, or None.
@@ -69,6 +72,8 @@ class Job:
 
     store: Path | None
     again: str
+    api: str = PARTNER_API
+    subaccounts: bool = False
     from_date: date | None = None
     accounts: tuple[str, ...] | None = None
     limit: int | None = None
@@ -169,7 +174,7 @@ def _form(options: Options) -> str:
             check_target(options.out)  # now, and not after an hour
         except OSError as error:
             raise click.UsageError(f"--out {options.out!r} cannot be written: {error.strerror}") from None
-    return chosen_format(options, exports=True)
+    return chosen_format(options)
 
 
 async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
@@ -192,11 +197,14 @@ async def _collect(options: Options, job: Job, store: Path, state: _Progress, ro
                     for outcome in run.drain():
                         rows.write(row_of(outcome, run.store.run_id))
         state.now = datetime.fromtimestamp(session.clock.wall(), UTC)
-        if rows is None and chosen_format_is_table(options):
+        # Asked for only where a name is shown; v1.0 knows no plans.
+        if rows is None and chosen_format_is_table(options) and run.store.scope.api == PARTNER_API:
             state.plans = await _plan_names(session)
 
 
-async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack) -> Collection:
+async def _collection(
+    session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack
+) -> Collection | V1Collection:
     """Return the collection of a job; nothing has been sent by it yet.
 
     Raises:
@@ -206,18 +214,33 @@ async def _collection(session: AsyncPartnerSession, job: Job, store: Path, stack
     if job.resume:
         opening = UsageStore.open(store, None, resume=True, max_age=max_age, clock=session.clock)
         opened = await stack.enter_async_context(await opening)
+        # The run's own, whatever the settings say now: rows of two APIs have different ids.
+        if opened.scope.api == V1_API:
+            return session.v1.accounts.collect_usage(
+                subaccounts=opened.scope.ids == TREE_IDS, concurrency=job.concurrency, store=opened
+            )
         return session.accounts.collect_usage(
             from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened
         )
     today = datetime.fromtimestamp(session.clock.wall(), UTC).date()
     if job.from_date is not None and job.from_date > today:
         raise click.UsageError(f"--from-date {job.from_date} is in the future: today is {today} (UTC)")
+    source, resume = await _source(session, job), False if job.fresh else None
+    if job.api == V1_API:
+        return session.v1.accounts.collect_usage(
+            source,
+            subaccounts=job.subaccounts,
+            concurrency=job.concurrency,
+            store=store,
+            resume=resume,
+            max_age=max_age,
+        )
     return session.accounts.collect_usage(
-        await _source(session, job),
+        source,
         from_date=job.from_date,
         concurrency=job.concurrency,
         store=store,
-        resume=False if job.fresh else None,
+        resume=resume,
         max_age=max_age,
     )
 
@@ -247,12 +270,12 @@ async def _source(session: AsyncPartnerSession, job: Job) -> Any:
     """Return the ids of the job, None for all. The first accounts are read before the run, which is about just them."""
     if job.accounts is not None:
         return job.accounts[: job.limit]
-    return None if job.limit is None else [account async for account in _first(session, job.limit)]
+    return None if job.limit is None else [account async for account in _first(session, job)]
 
 
-async def _first(session: AsyncPartnerSession, limit: int) -> AsyncIterator[Any]:
-    async with aclosing(session.accounts.iter()) as accounts:
-        left = limit
+async def _first(session: AsyncPartnerSession, job: Job) -> AsyncIterator[Any]:
+    async with aclosing(session.v1.accounts.iter() if job.api == V1_API else session.accounts.iter()) as accounts:
+        left = job.limit or 0
         async for account in accounts:
             if left <= 0:
                 return
@@ -279,7 +302,7 @@ def _port_of(store: Path) -> int:
     return place.port or 0
 
 
-def row_of(outcome: UsageOutcome, run_id: int) -> dict[str, Any]:
+def row_of(outcome: UsageOutcome | V1UsageOutcome, run_id: int) -> dict[str, Any]:
     """Return an outcome as a row of the export."""
     return attrs.asdict(row_of_outcome(outcome, run_id), recurse=False)
 

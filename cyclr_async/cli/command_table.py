@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 __all__ = ["COMMANDS", "Entry"]
 
 
+# Texts beside names, and not the commands' own help: reading that would import them, and with them the packages that a
+# line of help has to wait for.
 class Entry(NamedTuple):
     """A command or a group.
 
@@ -34,13 +36,55 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "Go on with the unfinished run of a store; only what is missing is asked for.", "usage_resume:resume"
     ),
     "usage status": Entry("Show the runs of a store and how far each is.", "usage_status:status"),
-    "usage export": Entry("Write what a store holds as CSV, JSON Lines, JSON or Parquet.", "usage_export:export"),
+    "usage export": Entry(
+        "Write what a store holds as CSV, JSON Lines, JSON, Markdown, Excel or Parquet.", "usage_export:export"
+    ),
+    "usage report": Entry(
+        "Show the usage of a month: who used how much, what changed, and who is missing.", "usage_report:report"
+    ),
+    "usage history": Entry("Show what a store knows of one account, period by period.", "usage_history:history"),
+    "usage invoice": Entry(
+        "Write invoice lines: what was included, what is over, at which tier, and why.", "usage_invoice:invoice"
+    ),
+    "usage close": Entry(
+        "Freeze the figures of a month, such as 2026-10, with who did it, when, and from what.", "usage_close:close"
+    ),
+    "usage reopen": Entry(
+        "Open a closed month again, such as 2026-10; who closed it, what was frozen, and why it was opened stay.",
+        "usage_reopen:reopen",
+    ),
+    "usage closings": Entry(
+        "Show which months were closed, newest first, those that were opened again too.", "usage_closings:closings"
+    ),
+    "usage differences": Entry(
+        "Show the accounts whose closed month, such as 2026-10, would be another today; the month stays as it is.",
+        "usage_differences:differences",
+    ),
+    "usage check": Entry(
+        "Look for accounts that rose, that have no figure, or that passed what is included.", "usage_check:check"
+    ),
+    "usage query": Entry(
+        "Ask a store in SQL, over the views figures, observations, accounts, runs, findings and closings.",
+        "usage_query:query",
+    ),
+    "usage prune": Entry(
+        "Make a store smaller: remove observations that later ones of the same period have superseded.",
+        "usage_prune:prune",
+    ),
+    "usage merge": Entry("Put everything that other stores of the partner hold into one.", "usage_merge:merge"),
+    "usage demo": Entry(
+        "Fill a new store with months of invented usage, to try every other command with.", "usage_demo:demo"
+    ),
     "usage repair": Entry(
         "Save what is sound of a damaged store; the old file is kept beside it.", "usage_repair:repair"
     ),
     "usage rekey": Entry(
         "Give a store the name of its partner anew, when that has changed: nothing else in it changes.",
         "usage_rekey:rekey",
+    ),
+    "prices": Entry("Price books, by which usage is billed.", example="cyclr prices check prices.toml"),
+    "prices check": Entry(
+        "Check a price book; what is wrong is said with line and key, and all of it at once.", "prices:check"
     ),
     "accounts": Entry("The accounts of the partner.", example="cyclr accounts list --simulate"),
     "accounts list": Entry("List every account, as the answer arrives.", "accounts:list_accounts"),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
@@ -20,32 +21,32 @@ from cyclr_async.cli.terminal import data_stream
 from cyclr_async.errors import CyclrError
 from cyclr_async.usage.export.atomic_file import replacing
 from cyclr_async.usage.export.csv_format import formula_safe
-from cyclr_async.usage.export.registry import format_of_suffix
+from cyclr_async.usage.export.registry import EXPORTERS, format_of_suffix
 from cyclr_async.wire.text import escape_terminal, json_term, scrub
 
 __all__ = ["Destination", "Output", "chosen_format", "json_text", "plain", "stream_broke"]
 
+_BINARY: Final = ("xlsx", "parquet")
+"""Formats that a terminal or a pipe of text cannot take."""
 _SUFFIXES: Final = {".json": "json", ".txt": "table"}
 """Of what is no format of an export; those of the others are in the registry of exporters."""
 
 
-def chosen_format(options: Options, *, exports: bool = False) -> str:
+def chosen_format(options: Options) -> str:
     """Return the format: ``-o``, else the suffix of ``--out``, else table on a terminal and jsonl in a pipe.
 
-    Args:
-        options: the shared options.
-        exports: whether a format will do in which only an export of usage can be written.
-
     Raises:
-        click.UsageError: the suffix names no format.
+        click.UsageError: the suffix names no format, or a format that is no text has no file.
     """
     if options.output is not None:
+        if options.output in _BINARY and options.out is None:
+            raise click.UsageError(f"{options.output} is no text: name a file with --out")
         return options.output
     if options.out is None:
         return "table" if sys.stdout.isatty() else "jsonl"
     path = Path(options.out)
     found = _SUFFIXES.get(path.suffix.lower()) or format_of_suffix(path)
-    if found is None or not (exports or found in FORMATS):
+    if found is None:
         raise click.UsageError(f"the suffix of {options.out!r} names no format: add -o {'|'.join(FORMATS)}")
     return found
 
@@ -129,6 +130,35 @@ class _Csv:
         pass
 
 
+class _Exported:
+    """A format of the registry of exporters, which writes bytes.
+
+    Args:
+        stream: text, with the binary stream below.
+        form: the format.
+        columns: the fields.
+    """
+
+    def __init__(self, stream: TextIO, form: str, columns: Sequence[str]) -> None:
+        self._columns = columns
+        stream.flush()
+        self._writer = EXPORTERS[form].record_writer(stream.buffer, columns)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._writer.write([self._value(record.get(name)) for name in self._columns])
+
+    def _value(self, value: Any) -> Any:
+        # Amounts stay figures, which these formats know; everything else is what the other formats show.
+        found = value if isinstance(value, Decimal) else plain(value)
+        return json_text(found) if isinstance(found, (dict, list)) else found
+
+    def end(self) -> None:
+        self._writer.end()
+
+    def discard(self) -> None:
+        self._writer.discard()
+
+
 def stream_broke(error: BaseException | None) -> bool:
     """Tell whether an error is about where data goes: one of the connection to the API is an OSError as well."""
     return isinstance(error, OSError) and not isinstance(error, CyclrError)
@@ -146,7 +176,6 @@ class Destination:
         self._target = None if out is None else Path(out)
         self._raw = raw
         self._file = ExitStack()
-        self.is_file: bool = out is not None
 
     def open(self) -> TextIO:
         """Return what to write to."""
@@ -233,6 +262,8 @@ class Output:
             return _Json(self._stream, many=self._many)
         if self.format == "csv":
             return _Csv(self._stream, self._columns)
+        if self.format in EXPORTERS:
+            return _Exported(self._stream, self.format, self._columns)
         from cyclr_async.cli.output_table import TableForm  # noqa: PLC0415 - rich, which help and pipes do without
 
         return TableForm(self._stream, self._columns, self._options, many=self._many)
@@ -247,4 +278,6 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is not None and isinstance(self._form, _Exported):
+            self._form.discard()  # it has files of its own until its end
         self._destination.close(self._form.end, error, always=self._many)

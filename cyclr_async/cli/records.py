@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -15,10 +15,16 @@ from cyclr_async.cli.options import Options
 from cyclr_async.cli.output import Output
 from cyclr_async.cli.signals import run_async
 
-__all__ = ["record_of", "write_list", "write_one"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cyclr_async.secret import SecretUrl
+
+__all__ = ["LINK_COLUMNS", "Session", "link_record", "record_of", "write_list", "write_one"]
 
 Session: TypeAlias = "cyclr_async.AsyncPartnerSession"
 
+LINK_COLUMNS: Final = ("account_id", "username", "expires_at", "url")
 _LEFT_OUT: Final = frozenset({"extra", "icon"})
 """Fields that the API does not document have no stable names; an icon is most of an answer, and nothing to read."""
 
@@ -28,10 +34,16 @@ def record_of(model: object, **more: object) -> dict[str, Any]:
     return {**_plain(model), **more}
 
 
+def link_record(account_id: str, username: str, expires_at: datetime, url: SecretUrl) -> dict[str, Any]:
+    """Return a sign-in link as a record. It is a secret, and the result that was asked for."""
+    return dict(zip(LINK_COLUMNS, (account_id, username, expires_at, url.reveal()), strict=True))
+
+
 def _plain(value: Any) -> Any:
     if attrs.has(type(value)):
         fields = (field.name for field in attrs.fields(type(value)))
         return {name: _plain(getattr(value, name)) for name in fields if name not in _LEFT_OUT}
+    # Tuples in models are arrays in the answer; whatever else is there, output knows how to write.
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -58,6 +70,7 @@ def write_list(
     async def run() -> None:
         left = limit
         with Output(options, columns, table=table) as output:
+            # Closed here: an iterator that --limit leaves behind would keep its connection until it is collected.
             async with connected(options) as session, aclosing(find(session)) as found:
                 async for one in found:
                     output.write(made(one))
@@ -92,6 +105,7 @@ def write_one(
 
     async def run() -> None:
         if dry_run:
+            # No time: nothing is waited for, and a time that is no good is found out all the same.
             await run_dry(options, lambda session: (shown or call)(session, None))
             return
         with Output(options, columns, many=False, table=table) as output:

@@ -121,7 +121,7 @@ def resolve(options: Options, environ: Mapping[str, str] | None = None) -> Setti
     Raises:
         ConfigurationError: the configuration file cannot be used.
     """
-    if environ is not None:
+    if environ is not None:  # somebody else's, and nothing of this command
         return _resolved(options, environ)
     if options.resolved is None:
         options.resolved = _resolved(options, os.environ)

@@ -74,7 +74,7 @@ def _parts(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: 
         parts.append(_top(summary, unicode=unicode, plans=plans, width=width))
     if summary.trees:
         parts.append(_trees(summary, unicode=unicode, width=width))
-    if summary.plans:
+    if _has_plans(summary):
         parts.append(_plans(summary, unicode=unicode, plans=plans, width=width))
     if summary.failures:
         parts.append(_failures(summary, unicode=unicode, width=width))
@@ -87,20 +87,26 @@ def _plan(plan: int | None, plans: Mapping[str, str]) -> str:
     return escape_terminal(plans.get(str(plan), f"plan {plan}"))
 
 
+def _has_plans(summary: Summary) -> bool:
+    """Tell whether there is a price plan at all: v1.0 knows none, and a table of nothing says nothing."""
+    return any(plan.price_plan_id is not None for plan in summary.plans)
+
+
 def _top(summary: Summary, *, unicode: bool, plans: Mapping[str, str], width: int) -> RenderableType:
-    columns = (
+    planned = _has_plans(summary)
+    columns = [
         Column("account", folds=True),
-        Column("plan", folds=True),
+        *([Column("plan", folds=True)] if planned else []),
         Column("tasks", right=True, style="bold"),
         Column("change", right=True),
         Column("", ornament=True, style="cyan"),
-    )
+    ]
     most = summary.top[0].task_count
     length = _BAR if width >= _NARROW else _BAR // 2
     rows = [
         (
             escape_terminal(row.account_name or row.account_id),
-            _plan(row.price_plan_id, plans),
+            *([_plan(row.price_plan_id, plans)] if planned else []),
             f"{row.task_count:,}",
             "" if row.previous_task_count is None else f"{row.task_count - row.previous_task_count:+,}",
             bar(row.task_count, most, length, ascii=not unicode),

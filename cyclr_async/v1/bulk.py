@@ -10,7 +10,7 @@ from yarl import URL
 
 from cyclr_async.auth.providers import PartnerIdentity
 from cyclr_async.config import RetryPolicy
-from cyclr_async.errors import InvalidArgumentError, NotFoundError, UnauthorizedError
+from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import PartnerSource, Sender, model
 from cyclr_async.http.retry import RetryStrategy
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from cyclr_async.usage.collect.collection import V1Collection
+    from cyclr_async.usage.collect.fan_out import FanOut
     from cyclr_async.usage.collect.progress import ProgressHook
     from cyclr_async.usage.store.store import UsageStore
 
@@ -85,6 +86,7 @@ class BulkAccounts(V1Resource):
         passes: int = 2,
         resume: bool | None = None,
         max_age: timedelta | float = _DAY,
+        fan_out: FanOut | None = None,
     ) -> V1Collection:
         """Collect the usage of many accounts, in bounded memory, with the results as they finish.
 
@@ -114,6 +116,8 @@ class BulkAccounts(V1Resource):
                 a new one otherwise; True requires one to continue; False begins anew.
             max_age: how old an unfinished run, and its oldest figure, may be to be continued: a timedelta or seconds,
                 0 or more; a day by default.
+            fan_out: has the accounts asked by worker processes, see :class:`~cyclr_async.usage.FanOut`; ``concurrency``
+                is then for each batch. This process keeps the account list, the store, and every decision.
 
         Raises:
             InvalidArgumentError: an argument cannot be valid.
@@ -140,12 +144,8 @@ class BulkAccounts(V1Resource):
                 headers=self._headers,
             )
 
-        async def usage(account_id: str) -> AccountUsage:
-            try:
-                return await self._sender.send(usage_call(account_id), _BULK_TIMEOUT, _ONE_ATTEMPT)
-            except (NotFoundError, UnauthorizedError) as error:
-                explained(error, scoped=False)
-                raise
+        def usage(account_id: str) -> Awaitable[AccountUsage]:
+            return self._sender.send(usage_call(account_id), _BULK_TIMEOUT, _ONE_ATTEMPT)
 
         def page(parent: str | None, number: int) -> Awaitable[v1_accounts.RawPage]:
             path = "accounts" if parent is None else f"{account_path(parent)}/subaccounts"
@@ -174,6 +174,7 @@ class BulkAccounts(V1Resource):
                 outcome=outcome.V1UsageOutcome,
                 accounts=pages,
                 usage=usage,
+                explain=lambda error: explained(error, scoped=False),
                 everybody=TREE_IDS if subaccounts else ALL_IDS,
             ),
             account_ids,
@@ -185,6 +186,7 @@ class BulkAccounts(V1Resource):
                 passes=passes,
                 resume=resume,
                 max_age=max_age,
+                fan_out=fan_out,
             ),
             sender=self._sender,
             partner=self._source.partner,

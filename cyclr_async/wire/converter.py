@@ -13,7 +13,7 @@ import cattrs
 from cyclr_async.errors import DecodeError
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
 from cyclr_async.wire import strict_json
-from cyclr_async.wire.dates import USUAL_FORM, is_never, parse_datetime, wire_text
+from cyclr_async.wire.dates import NEVER_FORM, USUAL_FORM, is_never, parse_datetime, wire_text
 from cyclr_async.wire.extra import EMPTY, Extra
 from cyclr_async.wire.fields import WireField, fields_of, is_model
 from cyclr_async.wire.validation import Issue, check_value, error_for, kind_of, validate
@@ -56,7 +56,7 @@ def _compile(cls: type[Any]) -> Hook:
     reads = "".join(f"      {names[field.name]} = data[{field.wire!r}]\n" for field in plan.fields)
     # One chain of ands: no loop, and no table to look into, for every field of every answer.
     tests = "".join(f" and ({_test(field, names[field.name])})" for field in plan.fields)
-    never = "".join(f" and not never({names[field.name]})" for field in plan.fields if field.never)
+    never = "".join(f" and not ({NEVER_FORM.format(v=names[field.name])})" for field in plan.fields if field.never)
     # Every documented name was found, so a dict of the same size has no others, and need not be searched for them.
     extra = f"empty if len(data) == {len(plan.fields)}{never} else surplus(data)"
     values = {field.name: _make(field, names[field.name]) for field in plan.fields}
@@ -108,7 +108,6 @@ def _compile(cls: type[Any]) -> Hook:
         "parse_datetime": parse_datetime,
         "Secret": Secret,
         "SecretUrl": SecretUrl,
-        "never": _never,
     }
     scope |= {f"of_{kind.__name__}": hook_for(kind) for kind in {field.kind for field in plan.fields} if is_model(kind)}
     exec(compile(source, f"<decoder of {cls.__name__}>", "exec"), scope)  # noqa: S102 - only names from the class
@@ -149,7 +148,7 @@ def _make(field: WireField, name: str) -> str:
     make = maker.format(v=element)
     if field.many:
         make = f"tuple({name})" if make == element else f"tuple([{make} for item in {name}])"
-    absent = f"{name} is None or never({name})" if field.never else f"{name} is None"
+    absent = f"{name} is None or {NEVER_FORM.format(v=name)}" if field.never else f"{name} is None"
     return f"None if {absent} else {make}" if field.optional and make != name else make
 
 

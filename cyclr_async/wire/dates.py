@@ -9,7 +9,16 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Final, Self, SupportsIndex
 
-__all__ = ["USUAL_FORM", "WireDatetime", "format_date", "format_datetime", "is_never", "parse_datetime", "wire_text"]
+__all__ = [
+    "NEVER_FORM",
+    "USUAL_FORM",
+    "WireDatetime",
+    "format_date",
+    "format_datetime",
+    "is_never",
+    "parse_datetime",
+    "wire_text",
+]
 
 # fromisoformat alone accepts much that the API never writes (weeks, blanks, commas), and whatever is read without
 # having been meant becomes a wrong period. Digits by name, because \d knows those of other scripts.
@@ -27,6 +36,10 @@ USUAL_FORM: Final = (
 """The source of :func:`parse_datetime` of a variable, for decoders that are compiled: the usual form without a call,
 which takes longer than the rest. For 19 characters with these separators, fromisoformat is as strict as the pattern.
 The message of what it raises holds the text, so nobody may let it out."""
+
+
+NEVER_FORM: Final = '{v} is not None and {v}[:19] == "0001-01-01T00:00:00"'
+"""The source of :func:`is_never` of a variable that may be None, for the same decoders."""
 
 
 class WireDatetime(datetime):
@@ -83,6 +96,13 @@ class WireDatetime(datetime):
         return parse_datetime, (self._wire,)
 
 
+class _Parsed(datetime):
+    """What becomes a :class:`WireDatetime`: of the same layout, but made by C alone, which takes half the time."""
+
+    __slots__ = ("_wire",)
+    _wire: str
+
+
 def parse_datetime(text: str) -> datetime:
     """Read a date and time of the API.
 
@@ -102,6 +122,19 @@ def parse_datetime(text: str) -> datetime:
             return _from_iso(text + "+00:00")
         except ValueError:
             pass  # its message would hold the text
+    # Then the one of the v1.0 API, which writes every date with a Z and most with a fraction: in a fifth of the time.
+    # It can be checked the same way, because of a fraction only digits are let through.
+    if text[4:19:3] == "--T::" and text[-1] == "Z" and text[11:13] < "24":
+        digits = text[20:-1]
+        if len(text) == 20 or (text[19:20] == "." and 0 < len(digits) < 8 and digits.isascii() and digits.isdigit()):
+            try:
+                made = _Parsed.fromisoformat(f"{text[:-1] if len(text) < 28 else text[:26]}+00:00")
+            except ValueError:
+                pass
+            else:
+                made._wire = text  # noqa: SLF001 - it is one of ours
+                made.__class__ = WireDatetime  # type: ignore[assignment]
+                return made
     match = _ISO.fullmatch(text)
     moment = None
     if match:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -191,6 +193,30 @@ def call(*args: str, env: dict[str, str] | None = None, stdin: str = "") -> Resu
         timeout=60,
     )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def on_a_terminal(*args: str, env: dict[str, str] | None = None, stop_at: bytes | None = None) -> tuple[int, str]:
+    """Run the command with both outputs on a pseudo-terminal; return its code and what arrived there.
+
+    It gets a SIGINT when ``stop_at`` has been seen.
+    """
+    ours, theirs = pty.openpty()
+    command = spawn(*args, env={"TERM": "xterm-256color", **(env or {})}, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        seen += piece
+        if stop_at is not None and stop_at in seen:
+            stop_at = None
+            command.send_signal(signal.SIGINT)
+    os.close(ours)
+    return command.wait(30), seen.decode("utf-8", "replace")
 
 
 def commands(group: click.Group = app, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

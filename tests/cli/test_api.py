@@ -15,8 +15,7 @@ from aiohttp import web
 
 from cyclr_async.cli.raw_fields import as_object, as_query
 from cyclr_async.simulator import Simulator
-from tests.cli.cli_api import SECRET, Api, Run, spawn
-from tests.cli.test_conventions import on_a_terminal
+from tests.cli.cli_api import SECRET, Api, Run, on_a_terminal, spawn
 
 
 @pytest.fixture

@@ -27,8 +27,7 @@ from cyclr_async.cli.options import Options
 from cyclr_async.cli.progress import progress_line, showing
 from cyclr_async.usage.collect.progress import Progress
 from cyclr_async.usage.store.rows import COLUMNS
-from tests.cli.cli_api import Api, Run, call, spawn
-from tests.cli.test_conventions import on_a_terminal
+from tests.cli.cli_api import Api, Run, call, on_a_terminal, spawn
 
 
 def lines(text: str) -> list[dict[str, Any]]:

@@ -64,3 +64,16 @@ def test_a_mistyped_name_finds_commands_that_are_not_loaded(cyclr: Run, args: li
     result = cyclr(*args)
     assert (result.code, result.out) == (2, "")
     assert f"Did you mean '{meant}'?" in result.err
+
+
+def test_no_command_imports_what_its_help_does_without() -> None:
+    modules = sorted({f"cyclr_async.cli.commands.{entry.target.partition(':')[0]}" for entry in COMMANDS.values()})
+    code = (
+        "import importlib, sys\n"
+        f"for name in {[name for name in modules if not name.endswith('.')]!r}:\n"
+        "    importlib.import_module(name)\n"
+        "    heavy = {'aiohttp', 'rich', 'cattrs'} & set(sys.modules)\n"
+        "    assert not heavy, (name, heavy)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

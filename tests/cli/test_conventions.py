@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shlex
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -21,13 +19,13 @@ import pytest
 from cyclr_async.cli.app import app
 from cyclr_async.cli.exit_codes import Exit
 from cyclr_async.cli.options import Options
-from tests.cli.cli_api import SECRET, Api, Run, call, commands, leaves, spawn
+from tests.cli.cli_api import SECRET, Api, Run, call, commands, leaves, on_a_terminal, spawn
 
 ID = f"{3:032x}"
 
 
 LEAVES = list(leaves())
-CALLS = [path for path in LEAVES if path[0] not in {"usage", "v1", "api", "simulate", "config", "completion"}]
+CALLS = [path for path in LEAVES if path[0] not in {"usage", "prices", "v1", "api", "simulate", "config", "completion"}]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 PROMPTS = re.findall(r"^\$ (cyclr .*)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
@@ -47,8 +45,9 @@ READS = [
 ]
 
 
-def test_every_command_is_here() -> None:
-    assert {" ".join(path) for path in LEAVES if path[0] != "v1"} == {  # those have a list of their own
+def test_no_command_of_a_release_is_gone() -> None:
+    # Scripts call these; new ones need no entry here, the table is where they stand.
+    released = {
         "accounts list",
         "accounts create",
         "accounts update",
@@ -62,17 +61,19 @@ def test_every_command_is_here() -> None:
         "usage status",
         "usage repair",
         "usage rekey",
-        "api",
         "simulate",
         "config show",
         "config check",
         "completion",
     }
+    assert released <= {" ".join(path) for path in LEAVES}
 
 
 @pytest.mark.parametrize("line", [*PROMPTS, *EXAMPLES])
 def test_examples_are_commands(line: str) -> None:
-    words = shlex.split(re.split(r" \| jq|[>)]", line[line.index("cyclr ") :])[0], comments=True)[1:]
+    words = shlex.split(re.split(r" \| (?:jq|head)\b|\)\"$| > \S+$", line[line.index("cyclr ") :])[0], comments=True)[
+        1:
+    ]
     command: click.Command = app
     ctx: click.Context | None = None
     while isinstance(command, click.Group):
@@ -176,9 +177,9 @@ def test_standard_output_carries_data_only(api: Api, cyclr: Run, args: tuple[str
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not here")
 @pytest.mark.parametrize("args", READS, ids=" ".join)
-def test_jq_parses_always(api: Api, args: tuple[str, ...]) -> None:
+def test_jq_parses_always(api: Api, cyclr: Run, args: tuple[str, ...]) -> None:
     api.names[2] = 'quo"te\n\x1b[2J \u202e =1+1'
-    result = call(*args, "-o", "json")
+    result = cyclr(*args, "-o", "json")
     done = subprocess.run(["jq", "."], input=result.out, capture_output=True, check=False, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -256,7 +257,7 @@ def test_out_on_standard_output_goes_where_it_goes(api: Api, tmp_path: Path) -> 
 
 
 def test_an_unknown_suffix_asks_for_the_format(api: Api, cyclr: Run) -> None:
-    result = cyclr("plans", "--out", "plans.xlsx")
+    result = cyclr("plans", "--out", "plans.xls")
     assert result.code == 2
     assert "-o table|json|jsonl|csv" in result.err
 
@@ -362,30 +363,6 @@ def test_logs_go_to_standard_error_without_secrets(api: Api, cyclr: Run) -> None
     assert len(entries) >= 3
     assert all({"time", "level", "logger", "message"} <= entry.keys() for entry in entries)
     assert "canary" not in result.out + result.err
-
-
-def on_a_terminal(*args: str, env: dict[str, str] | None = None, stop_at: bytes | None = None) -> tuple[int, str]:
-    """Run the command with both outputs on a pseudo-terminal; return its code and what arrived there.
-
-    It gets a SIGINT when ``stop_at`` has been seen.
-    """
-    ours, theirs = pty.openpty()
-    command = spawn(*args, env={"TERM": "xterm-256color", **(env or {})}, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        seen += piece
-        if stop_at is not None and stop_at in seen:
-            stop_at = None
-            command.send_signal(signal.SIGINT)
-    os.close(ours)
-    return command.wait(30), seen.decode("utf-8", "replace")
 
 
 def test_a_terminal_gets_a_table(api: Api) -> None:

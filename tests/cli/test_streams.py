@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.cli_api import SECRET, Api, Run, call, spawn
-from tests.cli.test_conventions import on_a_terminal
+from tests.cli.cli_api import SECRET, Api, Run, call, on_a_terminal, spawn
 
 NAMES = ["Müller", "Zoë ✓", "株式会社", "\U0001f600", "a\ud800b", "x\x7fy"]
 COMMAND = f"exec {sys.executable} -m cyclr_async.cli"

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from cyclr_async.cli.output import json_text
-from tests.cli.cli_api import SECRET, Api, Run, spawn
-from tests.cli.test_conventions import on_a_terminal
+from tests.cli.cli_api import SECRET, Api, Run, on_a_terminal, spawn
 
 ID = f"{3:032x}"
 INSTALL = ("connectors", "install", ID, "CRM", "v1", "--installed-name", "I")

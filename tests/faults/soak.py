@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cyclr_async import AsyncPartnerSession, CyclrError, Limits, OutcomeUnknownError, RetryPolicy, Timeouts
-from tests.faults.soakserver import created_id, usage_of
-from tests.support.answers import account_id
+from tests.faults.soakserver import created_id
+from tests.support.answers import account_id, task_count
 from tests.support.leaks import open_sockets
 
 __all__ = ["Report", "resident", "run", "serving"]
@@ -141,7 +141,7 @@ async def _work(session: AsyncPartnerSession, numbers: Iterator[int], book: _Boo
             else:
                 account = account_id(number)
                 usage = await session.accounts.usage(account)
-                right = usage.task_count == usage_of(account) and usage.audit_info == account
+                right = usage.task_count == task_count(account) and usage.audit_info == account
         except OutcomeUnknownError:
             report.unknown += 1
             book.note(number, "u")

@@ -41,8 +41,15 @@ def listing(*, packed: bool, close: bool) -> bytes:
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("slow", [False, True], ids=["quick", "slow"])
-@pytest.mark.parametrize("close", [False, True], ids=["keep", "close"])
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("packed", "close"),
+    # The first is the one that was lost, the second the ordinary one.
+    [
+        (True, True),
+        (False, False),
+        *(pytest.param(*one, marks=pytest.mark.stress) for one in [(True, False), (False, True)]),
+    ],
+)
 async def test_a_long_list_over_tls_arrives_whole(
     tls_world: TlsWorld, packed: bool, close: bool, slow: bool, options: dict[str, Any]
 ) -> None:

@@ -207,11 +207,9 @@ async def test_an_empty_answer_has_nothing_to_unpack(way: str) -> None:
 
 @pytest.mark.skipif(bool(os.environ.get("AIOHTTP_NO_EXTENSIONS")), reason="this is that run")
 def test_all_of_this_with_the_parser_in_python() -> None:
-    # Its plugins by name, because most of the time of such a run goes into loading those it does not need.
-    plugins = ["-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *plugins, "-k", "not session", __file__],
-        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "not session", __file__],
+        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
         capture_output=True,
         text=True,
         check=False,

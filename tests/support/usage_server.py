@@ -16,7 +16,7 @@ from cyclr_async import AsyncPartnerSession
 from cyclr_async.usage.collect.collection import Collection
 from cyclr_async.usage.collect.outcome import UsageOutcome
 from cyclr_async.usage.collect.progress import Progress
-from tests.support.virtual import VirtualClock
+from tests.support.clock import VirtualClock
 
 __all__ = ["DROP", "PartnerServer", "ThenClosed", "account_ids", "all_of", "consistent", "http", "stored", "usage_of"]
 

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from cyclr_async.cli.connect import connected
-from cyclr_async.cli.dry_run import run_dry
 from cyclr_async.cli.options import Command, Options, current
-from cyclr_async.cli.output import Output
 from cyclr_async.cli.param_types import MOMENT
-from cyclr_async.cli.signals import run_async
-
-if TYPE_CHECKING:
-    from cyclr_async.session import AsyncPartnerSession
+from cyclr_async.cli.records import Session, write_list, write_one
 
 __all__ = ["create", "list_accounts", "update"]
 
@@ -30,6 +23,7 @@ _COLUMNS: Final = (
     "audit_info",
 )
 _TABLE: Final = ("id", "name", "price_plan_id", "next_bill_date", "audit_info")
+# What the document allows to be null; a name is required.
 _CLEARABLE: Final = ("description", "timezone", "price_plan_id", "next_bill_date", "audit_info")
 
 
@@ -55,18 +49,14 @@ def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_context
 def list_accounts(ctx: click.Context, limit: int | None) -> None:
     """List every account, as the answer arrives."""
-    run_async(_list(current(ctx), limit))
-
-
-async def _list(options: Options, limit: int | None) -> None:
-    written = 0
-    with Output(options, _COLUMNS, table=_TABLE) as output:
-        async with connected(options) as session, aclosing(session.accounts.iter(timeout=options.timeout)) as found:
-            async for account in found:
-                output.write({name: getattr(account, name) for name in _COLUMNS})
-                written += 1
-                if written == limit:
-                    break
+    options = current(ctx)
+    write_list(
+        options,
+        lambda session: session.accounts.iter(timeout=options.timeout),
+        _COLUMNS,
+        table=_TABLE,
+        limit=limit,
+    )
 
 
 @click.command(
@@ -108,22 +98,12 @@ def update(ctx: click.Context, /, account_id: str, dry_run: bool, clear: tuple[s
     both = sorted(fields.keys() & set(clear))
     if both:
         raise click.UsageError(f"{', '.join(both)}: give either a value or --clear")
+    # None is sent as null, and what is not named not at all: the two differ to the server.
     fields |= dict.fromkeys(clear)
     if not fields:
         raise click.UsageError("nothing to change: give at least one of --name, --description, …, --clear")
     _write(current(ctx), dry_run, lambda session, time: session.accounts.update(account_id, timeout=time, **fields))
 
 
-def _write(options: Options, dry_run: bool, act: Callable[[AsyncPartnerSession, float | None], Awaitable[str]]) -> None:
-    run_async(_written(options, dry_run, act))
-
-
-async def _written(
-    options: Options, dry_run: bool, act: Callable[[AsyncPartnerSession, float | None], Awaitable[str]]
-) -> None:
-    if dry_run:
-        await run_dry(options, lambda session: act(session, None))
-        return
-    with Output(options, ("id",), many=False) as output:
-        async with connected(options) as session:
-            output.write({"id": await act(session, options.timeout)})
+def _write(options: Options, dry_run: bool, act: Callable[[Session, float | None], Awaitable[str]]) -> None:
+    write_one(options, act, ("id",), made=lambda account_id: {"id": account_id}, dry_run=dry_run)

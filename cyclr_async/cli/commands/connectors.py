@@ -6,12 +6,9 @@ from typing import Any, Final
 
 import click
 
-from cyclr_async.cli.connect import connected
-from cyclr_async.cli.dry_run import run_dry
-from cyclr_async.cli.options import Command, Options, current
-from cyclr_async.cli.output import Output
+from cyclr_async.cli.options import Command, current
+from cyclr_async.cli.records import write_one
 from cyclr_async.cli.secret_input import secret_options, take_secrets
-from cyclr_async.cli.signals import run_async
 
 __all__ = ["install"]
 
@@ -47,16 +44,14 @@ def install(
 ) -> None:
     """Install a connector in an account; not possible for connectors that sign in with OAuth."""
     options = current(ctx)
+    # Read before anything is sent, so that a prompt is not in the middle of a call's time.
     secrets = take_secrets(options, secret, "api-key", "password")
-    given = {"installed_name": installed_name, "username": username, **secrets}
-    run_async(_install(options, (account_id, name, version), given, dry_run))
-
-
-async def _install(options: Options, what: tuple[str, str, str | None], given: dict[str, Any], dry_run: bool) -> None:
-    if dry_run:
-        await run_dry(options, lambda session: session.connectors.install(*what, **given))
-        return
-    with Output(options, _INSTALLED, many=False) as output:
-        async with connected(options) as session:
-            await session.connectors.install(*what, **given, timeout=options.timeout)
-            output.write(dict(zip(_INSTALLED, (*what, given["installed_name"]), strict=True)))
+    given: dict[str, Any] = {"installed_name": installed_name, "username": username, **secrets}
+    made = dict(zip(_INSTALLED, (account_id, name, version, installed_name), strict=True))
+    write_one(
+        options,
+        lambda session, time: session.connectors.install(account_id, name, version, timeout=time, **given),
+        _INSTALLED,
+        made=lambda _: made,
+        dry_run=dry_run,
+    )

@@ -6,13 +6,12 @@ from typing import Final
 
 import click
 
-from cyclr_async.cli.connect import connected
-from cyclr_async.cli.options import Command, Options, current
-from cyclr_async.cli.output import Output
-from cyclr_async.cli.signals import run_async
+from cyclr_async.cli.options import Command, current
+from cyclr_async.cli.records import write_one
 
 __all__ = ["partner"]
 
+# The last four are pages and pictures: they would fill a terminal, and a table leaves them out.
 _PARTNER: Final = (
     "application_display_name",
     "domain",
@@ -35,11 +34,4 @@ _PARTNER: Final = (
 @click.pass_context
 def partner(ctx: click.Context) -> None:
     """Show the settings of the partner; its Intercom keys stay hidden."""
-    run_async(_partner(current(ctx)))
-
-
-async def _partner(options: Options) -> None:
-    with Output(options, _PARTNER, many=False, table=_PARTNER[:10]) as output:
-        async with connected(options) as session:
-            details = await session.details(timeout=options.timeout)
-            output.write({name: getattr(details, name) for name in _PARTNER})
+    write_one(current(ctx), lambda session, time: session.details(timeout=time), _PARTNER, table=_PARTNER[:10])

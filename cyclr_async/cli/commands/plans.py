@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from typing import Any
+
 import click
 
-from cyclr_async.cli.connect import connected
-from cyclr_async.cli.options import Command, Options, current
-from cyclr_async.cli.output import Output
-from cyclr_async.cli.signals import run_async
+from cyclr_async.cli.options import Command, current
+from cyclr_async.cli.records import Session, write_list
 
 __all__ = ["plans"]
 
@@ -16,11 +17,10 @@ __all__ = ["plans"]
 @click.pass_context
 def plans(ctx: click.Context) -> None:
     """List the price plans."""
-    run_async(_plans(current(ctx)))
+    options = current(ctx)
 
+    async def found(session: Session) -> AsyncGenerator[Any, None]:
+        for plan in await session.priceplans.list(timeout=options.timeout):
+            yield plan
 
-async def _plans(options: Options) -> None:
-    with Output(options, ("id", "name")) as output:
-        async with connected(options) as session:
-            for plan in await session.priceplans.list(timeout=options.timeout):
-                output.write({"id": plan.id, "name": plan.name})
+    write_list(options, found, ("id", "name"))

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import click
 
-from cyclr_async.cli.connect import connected
-from cyclr_async.cli.dry_run import run_dry
-from cyclr_async.cli.options import Command, Options, current
-from cyclr_async.cli.output import Output
-from cyclr_async.cli.signals import run_async
+from cyclr_async.cli.options import Command, current
+from cyclr_async.cli.records import LINK_COLUMNS, link_record, write_one
 
 __all__ = ["create"]
-
-_TOKEN: Final = ("account_id", "username", "expires_at", "url")
 
 
 @click.command(
@@ -29,21 +22,10 @@ _TOKEN: Final = ("account_id", "username", "expires_at", "url")
 @click.pass_context
 def create(ctx: click.Context, account_id: str, username: str, domain: str | None, dry_run: bool) -> None:
     """Create a link that signs a user in to an account. The link is a secret, good for a few minutes."""
-    run_async(_create(current(ctx), account_id, username, domain, dry_run))
-
-
-async def _create(options: Options, account_id: str, username: str, domain: str | None, dry_run: bool) -> None:
-    if dry_run:
-        await run_dry(options, lambda session: session.tokens.create(account_id, username))
-        return
-    with Output(options, _TOKEN, many=False) as output:
-        async with connected(options) as session:
-            made = await session.tokens.create(account_id, username, timeout=options.timeout)
-            output.write(
-                {
-                    "account_id": account_id,
-                    "username": username,
-                    "expires_at": made.expires_at,
-                    "url": made.url(domain).reveal(),
-                }
-            )
+    write_one(
+        current(ctx),
+        lambda session, time: session.tokens.create(account_id, username, timeout=time),
+        LINK_COLUMNS,
+        made=lambda token: link_record(account_id, username, token.expires_at, token.url(domain)),
+        dry_run=dry_run,
+    )

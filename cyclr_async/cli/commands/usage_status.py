@@ -45,6 +45,7 @@ _RUN_COLUMNS: Final = (
     "oldest_age_seconds",
     "findings",
     "finding_list",
+    "api",
 )
 _RUN_TABLE: Final = (
     "run_id",
@@ -76,7 +77,7 @@ def _list_runs(options: Options, store: Path) -> None:
         runs = reader.runs()
         counts_of = reader.finding_counts()
         found = {run_id: list(itertools.islice(reader.findings(run_id), FINDINGS_KEPT)) for run_id in counts_of}
-    now = datetime.now(UTC)
+    now = datetime.now(UTC)  # one moment for all rows, or two runs of the same age could differ
     with Output(options, _RUN_COLUMNS, table=_RUN_TABLE) as output:
         for run in runs:
             counts = run.counts
@@ -90,6 +91,7 @@ def _list_runs(options: Options, store: Path) -> None:
                     "resumable": run.resumable and run.age(now) < MAX_AGE,
                     "partner": run.scope.partner,
                     "ids": run.scope.ids,
+                    "api": run.scope.api,
                     "oldest_observed_at": run.oldest_at,
                     "oldest_age_seconds": None
                     if run.oldest_at is None

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 import click
 
 from cyclr_async.cli.options import Command, current
-from cyclr_async.cli.records import write_one
+from cyclr_async.cli.records import LINK_COLUMNS, link_record, write_one
 
 __all__ = ["sign_in"]
-
-_COLUMNS: Final = ("account_id", "username", "expires_at", "url")
 
 
 @click.command(
@@ -29,19 +25,10 @@ _COLUMNS: Final = ("account_id", "username", "expires_at", "url")
 @click.pass_context
 def sign_in(ctx: click.Context, account_id: str, username: str, domain: str | None, dry_run: bool) -> None:
     """Create a link that signs a user in, who is created if need be. The link is a secret, good for five minutes."""
-
-    def made(token: Any) -> dict[str, Any]:
-        return {
-            "account_id": account_id,
-            "username": username,
-            "expires_at": token.expires_at,
-            "url": token.url(domain).reveal(),
-        }
-
     write_one(
         current(ctx),
         lambda session, time: session.v1.tokens.create(account_id, username, timeout=time),
-        _COLUMNS,
-        made=made,
+        LINK_COLUMNS,
+        made=lambda token: link_record(account_id, username, token.expires_at, token.url(domain)),
         dry_run=dry_run,
     )

@@ -14,11 +14,11 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from cyclr_async.errors import CyclrError, DecodeError, DesynchronizedError, NotFoundError
+from cyclr_async.errors import BulkInterruptedError, CyclrError, DecodeError, DesynchronizedError, NotFoundError
 from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_foreign, is_wrong_address
 from cyclr_async.http.clock import Clock
 from cyclr_async.usage.collect.api import BadRecordHook
@@ -86,16 +86,19 @@ class AccountPages:
         self._max_outage = max_outage
         self._subaccounts = subaccounts
         self._ids: set[str] | None = set() if once else None
+        self._begun = False
 
-    async def __call__(self, *, on_bad_record: BadRecordHook) -> AsyncGenerator[Account | Listed, None]:
+    async def __call__(self, *, on_bad_record: BadRecordHook) -> AsyncGenerator[Listed, None]:
         """Yield the accounts as their pages arrive, each one followed by its sub-accounts at some distance.
 
         Raises:
             CyclrError: a page cannot be had.
         """
+        self._begun = False
         async with aclosing(self._pages(None, on_bad_record)) as pages:
             async for accounts in pages:
-                level: Sequence[Account | Listed] = self._fresh(accounts)
+                self._begun = True
+                level: Sequence[Listed] = self._fresh(accounts)
                 for _ in range(_DEEPEST if self._subaccounts else 1):
                     for account in level:
                         yield account
@@ -103,7 +106,7 @@ class AccountPages:
                     if not level:
                         break
 
-    def _fresh(self, accounts: Sequence[Any]) -> Sequence[Any]:
+    def _fresh(self, accounts: Sequence[Listed]) -> Sequence[Listed]:
         if self._ids is None:
             return accounts
         known, fresh = self._ids, []
@@ -113,7 +116,7 @@ class AccountPages:
                 fresh.append(account)
         return fresh
 
-    async def _children(self, parents: Sequence[Account | Listed], on_bad_record: BadRecordHook) -> list[Listed]:
+    async def _children(self, parents: Sequence[Listed], on_bad_record: BadRecordHook) -> list[Listed]:
         """Return the sub-accounts of some accounts."""
         found: list[Listed] = []
         left = iter(parents)
@@ -123,7 +126,9 @@ class AccountPages:
                 try:
                     async with aclosing(self._pages(parent.id, on_bad_record)) as pages:
                         async for accounts in pages:
-                            found.extend(Listed(account, parent.id) for account in accounts)
+                            for account in accounts:
+                                account.parent_account_id = parent.id
+                            found.extend(accounts)
                 except NotFoundError as error:
                     if is_foreign(error):
                         raise
@@ -140,7 +145,7 @@ class AccountPages:
             raise failure
         return found
 
-    async def _pages(self, parent: str | None, on_bad_record: BadRecordHook) -> AsyncGenerator[list[Account], None]:
+    async def _pages(self, parent: str | None, on_bad_record: BadRecordHook) -> AsyncGenerator[list[Listed], None]:
         """Yield the pages of a list that are worth a look, until nothing moves in it any more."""
         seen: list[_Seen] = []
         for reading in range(_READINGS):
@@ -189,20 +194,30 @@ class AccountPages:
             yield place, await self._page(parent, place + 1)
 
     async def _page(self, parent: str | None, number: int) -> RawPage:
-        """Return a page. An outage is waited out here, for a list that begins anew would ask for all pages again."""
+        """Return a page. An outage is waited out here, for a list that begins anew would ask for all pages again.
+
+        Before the first page there is nothing to lose, and whoever asked for the list waits.
+
+        Raises:
+            BulkInterruptedError: the outage has lasted too long.
+        """
         since: float | None = None
         failures = 0
         while True:
             try:
                 return await self._page_of(parent, number)
             except CyclrError as error:
-                if classify(error) is not Concern.SERVICE or is_wrong_address(error):
+                if not self._begun or classify(error) is not Concern.SERVICE or is_wrong_address(error):
                     raise
                 now = self._clock.now()
                 since = now if since is None else since
                 left = since + self._max_outage - now
                 if left <= 0:
-                    raise
+                    raise BulkInterruptedError(
+                        f"the account list cannot be read further, the service has been out for {now - since:.0f} s: "
+                        f"the run was stopped, and its accounts stay pending. The last fault: {error.message}",
+                        reason="outage",
+                    ) from error
                 wait = max(_WAITS[min(failures, len(_WAITS) - 1)], min(asked_to_wait(error) or 0.0, _LONGEST_WAIT))
                 failures += 1
                 _logger.warning("page %d of the account list failed and is asked for again: %s", number, error.message)
@@ -213,7 +228,7 @@ def _is_empty(page: RawPage) -> bool:
     return page.body.strip() == b"[]"
 
 
-def _decoded(page: RawPage, place: int, on_bad_record: BadRecordHook | None) -> tuple[list[Account], bytes]:
+def _decoded(page: RawPage, place: int, on_bad_record: BadRecordHook | None) -> tuple[list[Listed], bytes]:
     """Return the accounts of a page, and a digest of their ids.
 
     One that cannot be read does not lose the others.
@@ -224,14 +239,18 @@ def _decoded(page: RawPage, place: int, on_bad_record: BadRecordHook | None) -> 
     except DecodeError:
         if not isinstance(rows, list):
             raise
-        accounts = []
+        good, accounts = [], []
         for index, row in enumerate(rows):
             try:
                 accounts += structure_list([row], Account)
+                good.append(row)
             except DecodeError as error:
                 if on_bad_record is not None:
                     on_bad_record(place * len(rows) + index, error)
-    return accounts, _digest("\0".join(account.id for account in accounts).encode("utf-8", "surrogatepass"))
+        rows = good
+    ids = "\0".join(account.id for account in accounts)
+    listed = [Listed(account, None, row) for account, row in zip(accounts, rows, strict=True)]
+    return listed, _digest(ids.encode("utf-8", "surrogatepass"))
 
 
 def _digest(data: bytes) -> bytes:

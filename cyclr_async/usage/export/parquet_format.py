@@ -2,32 +2,101 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.usage.export.atomic_file import spooling
-from cyclr_async.usage.export.jsonl_format import write_jsonl
 from cyclr_async.usage.store.rows import COLUMNS, UsageRow
 
-__all__ = ["write"]
+__all__ = ["RecordWriter", "type_of", "write"]
 
 _TYPES: Final = {
-    "run_id": "BIGINT",
-    # With a zone: without one, a session in another zone would read them as its local time.
-    "period_from": "TIMESTAMPTZ",
-    "period_to": "TIMESTAMPTZ",
-    "task_count": "BIGINT",
-    "cycle_count": "BIGINT",
-    "price_plan_id": "BIGINT",
-    "observed_at": "TIMESTAMPTZ",
-    "provisional": "BOOLEAN",
     "attempts": "BIGINT",
+    "run_id": "BIGINT",
+    "price_plan_id": "BIGINT",
+    "quantity": "BIGINT",
+    "tier": "BIGINT",
+    "periods": "BIGINT",
+    "accounts": "BIGINT",
+    "change": "BIGINT",
+    "compared": "BIGINT",
+    "provisional": "BOOLEAN",
+    "new": "BOOLEAN",
+    "counted": "BOOLEAN",
+    # Exact: what an invoice shows has at most four digits after the point. A unit price may have twenty: it is a text.
+    "amount": "DECIMAL(38, 4)",
+    "charge": "DECIMAL(38, 4)",
+    "total": "DECIMAL(38, 4)",
+    "change_percent": "DECIMAL(38, 1)",
 }
+_ENDINGS: Final = {
+    "_count": "BIGINT",
+    "_tasks": "BIGINT",
+    # With a zone: without one, a session in another zone would read them as its local time.
+    "_from": "TIMESTAMPTZ",
+    "_to": "TIMESTAMPTZ",
+    "_end": "TIMESTAMPTZ",
+    "_at": "TIMESTAMPTZ",
+}
+"""The types of columns by the end of their names, which mean the same in every export; of all others it is text."""
+
+
+def type_of(column: str) -> str:
+    """Return the type of a column in DuckDB and Parquet, by its name."""
+    by_ending = (found for ending, found in _ENDINGS.items() if column.endswith(ending))
+    return _TYPES.get(column) or next(by_ending, "VARCHAR")
+
+
+class _GivenUpError(Exception):
+    """What was written is not wanted any more."""
+
+
+class RecordWriter:
+    """Writes records; what they hold is kept in a file beside until the end, because DuckDB takes them as a whole.
+
+    Args:
+        stream: where to; it is left open.
+        columns: their names, which decide about their types.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+
+    def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
+        self._duckdb = _duckdb()
+        self._columns = tuple(columns)
+        self._stack = contextlib.ExitStack()
+        self._path = self._stack.enter_context(spooling(stream))  # DuckDB writes to a path only
+        descriptor, self._name = tempfile.mkstemp(prefix=".usage-", suffix=".jsonl", dir=self._path.parent)
+        self._stack.callback(Path(self._name).unlink, missing_ok=True)
+        self._lines = self._stack.enter_context(os.fdopen(descriptor, "w", encoding="utf-8", newline="\n"))
+        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+    def write(self, values: Iterable[object]) -> None:
+        """Write one record, its values in the order of the columns."""
+        self._lines.write(self._encode(dict(zip(self._columns, values, strict=True))) + "\n")
+
+    def end(self) -> None:
+        """Write the file.
+
+        Raises:
+            OSError: DuckDB cannot write it.
+        """
+        with self._stack:
+            self._lines.close()
+            _convert(self._duckdb, self._name, self._path, self._columns)
+
+    def discard(self) -> None:
+        """Leave nothing behind, after an error."""
+        with contextlib.suppress(_GivenUpError), self._stack:
+            raise _GivenUpError  # without an error, the file would be taken for a complete one
 
 
 def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
@@ -37,21 +106,21 @@ def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
         ConfigurationError: the extra is not installed.
         OSError: DuckDB cannot write it.
     """
-    duckdb = _duckdb()
-    with spooling(stream) as path:  # DuckDB writes to a path only
-        descriptor, name = tempfile.mkstemp(prefix=".usage-", suffix=".jsonl", dir=path.parent)
-        try:
-            # By way of JSON Lines, which DuckDB reads as a whole: its Python interface would take the rows one by one.
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as lines:
-                written = write_jsonl(rows, lines)
-            _convert(duckdb, name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    writer = RecordWriter(stream, COLUMNS)
+    written = 0
+    try:
+        for row in rows:
+            writer.write([getattr(row, name) for name in COLUMNS])
+            written += 1
+    except BaseException:
+        writer.discard()
+        raise
+    writer.end()
     return written
 
 
-def _convert(duckdb: Any, source: str, target: Path) -> None:
-    columns = ", ".join(f"'{column}': '{_TYPES.get(column, 'VARCHAR')}'" for column in COLUMNS)
+def _convert(duckdb: Any, source: str, target: Path, names: Sequence[str]) -> None:
+    columns = ", ".join(f"{_quoted(name)}: '{type_of(name)}'" for name in names)
     # One thread and the order of insertion: the same rows make the same bytes. No extension is fetched from the
     # network, whatever the machine is set to.
     options = {"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}

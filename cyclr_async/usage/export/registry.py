@@ -8,9 +8,9 @@ it needs costs nobody else.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, TypeAlias
 
 from cyclr_async.errors import InvalidArgumentError
 
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     # Formats take different options, so their writers have no signature in common but the first two arguments.
     Writer: TypeAlias = Callable[..., int]
 
-__all__ = ["EXPORTERS", "Exporter", "exporter_for", "format_of_suffix"]
+__all__ = ["EXPORTERS", "Exporter", "Records", "exporter_for", "format_of_suffix"]
+
+
+class Records(Protocol):
+    """Writes records one by one."""
+
+    def write(self, values: Iterable[object]) -> None:
+        """Write one record, its values in the order of the columns."""
+
+    def end(self) -> None:
+        """Complete what was written."""
+
+    def discard(self) -> None:
+        """Leave nothing behind, after an error."""
 
 
 class Exporter(NamedTuple):
@@ -32,6 +45,7 @@ class Exporter(NamedTuple):
         module: in this package, where ``write`` is.
         options: the keywords that ``write`` takes, all of them bool and False unless given.
         needs_utf8_name: whether it can only be written to a file whose name is UTF-8.
+        records: whether the module has a ``RecordWriter`` too, which takes records of any columns one by one.
     """
 
     name: str
@@ -39,6 +53,7 @@ class Exporter(NamedTuple):
     module: str
     options: tuple[str, ...] = ()
     needs_utf8_name: bool = False
+    records: bool = False
 
     def write(self, rows: Iterable[UsageRow], stream: BinaryIO, options: Iterable[str] = ()) -> int:
         """Write rows to a binary stream and return how many there were.
@@ -51,6 +66,19 @@ class Exporter(NamedTuple):
         # When it is used, because the module of Parquet imports DuckDB, which not everybody has.
         write: Writer = importlib.import_module(f"{__package__}.{self.module}").write
         return write(rows, stream, **dict.fromkeys(options, True))
+
+    def record_writer(self, stream: BinaryIO, columns: Sequence[str]) -> Records:
+        """Return what writes records of any columns to a binary stream, which is left open.
+
+        Args:
+            stream: where to.
+            columns: their names.
+
+        Raises:
+            ConfigurationError: an extra is not installed.
+        """
+        made: Records = importlib.import_module(f"{__package__}.{self.module}").RecordWriter(stream, columns)
+        return made
 
     def refuse_options(self, given: Iterable[str]) -> None:
         """Refuse options of another format.
@@ -74,7 +102,9 @@ EXPORTERS: Final = {
         Exporter("csv", (".csv",), "csv_format", ("raw", "excel", "text")),
         Exporter("jsonl", (".jsonl", ".ndjson"), "jsonl_format"),
         # DuckDB takes the name of the file as a text of SQL.
-        Exporter("parquet", (".parquet",), "parquet_format", needs_utf8_name=True),
+        Exporter("parquet", (".parquet",), "parquet_format", needs_utf8_name=True, records=True),
+        Exporter("xlsx", (".xlsx",), "xlsx_format", records=True),
+        Exporter("markdown", (".md",), "markdown_format", records=True),
     )
 }
 """Every format by its name, in the order in which messages name them."""

@@ -28,6 +28,7 @@ _DETAILS: Final[dict[GapReason, str]] = {
     "not_begun": "its period before is not over, so none can have begun",
     "other_period": "it was collected, and its period begins on a day outside of this one",
     "overlapping": "its period overlaps others of the account, which count instead",
+    "after_closing": "its figure came when the month was closed already",
 }
 
 

@@ -9,15 +9,16 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import attrs
 
 from cyclr_async.errors import InvalidArgumentError
+from cyclr_async.usage.months.closings import ClosedGap, Closing, gap_in, in_force, lines_in
 from cyclr_async.usage.months.expected import Expected, gap_detail
 from cyclr_async.usage.months.figures import AccountFacts, Figure, choose, compare, most_cycles
 from cyclr_async.usage.months.period_texts import comparable, end_of
-from cyclr_async.usage.months.statement import Gap, StatementLine, StatementTotals
+from cyclr_async.usage.months.statement import Gap, GapReason, StatementLine, StatementTotals
 from cyclr_async.usage.months.statement_period import StatementPeriod
 from cyclr_async.usage.months.tally import Tally
 from cyclr_async.usage.store.integrity import check_history, check_runs, sealed
@@ -32,7 +33,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-__all__ = ["Statement", "read_statement"]
+__all__ = ["Statement", "entries_in", "read_statement", "side_by_side"]
+
+_One = TypeVar("_One", bound="StatementLine | Gap")
+_Other = TypeVar("_Other", bound="StatementLine | Gap")
+_COMPARISON: Final = (
+    "new",
+    "previous_task_count",
+    "previous_cycle_count",
+    "previous_period_from",
+    "previous_period_to",
+    "previous_provisional",
+    "not_compared",
+    "trend",
+)
+"""What a line says of other periods than its own."""
 
 _SLACK: Final = timedelta(days=4)
 """A period of 30 or 31 days that ends in a March may have begun before the February."""
@@ -53,6 +68,8 @@ class Statement:
         partner: whose store it is; None when nothing was collected into it.
         trend: how many calendar months each line shows.
         now: the moment at which it is said whether a period can have begun.
+        closing: the closing of exactly this period that was in force when it was opened: its figures are those that
+            were frozen. None for a period that is open.
     """
 
     path: Path
@@ -60,6 +77,7 @@ class Statement:
     partner: str | None
     trend: int
     now: datetime
+    closing: Closing | None = None
     _totals: StatementTotals | None = attrs.field(default=None, init=False, repr=False)
 
     def entries(self) -> Iterator[StatementLine | Gap]:
@@ -70,9 +88,7 @@ class Statement:
         """
         with store_errors(self.path, "reading a statement"), closing(connect_readonly(self.path)) as connection:
             connection.execute("BEGIN")  # everything below is of one moment, whoever writes
-            made = _Pass(connection, self)
-            yield from made.entries()
-            self._totals = made.tally.totals()
+            yield from entries_in(connection, self)
 
     def lines(self) -> Iterator[StatementLine]:
         """Yield the accounts that have a figure, ordered by account id."""
@@ -81,6 +97,10 @@ class Statement:
     def gaps(self) -> Iterator[Gap]:
         """Yield the accounts that have none, ordered by account id."""
         return (entry for entry in self.entries() if isinstance(entry, Gap))
+
+    def keep(self, totals: StatementTotals) -> None:
+        """Keep the totals of an iteration that went to its end."""
+        self._totals = totals
 
     def totals(self) -> StatementTotals:
         """Return the totals: of the last iteration that went to its end, or of one that is made now."""
@@ -97,6 +117,7 @@ def read_statement(
     *,
     trend: int = 0,
     now: datetime | None = None,
+    as_closed: bool = True,
 ) -> Statement:
     """Open the statement of a period.
 
@@ -105,6 +126,8 @@ def read_statement(
         period: what it is about; a text such as ``"2026-10"`` is a calendar month in UTC.
         trend: how many calendar months each line shows in its ``trend``, the last one of the period included; 0 to 60.
         now: the moment, aware, at which it is said whether a period can have begun; the system's when None.
+        as_closed: whether a period that is closed shows the figures that were frozen, as it should where it is billed,
+            or those that would count today.
 
     Returns:
         the statement.
@@ -126,8 +149,71 @@ def read_statement(
             # Of release 0.1, without checksums: the figures are compared with the answers kept beside them.
             check_history(connection, path)
         newest = next(read_runs(connection), None)
+        closed = in_force(connection, path, period) if as_closed else None
     partner = None if newest is None else newest.scope.partner
-    return Statement(path, period, partner, trend, datetime.now(UTC) if now is None else now.astimezone(UTC))
+    moment = datetime.now(UTC) if now is None else now.astimezone(UTC)
+    return Statement(path, period, partner, trend, moment, closed)
+
+
+def entries_in(connection: sqlite3.Connection, statement: Statement) -> Iterator[StatementLine | Gap]:
+    """Yield lines and gaps over an open connection, in the order of account ids, and keep their totals."""
+    made = _Pass(connection, statement)
+    entries = made.entries()
+    if statement.closing is not None:
+        entries = _as_closed(connection, statement.path, statement.closing, entries)
+    for entry in entries:
+        made.tally.add(entry)
+        yield entry
+    statement.keep(made.tally.totals())
+
+
+def _as_closed(
+    connection: sqlite3.Connection, path: Path, found: Closing, live: Iterator[StatementLine | Gap]
+) -> Iterator[StatementLine | Gap]:
+    """Put the frozen figures in the place of those that would count today; what they are compared with stays."""
+    for before, after in side_by_side(lines_in(connection, path, found), live):
+        if before is None:
+            assert after is not None
+            yield _left_out(after, gap_in(connection, found, after.account_id))
+        elif isinstance(after, StatementLine):
+            kept = {name: getattr(after, name) for name in _COMPARISON}
+            yield attrs.evolve(before, **kept)
+        else:
+            yield attrs.evolve(before, not_compared="overlapping")
+
+
+def _left_out(entry: StatementLine | Gap, frozen: ClosedGap | None) -> Gap:
+    """Return the gap of an account that had no figure when its month was closed."""
+    reason = cast("GapReason", "after_closing" if frozen is None else frozen.reason)
+    return Gap(
+        account_id=entry.account_id,
+        account_name=entry.account_name if frozen is None else frozen.account_name,
+        api_id=entry.api_id,
+        parent_account_id=entry.parent_account_id,
+        audit_info=entry.audit_info,
+        price_plan_id=entry.price_plan_id,
+        reason=reason,
+        detail=gap_detail(reason, None) if frozen is None else frozen.detail,
+        run_id=entry.run_id if frozen is None else frozen.run_id,
+        previous_task_count=entry.previous_task_count,
+        previous_period_from=entry.previous_period_from,
+        previous_period_to=entry.previous_period_to,
+    )
+
+
+def side_by_side(one: Iterator[_One], other: Iterator[_Other]) -> Iterator[tuple[_One | None, _Other | None]]:
+    """Pair two streams by account; both are in the order of their ids."""
+    before, after = next(one, None), next(other, None)
+    while before is not None or after is not None:
+        if after is None or (before is not None and before.account_id < after.account_id):
+            yield before, None
+            before = next(one, None)
+        elif before is None or after.account_id < before.account_id:
+            yield None, after
+            after = next(other, None)
+        else:
+            yield before, after
+            before, after = next(one, None), next(other, None)
 
 
 class _Pass:
@@ -146,15 +232,13 @@ class _Pass:
         self.tally = Tally(names)
 
     def entries(self) -> Iterator[StatementLine | Gap]:
-        """Yield lines and gaps in the order of account ids, and count them."""
+        """Yield lines and gaps in the order of account ids."""
         figures = (
             (account_id, list(group)) for account_id, group in itertools.groupby(self._reader.figures(), itemgetter(0))
         )
-        tally = self.tally
         for account_id, rows, refused in _merged(figures, self._expected.refused()):
             entry = self._entry(account_id, rows, refused)
             if entry is not None:
-                tally.add(entry)
                 yield entry
 
     def _entry(self, account_id: str, rows: list[Figure], refused: bool) -> StatementLine | Gap | None:
@@ -223,7 +307,7 @@ class _Pass:
             task_audit_info=facts.task_audit_info,
             price_plan_id=facts.price_plan_id if last.price_plan_id is None else last.price_plan_id,
             period_from=short_utc_text(first.period_from),
-            period_to=short_utc_text(last.period_to),
+            period_to=short_utc_text(last.shown_to),
             period_end=short_utc_text(end_of(last.period_from, last.period_to)),
             periods=len(current),
             task_count=sum(figure.task_count for figure in current),
@@ -235,7 +319,7 @@ class _Pass:
             previous_task_count=sum(figure.task_count for figure in found) if found else None,
             previous_cycle_count=most_cycles(found),
             previous_period_from=short_utc_text(found[0].period_from) if found else None,
-            previous_period_to=short_utc_text(found[-1].period_to) if found else None,
+            previous_period_to=short_utc_text(found[-1].shown_to) if found else None,
             previous_provisional=any(figure.provisional for figure in found) if found else None,
             not_compared=why,
             trend=trend,
@@ -272,12 +356,12 @@ class _Pass:
             run_id=run_id,
             previous_task_count=None if last is None else last.task_count,
             previous_period_from=None if last is None else short_utc_text(last.period_from),
-            previous_period_to=None if last is None else short_utc_text(last.period_to),
+            previous_period_to=None if last is None else short_utc_text(last.shown_to),
         )
 
 
 def _plain_line(figure: Figure, earlier: Figure) -> StatementLine:
-    account_id, start, end, tasks, cycles, plan, audit, seen, run_id, _, facts = figure
+    account_id, start, end, tasks, cycles, plan, audit, seen, run_id, _, facts, _ = figure
     _, earlier_start, earlier_end, earlier_tasks, earlier_cycles, _, _, earlier_seen, *_ = earlier
     assert facts is not None
     over = end_of(start, end)
@@ -291,7 +375,7 @@ def _plain_line(figure: Figure, earlier: Figure) -> StatementLine:
         facts.task_audit_info,
         facts.price_plan_id if plan is None else plan,
         short_utc_text(start),
-        short_utc_text(end),
+        short_utc_text(figure.shown_to),
         short_utc_text(over),
         1,
         tasks,
@@ -303,7 +387,7 @@ def _plain_line(figure: Figure, earlier: Figure) -> StatementLine:
         earlier_tasks,
         earlier_cycles,
         short_utc_text(earlier_start),
-        short_utc_text(earlier_end),
+        short_utc_text(earlier.shown_to),
         earlier_seen < end_of(earlier_start, earlier_end),
     )
 

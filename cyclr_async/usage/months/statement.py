@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final, Literal, TypeAlias
 
 import attrs
@@ -17,7 +17,16 @@ from cyclr_async.usage.months.periods import NotComparable
 __all__ = ["Gap", "GapReason", "GroupTotal", "MonthTotal", "StatementLine", "StatementTotals", "percent_of"]
 
 GapReason: TypeAlias = Literal[
-    "gone", "missing", "forbidden", "failed", "pending", "not_collected", "not_begun", "other_period", "overlapping"
+    "gone",
+    "missing",
+    "forbidden",
+    "failed",
+    "pending",
+    "not_collected",
+    "not_begun",
+    "other_period",
+    "overlapping",
+    "after_closing",
 ]
 """Why an account has no figure in a month:
 
@@ -30,8 +39,10 @@ GapReason: TypeAlias = Literal[
 * ``not_begun``: its period before is not over, so that none can have begun.
 * ``other_period``: it was collected, and its period begins in another month.
 * ``overlapping``: its only period that begins in the month overlaps others, which count instead.
+* ``after_closing``: its figure came when the month was closed already; see :func:`read_differences`.
 """
 
+_CONTEXT: Final = Context(prec=60)
 _TENTH: Final = Decimal("0.1")
 
 
@@ -39,7 +50,8 @@ def percent_of(part: int, whole: int) -> Decimal | None:
     """Return a part in percent of a whole, to one decimal, halves to even; None when the whole is 0."""
     if whole == 0:
         return None
-    return (Decimal(100) * part / whole).quantize(_TENTH, ROUND_HALF_EVEN)
+    # A context of its own: that of the caller may have few digits, or none of our rounding.
+    return _CONTEXT.divide(Decimal(100 * part), Decimal(whole)).quantize(_TENTH, ROUND_HALF_EVEN, _CONTEXT)
 
 
 @attrs.frozen(slots=True, weakref_slot=False)

@@ -20,6 +20,7 @@ from cyclr_async.usage.page.words import (
     short_count,
     shorten,
     signed,
+    text_width,
     visible,
 )
 
@@ -33,8 +34,10 @@ _ROW: Final = 36
 _BAR: Final = 10
 _PLANS: Final = 12
 """Plans that are drawn, as many as the other charts have rows; the table has all."""
-_NAME_COLUMNS: Final = 38
-"""Of a name before it is cut, so that the figure on the right has room; the table below has it whole."""
+_SIZE: Final = 13
+"""Pixels of the text of a row, as in chart.css."""
+_SPACE: Final = 12
+"""Pixels between the name of a row and its figures; a name is cut to leave them, and the table below has it whole."""
 
 
 @attrs.frozen
@@ -55,7 +58,8 @@ def _bars(rows: Sequence[_Row], highest: int) -> tuple[int, str]:
     scale = _NARROW / max(highest, 1)
     for index, row in enumerate(rows):
         top = index * _ROW
-        drawn.append(label(0, top + 14, shorten(row.name, _NAME_COLUMNS)))
+        room = _NARROW - text_width(row.text, _SIZE) - _SPACE
+        drawn.append(label(0, top + 14, shorten(row.name, max(room, _SIZE * 2), _SIZE)))
         drawn.append(label(_NARROW, top + 14, row.text, "end quiet"))
         x = 0.0
         for value, kind in row.parts:
@@ -66,7 +70,9 @@ def _bars(rows: Sequence[_Row], highest: int) -> tuple[int, str]:
                 drawn.append(rect(x, top + 20, width, _BAR, "outline"))
             x += width
         if row.mark is not None:
-            at = row.mark * scale
+            at = min(max(row.mark * scale, 1), _NARROW - 1)  # at the edges half of it would be cut off
+            # Light around it, so that it is seen on a dark bar.
+            drawn.append(element("line", x1=at, x2=at, y1=top + 17, y2=top + 33, class_="halo"))
             drawn.append(element("line", x1=at, x2=at, y1=top + 17, y2=top + 33, class_="mark"))
     return max(len(rows) * _ROW, 20), "".join(drawn)
 
@@ -83,7 +89,7 @@ def _key(entries: Sequence[tuple[str, str]], y: float) -> str:
             if kind.startswith("url("):
                 drawn.append(rect(x, y - 10, 12, 12, "outline"))
         drawn.append(label(x + 18, y, text, "quiet small"))
-        x += 34 + 6.4 * len(text)
+        x += 34 + text_width(text, 12)
     return "".join(drawn)
 
 

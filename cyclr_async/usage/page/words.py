@@ -23,6 +23,7 @@ __all__ = [
     "short_count",
     "shorten",
     "signed",
+    "text_width",
     "visible",
 ]
 
@@ -57,27 +58,44 @@ def escape(text: str) -> str:
 
 
 def _width(char: str) -> int:
+    """Return how wide a character is, in hundredths of its size, in the widest of the usual fonts (DejaVu Sans)."""
     if unicodedata.combining(char) or char in _JOINERS:
         return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    if char in "ijl.,:;|!'` ()[]":
+        return 40
+    if char in "mwMW@%" or unicodedata.east_asian_width(char) in "WF":
+        return 100
+    return 78 if char.isupper() else 65
 
 
-def shorten(text: str, columns: int) -> str:
-    """Cut a text to a number of columns, counting wide characters as two; a cut one ends in an ellipsis.
+def text_width(text: str, size: int) -> int:
+    """Return how many pixels a text takes at most.
 
     Args:
         text: already :func:`visible`.
-        columns: 2 or more.
+        size: of the font, in pixels.
     """
-    used = 0
+    return -(-sum(map(_width, text)) * size // 100)
+
+
+def shorten(text: str, room: int, size: int) -> str:
+    """Cut a text so that it fits, by the widths of its characters; a cut one ends in an ellipsis.
+
+    Args:
+        text: already :func:`visible`.
+        room: in pixels; room for the ellipsis at least.
+        size: of the font, in pixels.
+    """
+    if text_width(text, size) <= room:
+        return text
+    left = room * 100 - 100 * size  # an ellipsis is as wide as the font is high
     fits = 0
-    for index, char in enumerate(text):
-        used += _width(char)
-        if used <= columns - 1:
-            fits = index + 1
-        if used > columns:
-            return text[:fits].rstrip() + "…"
-    return text
+    for char in text:
+        left -= _width(char) * size
+        if left < 0:
+            break
+        fits += 1
+    return text[:fits].rstrip() + "\u2026"
 
 
 def count(value: int) -> str:

@@ -34,17 +34,19 @@ class ListedColumns(NamedTuple):
     task_audit_info: str | None
 
 
-@attrs.frozen
+@attrs.define  # treated as frozen; one is made for every account, and a frozen one takes longer to make
 class Listed:
-    """An account that was listed as a sub-account.
+    """An account with what its model does not say of it.
 
     Attributes:
         account: the account.
-        parent_account_id: whose sub-account it is.
+        parent_account_id: whose sub-account it is; None when it is nobody's, or that is not known.
+        document: its JSON as it came, where that is at hand: it need not be made of the model again.
     """
 
     account: Any
-    parent_account_id: str
+    parent_account_id: str | None = None
+    document: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:

@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cyclr_async.usage.months.figures import AccountFacts, Figure
+from cyclr_async.usage.months.period_texts import meant_end
 from cyclr_async.usage.store.api_rows import PARTNER_API, rows_of
 from cyclr_async.usage.store.integrity import (
     FACT_SUMMED,
@@ -138,7 +139,7 @@ class MonthReader:
         cursor.arraysize = 500  # fetchone() would be a call for each of a million rows
         # What follows runs twice for every account, so the checksum is worked out here, without a call.
         form, crc, make = form_of(_SUMMED), zlib.crc32, Figure._make
-        checked, last = self._has_sums, ""
+        checked, v1, last = self._has_sums, self._api_ids, ""
         while rows := cursor.fetchmany():
             for row in rows:
                 account_id = row[0]
@@ -148,12 +149,14 @@ class MonthReader:
                 if checked and (row[9] != crc((form % row[:_SUMMED]).encode()) or row[10] != row[7]):
                     self._check_whole(row)
                 facts = self._facts(row[8], account_id, row[12:]) if with_facts else None
-                yield make((*row[:9], row[11], facts))
+                figure = make((*row[:9], row[11], facts, None))
+                yield _as_meant(figure) if row[8] in v1 else figure
 
     def _figure(self, row: Sequence[Any]) -> Figure:
         if self._has_sums and (row[9] != checksum(*row[:_SUMMED]) or row[10] != row[7]):
             self._check_whole(row)
-        return Figure._make((*row[:9], row[11], None))
+        figure = Figure._make((*row[:9], row[11], None, None))
+        return _as_meant(figure) if row[8] in self._api_ids else figure
 
     def _check_whole(self, row: Sequence[Any]) -> None:
         """Check an observation that was written before figures had a checksum of their own by that of the whole row.
@@ -294,6 +297,12 @@ class MonthReader:
         if row is None:
             return None
         return ItemState(row[0], row[3], row[4], self._facts(run_id, account_id, row[1:]))
+
+
+def _as_meant(figure: Figure) -> Figure:
+    """Return a figure of the v1.0 API with the end of its period that is meant."""
+    end = meant_end(figure.period_from, figure.period_to, figure.observed_at)
+    return figure if end == figure.period_to else figure._replace(period_to=end, said_to=figure.period_to)
 
 
 def _of(table: str, condition: str) -> str:

@@ -317,7 +317,7 @@ class UsageStore:
             failure = damaged(self.path, f"what was listed of account {shown(account_id)!r} cannot be read")
         raise failure
 
-    async def record(self, outcome: UsageOutcome | V1UsageOutcome) -> None:
+    async def record(self, outcome: UsageOutcome | V1UsageOutcome, *, registered: bool = False) -> None:
         """Take over an outcome; waits only while ``batch_size`` outcomes are not committed.
 
         A cancelled call has taken the outcome over all the same.
@@ -325,12 +325,14 @@ class UsageStore:
         Args:
             outcome: what became of an account. A usage is never overwritten by a later failure, and every usage is
                 kept with the time it was observed.
+            registered: the account was registered with everything that the outcome knows of it, so that this need not
+                be worked out and compared once more.
 
         Raises:
             StoreError: the store cannot be written (the disk is full, say), or is closed.
         """
         self._check()
-        self._buffer.append(rows.item_row(outcome, self.run_id))
+        self._buffer.append(rows.item_row(outcome, self.run_id, registered=registered))
         self._uncommitted += 1
         # Half a batch is written while the other half fills: the limit on what a kill loses stays batch_size.
         if len(self._buffer) >= max(1, self._batch_size // 2):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from cyclr_async.simulator import Simulator
 from cyclr_async.simulator.v1.openapi import document
 from cyclr_async.simulator.v1.operations import OPERATIONS
 from tests.simulator.v1.conftest import ACME, STATE
 
-SCHEMA = schemathesis.openapi.from_dict(document())
+if TYPE_CHECKING:
+    from schemathesis import Case
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +26,23 @@ def place() -> Iterator[tuple[Simulator, str]]:
 
 def keep_to_it(path: str, method: str, place: tuple[Simulator, str], examples: int) -> None:
     """Send what the description allows and what it forbids; see tests/simulator/test_openapi.py for the way."""
+    # Imported here, so that of several workers only the one that runs this pays for it: 1.5 s.
+    import schemathesis  # noqa: PLC0415
+    from schemathesis.specs.openapi.checks import (  # noqa: PLC0415
+        negative_data_rejection,
+        positive_data_acceptance,
+    )
+
     sim, token = place
     headers = {"Authorization": f"Bearer {token}", "X-Cyclr-Account": ACME}
-    operation = SCHEMA[path][method.upper()]
+    operation = schemathesis.openapi.from_dict(document())[path][method.upper()]
     cases = operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
 
     @given(case=cases)
     @settings(
         max_examples=examples, deadline=None, phases=[Phase.generate], derandomize=True, suppress_health_check=QUIET
     )
-    def keeps_to_it(case: schemathesis.Case[Any]) -> None:
+    def keeps_to_it(case: Case[Any]) -> None:
         # 400 also answers what no schema can tell: an id in use, a connector that does not exist.
         excluded: list[Any] = [positive_data_acceptance]
         if set(case.query or {}) - {parameter.name for parameter in case.operation.query}:
@@ -65,7 +71,7 @@ def test_description_at_length(path: str, method: str, place: tuple[Simulator, s
 
 
 def test_all_is_described_and_nothing_else() -> None:
-    assert len(SCHEMA) == len(OPERATIONS)
+    assert len(ALL) == len(OPERATIONS)
 
 
 async def test_it_is_served(v1: Any) -> None:

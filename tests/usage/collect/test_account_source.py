@@ -16,9 +16,9 @@ from cyclr_async.usage.collect.account_source import AccountSource, BadRecordHoo
 from cyclr_async.usage.collect.work_items import RetryQueue, WorkItem
 from cyclr_async.usage.store.rows import RunScope
 from cyclr_async.usage.store.store import UsageStore
+from tests.support.clock import VirtualClock
 from tests.support.usage_make import At, account, good
 from tests.support.usage_server import account_ids
-from tests.support.virtual import VirtualClock
 
 
 async def take_all(feed: AccountSource) -> list[WorkItem]:

@@ -13,7 +13,7 @@ from cyclr_async.errors import (
     TokenEndpointError,
 )
 from cyclr_async.usage.collect.breaker import Breaker
-from tests.support.virtual import VirtualClock
+from tests.support.clock import VirtualClock
 
 
 class Watched:

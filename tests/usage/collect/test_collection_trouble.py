@@ -19,8 +19,9 @@ from cyclr_async.errors import (
 )
 from cyclr_async.usage.collect.outcome import UsageOutcome
 from cyclr_async.usage.collect.progress import Progress
+from tests.support.clock import VirtualClock
+from tests.support.sizes import crossed, sized
 from tests.support.usage_server import DROP, PartnerServer, account_ids, all_of, http, stored, usage_of, virtual
-from tests.support.virtual import VirtualClock
 
 BUSY = http(429, {"Message": "slow down"}, "Retry-After: 30")
 FAILED = http(500, {"Message": "failed"})
@@ -51,11 +52,9 @@ class Outage:
         return self.answer
 
 
-@pytest.mark.parametrize("answer", [FAILED, DROP, HTML, http(503)], ids=["500", "closed", "html", "503"])
-@pytest.mark.parametrize("delay", [0.0, 0.004])
-@pytest.mark.parametrize("after", [0, 500])
+@crossed(answer={"500": FAILED, "closed": DROP, "html": HTML, "503": http(503)}, delay=[0.0, 0.004], after=[0, 200])
 async def test_an_outage_of_ten_minutes_is_waited_for(answer: bytes, delay: float, after: int) -> None:
-    ids = account_ids(900)
+    ids = account_ids(400)
     outage = Outage(after, 600.0, answer)
     told: list[Progress] = []
     async with virtual(outage, delay=delay) as (_, session, outage.clock):
@@ -219,15 +218,16 @@ async def test_denied_everywhere_stops_the_run_instead_of_writing_everybody_off(
 
 
 @pytest.mark.parametrize("answer", [NOT_FOUND, FORBIDDEN, http(404, ""), UNAUTHORIZED], ids=["404", "403", "?", "401"])
-async def test_denied_from_the_middle_on_stops_the_run_as_well(answer: bytes, path: Path) -> None:
-    ids = account_ids(3000)
+@sized("middle", 250, 1000)
+async def test_denied_from_the_middle_on_stops_the_run_as_well(answer: bytes, middle: int, path: Path) -> None:
+    ids = account_ids(3 * middle)
     outcomes: list[UsageOutcome] = []
     async with virtual() as (server, session, _clock):
-        server.reply = lambda _account, _nth: answer if server.requests > 1000 else None
+        server.reply = lambda _account, _nth: answer if server.requests > middle else None
         with pytest.raises(BulkInterruptedError, match="had answered before") as caught:
             await all_of(session.accounts.collect_usage(ids, store=path), outcomes)
         assert caught.value.reason == ("authentication" if answer == UNAUTHORIZED else "systemic")
-        assert sum(one.ok for one in outcomes) == len(outcomes) == 1000
+        assert sum(one.ok for one in outcomes) == len(outcomes) == middle
         server.reply = lambda _account, _nth: None
         rest = await all_of(session.accounts.collect_usage(ids, store=path))
     assert sorted(one.account_id for one in [*outcomes, *rest]) == ids
@@ -255,8 +255,7 @@ async def test_wrong_credentials_end_the_run_at_once(path: Path) -> None:
     assert set(server.targets) == {"/oauth/token"}
 
 
-@pytest.mark.parametrize("unframed", [False, True], ids=["chunked", "no length"])
-@pytest.mark.parametrize("cuts", [[0], [1], [400], [900, 100, 999]])
+@crossed(cuts=[[0], [1], [400], [900, 100, 999]], unframed={"chunked": False, "no length": True})
 async def test_a_list_that_breaks_off_is_read_again_into_a_store(cuts: list[int], unframed: bool, path: Path) -> None:
     ids = account_ids(1000)
     async with virtual(listed=ids) as (server, session, _):
@@ -288,8 +287,7 @@ async def test_a_list_that_always_breaks_off_never_looks_complete(path: Path) ->
     assert stored(path) == set(ids)
 
 
-@pytest.mark.parametrize("unframed", [False, True], ids=["chunked", "no length"])
-@pytest.mark.parametrize("cuts", [[0], [1], [600], [900, 100, 999]])
+@crossed(cuts=[[0], [1], [600], [900, 100, 999]], unframed={"no length": True, "chunked": False})
 async def test_a_list_that_breaks_off_is_read_again_without_a_store(cuts: list[int], unframed: bool) -> None:
     ids = account_ids(1000)
     async with virtual(listed=ids) as (server, session, _):

@@ -28,9 +28,9 @@ from cyclr_async.simulator import Fault, Simulator
 from cyclr_async.usage import Counts, RunScope, Summary, UsageReader, UsageStore, render, summarize
 from cyclr_async.usage.collect.collection import Collection
 from cyclr_async.usage.collect.outcome import UsageOutcome
+from tests.support.clock import VirtualClock
 from tests.support.usage_make import At, bad, good
 from tests.support.usage_server import PartnerServer, account_ids, all_of, http, stored
-from tests.support.virtual import VirtualClock
 
 DAY = timedelta(days=1)
 

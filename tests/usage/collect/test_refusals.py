@@ -23,6 +23,7 @@ from cyclr_async.errors import (
 )
 from cyclr_async.usage import UsageReader
 from cyclr_async.usage.collect.outcome import UsageOutcome
+from tests.support.sizes import crossed, few_of, sized
 from tests.support.usage_server import PartnerServer, account_ids, all_of, http, raw, states, stored, usage_of, virtual
 
 EMPTY = raw(404, "", "")
@@ -48,9 +49,7 @@ FOREIGN = {
 # --- Accounts that do not exist ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", OWN.values(), ids=OWN)
-@pytest.mark.parametrize("first", [0, 5, 70, 140], ids="at {}".format)
-@pytest.mark.parametrize("concurrency", [1, 32])
+@crossed(answer=OWN, first=[0, 5, 70, 140], concurrency=[1, 32])
 async def test_sixty_refused_in_a_row_stop_no_run(answer: bytes, first: int, concurrency: int) -> None:
     if answer == UNAUTHORIZED and not first:
         pytest.skip("a token that nobody has taken yet is not tried sixty times")
@@ -66,7 +65,7 @@ async def test_sixty_refused_in_a_row_stop_no_run(answer: bytes, first: int, con
     assert run.progress.pending == 0
 
 
-@pytest.mark.parametrize("count", [70, 1000])
+@sized("count", 70, 1000)
 async def test_a_list_that_begins_with_deleted_accounts_is_looked_at_farther_on(count: int, path: Path) -> None:
     """As one that is sorted by age can. Those that were skipped to find somebody who answers are asked as well."""
     ids = account_ids(count + 1000)
@@ -83,27 +82,31 @@ async def test_a_list_that_begins_with_deleted_accounts_is_looked_at_farther_on(
     ("answer", "spread"),
     [(EMPTY, "every fourth"), (MESSAGE, "one block"), (EMPTY, "at random"), (FORBIDDEN, "one block")],
 )
-async def test_a_list_of_which_a_quarter_is_deleted_ends_by_itself(answer: bytes, spread: str, path: Path) -> None:
-    ids = account_ids(4000)
+@sized("count", 800, 4000)
+async def test_a_list_of_which_a_quarter_is_deleted_ends_by_itself(
+    answer: bytes, spread: str, count: int, path: Path
+) -> None:
+    ids = account_ids(count)
+    quarter = count // 4
     dice = random.Random(2)
     refused = {
         "every fourth": lambda: set(ids[::4]),
-        "one block": lambda: set(ids[1500:2500]),
-        "at random": lambda: set(dice.sample(ids, 1000)),
+        "one block": lambda: set(ids[count * 3 // 8 :][:quarter]),
+        "at random": lambda: set(dice.sample(ids, quarter)),
     }[spread]()
     async with virtual(lambda one, _: answer if one in refused else None) as (server, session, _):
         run = session.accounts.collect_usage(ids, store=path)
         outcomes = await all_of(run)
     assert stored(path) == set(ids) - refused  # and each of them once
     assert all(one.usage and one.usage.task_count == usage_of(one.account_id) for one in outcomes if one.ok)
-    assert states(path) == {"ok": 3000, "forbidden" if answer == FORBIDDEN else "missing": 1000}
-    assert len(outcomes) == len({one.account_id for one in outcomes}) == 4000
-    assert server.requests <= 4000 + 1000 / 50 + 1, "a witness for every fifty in a row, and one at the end"
+    assert states(path) == {"ok": count - quarter, "forbidden" if answer == FORBIDDEN else "missing": quarter}
+    assert len(outcomes) == len({one.account_id for one in outcomes}) == count
+    assert server.requests <= count + quarter / 50 + 1, "a witness for every fifty in a row, and one at the end"
     with UsageReader(path) as reader:
         assert reader.run().status == "complete"
 
 
-@pytest.mark.parametrize("count", [2_000, pytest.param(20_000, marks=pytest.mark.stress)])
+@few_of("count", [1_000, 2_000, 20_000], few=1)
 @pytest.mark.parametrize("answer", [EMPTY, MESSAGE], ids=["empty", "message"])
 async def test_a_run_broken_off_at_90_percent_with_some_missing_is_resumed_to_its_end(
     count: int, answer: bytes, path: Path
@@ -154,8 +157,7 @@ async def test_what_was_settled_is_not_asked_again_first(path: Path) -> None:
     assert set(asked[len(new) :]) - {ids[-1]} == missing  # and the one that answered last, as a witness
 
 
-@pytest.mark.parametrize("answer", [EMPTY, MESSAGE, FORBIDDEN, UNAUTHORIZED], ids=["empty", "message", "403", "401"])
-@pytest.mark.parametrize("count", [2, 30, 120])
+@crossed(answer={"empty": EMPTY, "message": MESSAGE, "403": FORBIDDEN, "401": UNAUTHORIZED}, count=[2, 30, 120])
 async def test_when_everybody_is_refused_the_run_ends_and_nobody_is_booked(
     answer: bytes, count: int, path: Path
 ) -> None:
@@ -239,8 +241,7 @@ async def test_an_empty_404_at_the_very_end_is_believed_only_while_others_answer
 # --- Answers that are not the API's -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", FOREIGN.values(), ids=FOREIGN)
-@pytest.mark.parametrize("count", [1, 2, 60])
+@crossed(answer=FOREIGN, count=[1, 2, 60])
 async def test_nothing_but_foreign_answers_ends_the_run_at_once_and_books_nobody(
     answer: bytes, count: int, path: Path
 ) -> None:

@@ -33,9 +33,10 @@ from cyclr_async.auth.providers import AccessToken, Exchange
 from cyclr_async.errors import BulkInterruptedError, NotFoundError, ResponseError
 from cyclr_async.http.classify import Concern, classify
 from tests.support.canary import assert_no_canary
+from tests.support.clock import VirtualClock
 from tests.support.ports import ClosedPort
+from tests.support.sizes import crossed
 from tests.support.usage_server import DROP, PartnerServer, ThenClosed, account_ids, all_of, http, raw, states, stored
-from tests.support.virtual import VirtualClock
 
 SECRET = "canary-client-secret"
 CUT = ThenClosed(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{")
@@ -130,11 +131,11 @@ async def test_refused_credentials_name_the_code(answer: bytes, code: str | None
         assert set(states(path)) == {"pending"}
 
 
-@pytest.mark.parametrize("count", [1, 100])
-@pytest.mark.parametrize(("answer", "kind", "wrong"), SERVICE.values(), ids=SERVICE)
+@crossed(trouble_of=SERVICE, count=[1, 100])
 async def test_a_run_that_never_gets_a_token_books_nobody(
-    answer: bytes, kind: type[CyclrError], wrong: bool, count: int, path: Path
+    trouble_of: tuple[bytes, type[CyclrError], bool], count: int, path: Path
 ) -> None:
+    answer, _, wrong = trouble_of
     ids = account_ids(count)
     async with trouble(answer) as (server, session, clock):
         run = session.accounts.collect_usage(ids, store=path, max_outage=200)
@@ -155,12 +156,12 @@ async def test_a_run_that_never_gets_a_token_books_nobody(
     assert stored(path) == set(ids)
 
 
-@pytest.mark.parametrize("seconds", [100.0, 10_000.0])
-@pytest.mark.parametrize(("answer", "kind", "wrong"), SERVICE.values(), ids=SERVICE)
+@crossed(trouble_of=SERVICE, seconds=[100.0, 10_000.0])
 async def test_a_token_that_cannot_be_renewed_in_the_middle_is_waited_for(
-    answer: bytes, kind: type[CyclrError], wrong: bool, seconds: float, path: Path
+    trouble_of: tuple[bytes, type[CyclrError], bool], seconds: float, path: Path
 ) -> None:
-    ids = account_ids(300)
+    answer = trouble_of[0]
+    ids = account_ids(200)
     good = http(200, {"access_token": "t", "expires_in": 3600})
     async with trouble(good) as (server, session, clock):
         stops = 0.0
@@ -186,7 +187,7 @@ async def test_a_token_that_cannot_be_renewed_in_the_middle_is_waited_for(
             clock.advance(seconds)
             run = session.accounts.collect_usage(ids, store=path)
         await all_of(run)
-        assert (run.progress.ok, run.progress.asked) == (300, 300)
+        assert (run.progress.ok, run.progress.asked) == (200, 200)
     assert stored(path) == set(ids)
 
 

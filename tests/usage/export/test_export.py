@@ -238,7 +238,7 @@ async def test_a_failed_export_leaves_the_old_file(path: Path, scope: RunScope) 
 
 def test_refuses_what_it_cannot_write(path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="names no format"):
-        export_usage(path, path.with_name("usage.xlsx"))
+        export_usage(path, path.with_name("usage.xls"))
     for option in ("raw", "excel", "text"):
         with pytest.raises(InvalidArgumentError, match="options of CSV"):
             export_usage(path, path.with_name("usage.jsonl"), **{option: True})  # type: ignore[arg-type]

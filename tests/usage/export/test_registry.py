@@ -38,6 +38,8 @@ def test_no_two_formats_share_a_suffix() -> None:
 def test_a_writer_leaves_its_stream_open(exporter: Exporter, tmp_path: Path) -> None:
     if exporter.name == "parquet":
         pytest.importorskip("duckdb")
+    if exporter.name == "xlsx":
+        pytest.importorskip("xlsxwriter")
     with (tmp_path / "rows").open("w+b") as stream:
         assert exporter.write([], stream) == 0
         assert not stream.closed
@@ -52,9 +54,9 @@ def test_a_suffix_stands_for_a_format(name: str, found: str | None) -> None:
 
 
 def test_the_messages_name_every_format() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"unknown format 'xls': csv, jsonl or parquet"):
+    with pytest.raises(InvalidArgumentError, match=r"unknown format 'xls': csv, jsonl, parquet, xlsx or markdown"):
         exporter_for(PurePath("a.csv"), "xls")
-    with pytest.raises(InvalidArgumentError, match=r"'a.xls' names no format: .csv, .jsonl or .parquet"):
+    with pytest.raises(InvalidArgumentError, match=r"'a.xls' names no format: .csv, .jsonl, .parquet, .xlsx or .md"):
         exporter_for(PurePath("a.xls"), None)
     with pytest.raises(InvalidArgumentError, match="raw, excel and text are options of CSV"):
         EXPORTERS["jsonl"].refuse_options(["text"])

@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@attrs.define
+@attrs.define(slots=False)  # Playwright notes on the object that its methods are listeners
 class Opened:
     """A page that is open, and what happened meanwhile."""
 

@@ -114,7 +114,7 @@ def plausible(number: int, *, seed: int = 1) -> Iterator[PageAccount]:
         name = f"{chance.choice(WORDS)} {chance.choice(WORDS)} {index:05}"
         size = chance.lognormvariate(6.5, 1.8)
         plan, included = PLANS[0] if size < 1_500 else PLANS[1] if size < 12_000 else PLANS[2]
-        growth = chance.gauss(1.01, 0.06)
+        growth = chance.gauss(1.03, 0.03)
         history: list[int | None] = [
             int(size * growth ** (month - 12) * chance.uniform(0.8, 1.2)) for month in range(len(MONTHS))
         ]
@@ -168,3 +168,5 @@ def hostile() -> Iterator[PageAccount]:
             history=(*range(10), None, 5, index),
         )
         yield PageAccount(f"gap {text}", text, reason=f"reason {text}")
+    # As much as a store can hold.
+    yield PageAccount("large", "Large", "large", None, 2**63 - 1, 1, included=5, charge=Decimal(2**62) / 100)

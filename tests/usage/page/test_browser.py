@@ -201,8 +201,10 @@ def test_an_account_has_details(opened: Opener) -> None:
     page.page.fill("#find", account.account_id)
     row = page.page.locator("#account-list .more")
     assert row.get_attribute("aria-expanded") == "false"
+    width = page.page.locator("#account-list").evaluate("(found) => found.offsetWidth")
     row.click()
     assert row.get_attribute("aria-expanded") == "true"
+    assert page.page.locator("#account-list").evaluate("(found) => found.offsetWidth") == width
     detail = page.page.locator("#account-list .detail").inner_text()
     for text in (account.account_id, f"{account.previous:,}", f"{account.charge:,}", f"{account.over:,}", "UTC"):
         assert text in detail
@@ -232,6 +234,7 @@ def test_a_keyboard_is_enough(opened: Opener) -> None:
     assert focus(page) == "find"
     some = ACCOUNTS[11]
     keyboard.type(some.account_id)
+    keyboard.press("Enter")
     assert page.names() == [some.name]
     for _ in some.account_id:
         keyboard.press("Backspace")
@@ -252,6 +255,7 @@ def test_a_keyboard_is_enough(opened: Opener) -> None:
     assert page.page.locator("#account-list .detail").count() == 1
     keyboard.press("Enter")
     assert page.page.locator("#account-list .detail").count() == 0
+    assert page.messages == []
 
 
 def ground(page: Opened) -> str:
@@ -375,6 +379,8 @@ def test_without_a_script_the_largest_accounts_are_there(opened: Opener) -> None
     assert bare.page.locator(".controls").is_hidden()
     assert "The first 100 of 300 accounts" in bare.page.locator("#static-note").inner_text()
     assert scripted.page.locator("#static-note").is_hidden()
+    bare.page.check("#appearance-dark")
+    assert ground(bare) == PALETTE["paper"].dark
     columns = ("name", "plan", "tasks", "change", "included", "used", "charge", "trend", "state")
     for column in columns:
         assert bare.cells(column) == scripted.cells(column), column

@@ -41,18 +41,20 @@ def test_what_would_hide_or_turn_around_is_written_out(text: str, shown: str) ->
     assert words.visible(text) == shown
 
 
-@given(st.text(max_size=80), st.integers(2, 40))
-def test_a_shortened_text_fits(text: str, columns: int) -> None:
-    found = words.shorten(text, columns)
-    assert sum(words._width(char) for char in found) <= columns
+@given(st.text(max_size=80), st.integers(26, 500))
+def test_a_shortened_text_fits(text: str, room: int) -> None:
+    found = words.shorten(text, room, 13)
+    assert words.text_width(found, 13) <= room
     assert found == text or found.endswith("…")
 
 
-def test_what_fits_is_not_shortened() -> None:
-    assert words.shorten("exactly ten", 11) == "exactly ten"
-    assert words.shorten("exactly ten", 10) == "exactly t…"
-    assert words.shorten("株式会社", 8) == "株式会社"
-    assert words.shorten("株式会社", 7) == "株式会…"
+def test_no_more_is_cut_than_must_be() -> None:
+    width = words.text_width("exactly ten", 13)
+    assert words.shorten("exactly ten", width, 13) == "exactly ten"
+    assert words.shorten("exactly ten", width - 1, 13) == "exactly t…"
+    assert words.text_width("株式会社", 13) == 52
+    assert words.shorten("株式会社", 51, 13) == "株式…"
+    assert words.text_width("e\u0301\u200d", 13) == words.text_width("e", 13)
 
 
 @given(st.integers(-(10**25), 10**25), st.integers(1, 10**25))

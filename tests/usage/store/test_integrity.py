@@ -93,7 +93,7 @@ async def outcome(path: Path, right: tuple[Any, ...], *, resuming: bool) -> str:
     return "right"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@few_of("seed", range(4), few=1)
 @pytest.mark.parametrize("resuming", [False, True])
 async def test_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path, seed: int, resuming: bool) -> None:
     base, path = tmp_path / "base.db", tmp_path / "usage.db"
