@@ -114,7 +114,6 @@ EXTRAS = {
     "cli": {"click", "rich", "platformdirs"},
     "simulator": {"pytest"},
     "wire": {"orjson"},
-    "usage": {"duckdb", "orjson"},
     "shared": {"redis"},
     "usage": {"duckdb", "orjson", "xlsxwriter"},
 }

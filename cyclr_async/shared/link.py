@@ -27,7 +27,7 @@ with theirs, so that whoever is first would find the whole rate free."""
 _REMEMBER: Final = 10.0
 """Seconds for which the highest number of processes counts: after a restart of an empty Redis the first to come back
 would take itself for the only one, and go on with the whole rate if Redis broke off again."""
-_OPENING: Final = 3.0
+_OPENING: Final = 5.0
 """Seconds for opening the place at the first call: it is there, or it is not."""
 
 _log: Final = logging.getLogger("cyclr_async.http")

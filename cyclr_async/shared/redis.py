@@ -22,9 +22,9 @@ __all__ = ["RedisBackend"]
 
 T = TypeVar("T")
 
-_PATIENCE: Final = 1.0
-"""Seconds for one command, connecting included. Five times what a server on another continent needs, and little enough
-that calls which wait meanwhile still meet their deadlines."""
+_PATIENCE: Final = 2.0
+"""Seconds for one command. Connecting included, that is up to seven trips, each 0.2 s to another continent; and little
+enough that calls which wait meanwhile still meet their deadlines."""
 _LEASE: Final = 10.0
 """Seconds after which the right to fetch a token falls free when its holder has died."""
 _RENEW: Final = 3.0

@@ -246,7 +246,7 @@ def test_redis_that_is_not_itself_makes_nobody_hang(sim: Simulator, redis_server
         results = workers.run(disturb)
     taken = [at for result in results for at in result["taken"]]
     assert total(results, "failed") == 0, results
-    assert max(result["longest"] for result in results) < 3.5
+    assert max(result["longest"] for result in results) < 4
     assert len(taken) / 9 <= 1.1 * 50
     assert most_in_a_second(taken) <= 100
 
