@@ -401,7 +401,8 @@ class BulkInterruptedError(CyclrError):
 
     Attributes:
         reason: ``"systemic"`` (everybody is refused, or something other than the API answers), ``"outage"`` (the
-            service was out for too long), ``"authentication"``, ``"closed"`` (the session was closed), ``"store"``, or
+            service was out for too long), ``"authentication"``, ``"closed"`` (the session was closed), ``"store"``,
+            ``"workers"`` (the engine of the workers is gone, or one of them is not of this run), or
             ``"interrupted"``.
         resumable: True when a store holds what was collected and the run can be resumed.
     """

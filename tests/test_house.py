@@ -72,6 +72,8 @@ LAZY: dict[str, frozenset[str]] = {
     "v1": frozenset({"usage"}),
     "simulator": frozenset({""}),
     "cli": frozenset({"v1"}),
+    # A worker makes its session there; the factory of that is what it is sent.
+    "usage": frozenset({"session"}),
 }
 
 PURE = (

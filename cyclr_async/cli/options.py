@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cyclr_async.cli.command_table import COMMANDS, Entry
+from cyclr_async.cli.param_types import ParamType
 from cyclr_async.settings import APIS
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Options:
     """The settings, found once: a secret on standard input can be read only once."""
 
 
-class _Seconds(click.ParamType):  # type: ignore[type-arg]
+class _Seconds(ParamType):
     name = "seconds"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 # For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
     from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.fan_out import FanOut
     from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
@@ -92,6 +93,7 @@ __all__ = [
     "Engine",
     "ExportResult",
     "FailureGroup",
+    "FanOut",
     "FinalStatus",
     "Finding",
     "FindingKind",
@@ -197,6 +199,7 @@ _HOME: Final = {
     "Engine": "usage.store.query",
     "ExportResult": "usage.export.export",
     "FailureGroup": "usage.summary",
+    "FanOut": "usage.collect.fan_out",
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",

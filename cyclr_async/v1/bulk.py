@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from cyclr_async.usage.collect.collection import V1Collection
+    from cyclr_async.usage.collect.fan_out import FanOut
     from cyclr_async.usage.collect.progress import ProgressHook
     from cyclr_async.usage.store.store import UsageStore
 
@@ -85,6 +86,7 @@ class BulkAccounts(V1Resource):
         passes: int = 2,
         resume: bool | None = None,
         max_age: timedelta | float = _DAY,
+        fan_out: FanOut | None = None,
     ) -> V1Collection:
         """Collect the usage of many accounts, in bounded memory, with the results as they finish.
 
@@ -114,6 +116,8 @@ class BulkAccounts(V1Resource):
                 a new one otherwise; True requires one to continue; False begins anew.
             max_age: how old an unfinished run, and its oldest figure, may be to be continued: a timedelta or seconds,
                 0 or more; a day by default.
+            fan_out: has the accounts asked by worker processes, see :class:`~cyclr_async.usage.FanOut`; ``concurrency``
+                is then for each batch. This process keeps the account list, the store, and every decision.
 
         Raises:
             InvalidArgumentError: an argument cannot be valid.
@@ -182,6 +186,7 @@ class BulkAccounts(V1Resource):
                 passes=passes,
                 resume=resume,
                 max_age=max_age,
+                fan_out=fan_out,
             ),
             sender=self._sender,
             partner=self._source.partner,

@@ -131,6 +131,7 @@ def test_a_report_in_every_format(store: Path, cyclr: Run, tmp_path: Path) -> No
     first = rows[0]
     assert (first["change"], first["change_percent"], first["included_tasks"]) == (150, "150.0", 100)
     assert (first["over_tasks"], first["charge"], first["currency"]) == (150, "17.50", "EUR")
+    assert (first["plan_name"], rows[1]["plan_name"]) == ("Basic", None)
     assert (rows[3]["gap"], rows[3]["task_count"]) == ("gone", None)
     assert json.loads(cyclr(*november, "-o", "json").out) == rows
     table = list(csv.DictReader(io.StringIO(cyclr(*november, "-o", "csv").out)))

@@ -50,6 +50,7 @@ _COLUMNS: Final = (
     "over_tasks",
     "charge",
     "currency",
+    "plan_name",
 )
 _GROUP_COLUMNS: Final = (
     "key",
@@ -198,7 +199,7 @@ def _table_columns(chosen: _Filters, book: PriceBook | None) -> tuple[str, ...]:
     if chosen.compare or chosen.rise is not None:
         columns += ["previous_task_count", "change", "change_percent"]
     if book is not None:
-        columns += ["included_tasks", "over_tasks", "charge"]
+        columns += ["plan_name", "included_tasks", "over_tasks", "charge"]
     columns += ["trend"] if chosen.trend else []
     return (*columns, "state")
 
@@ -213,7 +214,10 @@ def _record(entry: StatementLine | Gap, book: PriceBook | None) -> dict[str, Any
     charge = None if book is None else charge_of(entry, book)
     if book is not None and charge is not None:
         record |= {"included_tasks": charge.included_tasks, "over_tasks": charge.over_tasks}
-        record |= {"charge": charge.amount, "currency": book.currency}
+        price = book.price_of(entry.account_id, entry.price_plan_id, entry.audit_info)
+        # The API says numbers; what a plan is called stands in the price book.
+        name = None if price is None else price.name
+        record |= {"charge": charge.amount, "currency": book.currency, "plan_name": name}
     return record
 
 

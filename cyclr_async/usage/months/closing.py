@@ -55,7 +55,7 @@ class NotClosableError(StoreError):
     def __init__(self, message: str, provisional: int, gaps: Mapping[GapReason, int]) -> None:
         super().__init__(message)
         self.provisional = provisional
-        self.gaps = dict(gaps)
+        self.gaps: dict[GapReason, int] = dict(gaps)
 
 
 def close_period(

@@ -58,7 +58,7 @@ class PriceBookError(ConfigurationError):
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
 
 
 def load_price_book(path: str | os.PathLike[str]) -> PriceBook:
