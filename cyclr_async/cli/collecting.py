@@ -206,6 +206,7 @@ async def _collect(
                     for outcome in run.drain():
                         rows.write(row_of(outcome, run.store.run_id))
         state.now = datetime.fromtimestamp(session.clock.wall(), UTC)
+        # Asked for only where a name is shown; v1.0 knows no plans.
         if rows is None and chosen_format_is_table(options) and run.store.scope.api == PARTNER_API:
             state.plans = await _plan_names(session)
 
@@ -222,6 +223,7 @@ async def _collection(
     if job.resume:
         opening = UsageStore.open(store, None, resume=True, max_age=max_age, clock=session.clock)
         opened = await stack.enter_async_context(await opening)
+        # The run's own, whatever the settings say now: rows of two APIs have different ids.
         if opened.scope.api == V1_API:
             return session.v1.accounts.collect_usage(
                 subaccounts=opened.scope.ids == TREE_IDS, concurrency=job.concurrency, store=opened, fan_out=fan_out

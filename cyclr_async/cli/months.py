@@ -15,7 +15,7 @@ import attrs
 import click
 
 from cyclr_async.cli.collecting import DEFAULT_STORE
-from cyclr_async.cli.param_types import DAY, STORE
+from cyclr_async.cli.param_types import DAY, STORE, ParamType
 from cyclr_async.usage import Closing, PriceBook, StatementPeriod, load_price_book
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Percent(click.ParamType):  # type: ignore[type-arg]
+class _Percent(ParamType):
     name = "percent"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:

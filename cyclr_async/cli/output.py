@@ -155,6 +155,9 @@ class _Exported:
     def end(self) -> None:
         self._writer.end()
 
+    def discard(self) -> None:
+        self._writer.discard()
+
 
 def stream_broke(error: BaseException | None) -> bool:
     """Tell whether an error is about where data goes: one of the connection to the API is an OSError as well."""
@@ -275,4 +278,6 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is not None and isinstance(self._form, _Exported):
+            self._form.discard()  # it has files of its own until its end
         self._destination.close(self._form.end, error, always=self._many)

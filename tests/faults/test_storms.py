@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 
 import pytest
 
@@ -37,6 +36,7 @@ from tests.support.server import (
     write,
 )
 from tests.support.sizes import few_of, sized
+from tests.support.virtual import LoopClock, VirtualTimeLoop, in_virtual_time
 
 MUTATIONS = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
 
@@ -64,17 +64,25 @@ async def test_cancel_storm(seed: int) -> None:
                 assert outcome.task_count == task_count(account_id(number))
 
 
+@in_virtual_time
 async def test_cancels_near_a_deadline_all_win() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
     async with (
         FaultServer(forever(5)) as server,
         AsyncPartnerSession(
-            BEARER, base_url=server.base_url, timeouts=PATIENT, limits=Limits(connections=300)
+            BEARER,
+            base_url=server.base_url,
+            timeouts=PATIENT,
+            limits=Limits(connections=300),
+            clock=LoopClock(),
         ) as session,
     ):
         tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT, timeout=0.5)) for _ in range(300)]
         await asyncio.sleep(0.5 - 0.02)
         # The loop is held past the deadline, so that deadline and cancellation land in the same turn.
-        time.sleep(0.03)  # noqa: ASYNC251
+        loop.advance(0.03)
+        assert not any(task.done() for task in tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

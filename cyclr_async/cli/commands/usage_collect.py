@@ -63,6 +63,7 @@ def collect(
     _check_api(options, api, from_date, subaccounts=subaccounts, few=accounts is not None or limit is not None)
     if store is None and not simulated(options):
         store = DEFAULT_STORE if accounts is None and limit is None else SUBSET_STORE
+    # Everything that decides which run goes on; secrets are in none of it.
     words = ["cyclr", "usage", "collect"] + (["--simulate"] if simulated(options) else [])
     place = {"--simulate-accounts": options.simulate_accounts, "--profile": options.profile, "--region": options.region}
     place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--v1-url": options.v1_url}
@@ -72,6 +73,7 @@ def collect(
     given["--max-age"] = None if max_age is None else f"{max_age.total_seconds():.0f}"
     for name, value in given.items():
         words += [] if value is None else [name, str(value)]
+    # Said even if a variable or a profile says it: where the line is run, they may say otherwise.
     words += ["--api", api] if api != "partner" else []
     words += ["--subaccounts"] if subaccounts else []
     for host in options.http_host:

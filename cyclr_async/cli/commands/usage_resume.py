@@ -41,6 +41,7 @@ def resume(
     if unfinished is None:
         echo(options, f"nothing to resume in {store}: its last run is complete")
         return
+    # The store says what is collected and over which API; only its place and age have to be said again.
     words = ["cyclr", "usage", "resume", "--store", str(store)]
     words += [] if max_age is None else ["--max-age", f"{max_age.total_seconds():.0f}"]
     words += [] if workers is None else ["--workers", str(workers)]

@@ -68,6 +68,7 @@ class AccountFetcher(Generic[OutcomeT]):
         may_do_more: Callable[[], object],
     ) -> None:
         self._fetch = api.usage
+        self._explain = api.explain
         self._outcome = api.outcome
         self._clock = clock
         self._may_do_more = may_do_more
@@ -219,6 +220,7 @@ class AccountFetcher(Generic[OutcomeT]):
         try:
             answer = await self._fetch(account_id)
         except CyclrError as caught:
+            self._explain(caught)
             answer = caught
         except BaseException:
             self.breaker.abandon(probe=probe)

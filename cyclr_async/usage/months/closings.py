@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime
@@ -16,7 +15,7 @@ import attrs
 from cyclr_async.usage.months.statement import StatementLine
 from cyclr_async.usage.months.statement_period import StatementPeriod
 from cyclr_async.usage.store.integrity import damaged, schema_version
-from cyclr_async.usage.store.month_tables import CLOSED_GAP_COLUMNS, CLOSED_LINE_COLUMNS
+from cyclr_async.usage.store.month_tables import CLOSED_GAP_COLUMNS, CLOSED_LINE_COLUMNS, closing_sum
 from cyclr_async.usage.store.paths import shown, store_path
 from cyclr_async.usage.store.schema import connect_readonly, store_errors
 
@@ -36,7 +35,6 @@ __all__ = [
     "in_force",
     "lines_in",
     "read_closings",
-    "sum_of",
 ]
 
 Accepted: TypeAlias = Literal["missing", "provisional"]
@@ -170,7 +168,7 @@ def lines_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iter
     cursor.arraysize = 500  # fetchone() would be a call for each of a million rows
     while rows := cursor.fetchmany():
         for *values, total in rows:
-            if total != sum_of(*values):
+            if total != closing_sum(*values):
                 raise damaged(path, f"what was closed of account {shown(str(values[0]))!r} has changed")
             line = dict(zip(CLOSED_LINE_COLUMNS, values, strict=True))
             accounts += 1
@@ -214,7 +212,7 @@ def _same(one: StatementPeriod, other: StatementPeriod) -> bool:
 
 def _closing_of(row: tuple[Any, ...], path: Path) -> Closing:
     closing_id, start, end, zone, closed_at, by, accepted, note, *counted, runs, total, at, who, why = row
-    if total != sum_of(start, end, zone, closed_at, by, accepted, note, *counted, runs):
+    if total != closing_sum(start, end, zone, closed_at, by, accepted, note, *counted, runs):
         raise damaged(path, f"what it says of the closing of {shown(str(start))} has changed")
     accounts, tasks, cycles, gaps = counted
     return Closing(
@@ -233,8 +231,3 @@ def _closing_of(row: tuple[Any, ...], path: Path) -> Closing:
         reopened_by=who,
         reopen_reason=why,
     )
-
-
-def sum_of(*values: object) -> int:
-    """Return a checksum: of JSON, in which no two lists of values are the same text."""
-    return zlib.crc32(json.dumps(values, separators=(",", ":")).encode())

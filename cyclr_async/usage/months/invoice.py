@@ -232,12 +232,16 @@ def _lines_of(entry: StatementLine | Gap, book: PriceBook) -> list[_Draft]:
         lines.append(make.line("fee", 1, price.fee, f"fee of {_plan_name(price, entry)}"))
     lines += _task_lines(entry, price, make)
     lines += _cycle_lines(entry, price, make)
-    owed = EXACT.create_decimal(0)
+    # Where lines are rounded, what is owed is what stands on them: a minimum that was filled up from the exact amounts
+    # would come out a coin beside itself.
+    by_line = book.round_at == "line"
+    owed = _NOTHING
     for line in lines:
-        owed = EXACT.add(owed, Decimal(line.exact))
-    if owed < price.minimum:
-        missing = EXACT.subtract(price.minimum, owed)
-        lines.append(make.line("minimum", 1, missing, f"up to the minimum of {price.minimum:f}, from {owed:f}"))
+        owed = EXACT.add(owed, book.rounded(Decimal(line.exact)) if by_line else Decimal(line.exact))
+    minimum = book.rounded(price.minimum) if by_line else price.minimum
+    if owed < minimum:
+        missing = EXACT.subtract(minimum, owed)
+        lines.append(make.line("minimum", 1, missing, f"up to the minimum of {minimum:f}, from {owed:f}"))
     return lines
 
 
