@@ -137,6 +137,17 @@ def test_a_month_without_figures_is_not_closed(path: Path) -> None:
         close_period(path, "2025-01", by="Kim", now=NOW)
 
 
+def test_a_month_that_has_not_begun_is_not_closed(path: Path) -> None:
+    november(path)
+    with pytest.raises(InvalidArgumentError, match="2027-01 has not begun"):
+        close_period(path, "2027-01", by="Kim", accept={"missing", "provisional"}, now=NOW)
+    assert read_closings(path) == []
+    # In the zone where its first day has begun already.
+    begun = StatementPeriod.month("2027-01", "Pacific/Auckland")
+    with pytest.raises(NotClosableError):
+        close_period(path, begun, by="Kim", now=datetime(2026, 12, 31, 12, tzinfo=UTC))
+
+
 def test_opening_again_leaves_a_trace(path: Path) -> None:
     november(path)
     first = close_period(path, "2026-11", by="Kim", now=NOW)
