@@ -34,6 +34,7 @@ __all__ = [
     "Sent",
     "ServerError",
     "SessionClosedError",
+    "SharedStateError",
     "StoreError",
     "TlsError",
     "TokenEndpointError",
@@ -396,12 +397,20 @@ class StoreError(CyclrError):
     """The usage store cannot be used as asked: wrong partner, period or host, in use, damaged, or full."""
 
 
+class SharedStateError(CyclrError):
+    """What processes share cannot be reached: a file or a Redis server. Nothing was sent.
+
+    Raised at the first call when it is not there, and later with ``on_loss="fail"`` only.
+    """
+
+
 class BulkInterruptedError(CyclrError):
     """A bulk run stopped before every account was collected.
 
     Attributes:
         reason: ``"systemic"`` (everybody is refused, or something other than the API answers), ``"outage"`` (the
-            service was out for too long), ``"authentication"``, ``"closed"`` (the session was closed), ``"store"``, or
+            service was out for too long), ``"authentication"``, ``"closed"`` (the session was closed), ``"store"``,
+            ``"workers"`` (the engine of the workers is gone, or one of them is not of this run), or
             ``"interrupted"``.
         resumable: True when a store holds what was collected and the run can be resumed.
     """

@@ -34,6 +34,8 @@ JSON = {
     ("Templates.import_", "exported"),
     ("AccountTemplates.import_", "exported"),
     ("Simulator.__init__", "state"),
+    ("CustomConnectors.create", "definition"),
+    ("CustomConnectors.update", "definition"),
 }
 
 

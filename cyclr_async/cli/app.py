@@ -16,6 +16,7 @@ __all__ = ["app"]
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
+    # From its metadata: aiohttp itself takes longer to import than all of the command.
     try:
         aiohttp = metadata.version("aiohttp")
     except metadata.PackageNotFoundError:

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 __all__ = ["COMMANDS", "Entry"]
 
 
+# Texts beside names, and not the commands' own help: reading that would import them, and with them the packages that a
+# line of help has to wait for.
 class Entry(NamedTuple):
     """A command or a group.
 
@@ -34,7 +36,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "Go on with the unfinished run of a store; only what is missing is asked for.", "usage_resume:resume"
     ),
     "usage status": Entry("Show the runs of a store and how far each is.", "usage_status:status"),
-    "usage export": Entry("Write what a store holds as CSV, JSON Lines, JSON or Parquet.", "usage_export:export"),
+    "usage export": Entry(
+        "Write what a store holds as CSV, JSON Lines, JSON, Markdown, Excel or Parquet.", "usage_export:export"
+    ),
     "usage report": Entry(
         "Show the usage of a month: who used how much, what changed, and who is missing.", "usage_report:report"
     ),
@@ -59,6 +63,15 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "usage check": Entry(
         "Look for accounts that rose, that have no figure, or that passed what is included.", "usage_check:check"
     ),
+    "usage query": Entry(
+        "Ask a store in SQL, over the views figures, observations, accounts, runs, findings and closings.",
+        "usage_query:query",
+    ),
+    "usage prune": Entry(
+        "Make a store smaller: remove observations that later ones of the same period have superseded.",
+        "usage_prune:prune",
+    ),
+    "usage merge": Entry("Put everything that other stores of the partner hold into one.", "usage_merge:merge"),
     "usage demo": Entry(
         "Fill a new store with months of invented usage, to try every other command with.", "usage_demo:demo"
     ),

@@ -22,8 +22,10 @@ def confirmed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     question = escape_terminal(question)
+    # A job without a terminal would wait for ever, or take the end of its input for an answer.
     if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to ask: add --yes")
+    # On standard error, because standard output carries data only.
     return click.confirm(question, err=True)
 
 

@@ -36,6 +36,7 @@ class TableForm:
     def end(self) -> None:
         """Draw the table."""
         width = width_of(self._stream)
+        # Written out before it is measured: an escape is wider than what it stands for.
         rows = [[encodable(cell(value), self._stream) for value in row] for row in self._rows]
         if not self._many:
             lines = blocks(self._columns, rows[:1], width)
@@ -44,6 +45,7 @@ class TableForm:
         columns = []
         for index, name in enumerate(self._columns):
             values = [row[index] for row in self._rows if row[index] is not None]
+            # bool is an int in Python, and no figure.
             numbers = bool(values) and all(type(value) in {int, float} for value in values)
             columns.append(Column(name, folds=name in _TEXTS and not numbers, right=numbers))
         table = lay_out(columns, rows, width, unicode=speaks_utf8(self._stream))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
-__all__ = ["CONCURRENCY", "DAY", "DURATION", "MOMENT", "STORE", "connector_of"]
+__all__ = ["CONCURRENCY", "DAY", "DURATION", "MOMENT", "STORE", "ParamType", "connector_of"]
 
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _LONGEST: Final = 86_400.0 * 36_525
@@ -19,12 +19,12 @@ _LONGEST: Final = 86_400.0 * 36_525
 
 # Generic in the stubs of newer releases only: the lowest that is allowed cannot be subscripted.
 if TYPE_CHECKING:
-    _ParamType: TypeAlias = click.ParamType[object]
+    ParamType: TypeAlias = click.ParamType[object]
 else:
-    _ParamType = click.ParamType
+    ParamType = click.ParamType
 
 
-class _Moment(_ParamType):
+class _Moment(ParamType):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -36,7 +36,7 @@ class _Moment(_ParamType):
             self.fail(f"{value!r} is not a time: write it as 2026-12-01T00:00:00Z", param, ctx)
 
 
-class _Day(_ParamType):
+class _Day(ParamType):
     name = "date"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
@@ -48,7 +48,7 @@ class _Day(_ParamType):
             self.fail(f"{value!r} is not a day: write it as 2026-10-01", param, ctx)
 
 
-class _Duration(_ParamType):
+class _Duration(ParamType):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:

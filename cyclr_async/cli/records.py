@@ -43,6 +43,7 @@ def _plain(value: Any) -> Any:
     if attrs.has(type(value)):
         fields = (field.name for field in attrs.fields(type(value)))
         return {name: _plain(getattr(value, name)) for name in fields if name not in _LEFT_OUT}
+    # Tuples in models are arrays in the answer; whatever else is there, output knows how to write.
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -69,6 +70,7 @@ def write_list(
     async def run() -> None:
         left = limit
         with Output(options, columns, table=table) as output:
+            # Closed here: an iterator that --limit leaves behind would keep its connection until it is collected.
             async with connected(options) as session, aclosing(find(session)) as found:
                 async for one in found:
                     output.write(made(one))
@@ -103,6 +105,7 @@ def write_one(
 
     async def run() -> None:
         if dry_run:
+            # No time: nothing is waited for, and a time that is no good is found out all the same.
             await run_dry(options, lambda session: (shown or call)(session, None))
             return
         with Output(options, columns, many=False, table=table) as output:

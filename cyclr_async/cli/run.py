@@ -107,6 +107,7 @@ def _usage(error: click.ClickException) -> None:
         sys.stderr.write(f"{error.format_message()}\n")  # the help, which is no error
         return
     text = error.format_message()
+    # Who looks for it has seen it with another command, and these two sets of commands differ in more than an option.
     if isinstance(error, click.NoSuchOption) and error.option_name == "--api":
         text += " The v1.0 API has commands of its own: cyclr v1 --help."
     print_error(text)

@@ -121,7 +121,7 @@ def resolve(options: Options, environ: Mapping[str, str] | None = None) -> Setti
     Raises:
         ConfigurationError: the configuration file cannot be used.
     """
-    if environ is not None:
+    if environ is not None:  # somebody else's, and nothing of this command
         return _resolved(options, environ)
     if options.resolved is None:
         options.resolved = _resolved(options, os.environ)
@@ -194,6 +194,7 @@ def _flags(options: Options) -> dict[str, Secret]:
         "api": options.api,
         "http_hosts": ",".join(options.http_host) if options.http_host else None,
         "timeout": None if options.timeout is None else str(options.timeout),
+        "shared": options.shared,
     }
     flags = {name: Secret(text) for name, text in texts.items() if text is not None}
     secret = read_secret("--client-secret", options.client_secret_file, options.client_secret_stdin)

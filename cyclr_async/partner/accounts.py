@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from cyclr_async.usage.collect.collection import Collection
+    from cyclr_async.usage.collect.fan_out import FanOut
     from cyclr_async.usage.collect.progress import ProgressHook
     from cyclr_async.usage.store.store import UsageStore
 
@@ -296,6 +297,7 @@ class Accounts(Resource):
         passes: int = 2,
         resume: bool | None = None,
         max_age: timedelta | float = _DAY,
+        fan_out: FanOut | None = None,
     ) -> Collection:
         """Collect the usage of many accounts, in bounded memory, with the results as they finish.
 
@@ -329,6 +331,8 @@ class Accounts(Resource):
                 one, which takes over the fresh figures of the ids it meets.
             max_age: how old an unfinished run, and its oldest figure, may be to be continued: a timedelta or seconds,
                 0 or more; a day by default.
+            fan_out: has the accounts asked by worker processes, see :class:`~cyclr_async.usage.FanOut`; ``concurrency``
+                is then for each batch. This process keeps the account list, the store, and every decision.
 
         Raises:
             InvalidArgumentError: an argument cannot be valid, or ``from_date`` is in the future.
@@ -364,6 +368,7 @@ class Accounts(Resource):
                 passes=passes,
                 resume=resume,
                 max_age=max_age,
+                fan_out=fan_out,
             ),
             sender=self._sender,
             partner=self._source.partner,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 # For type checkers, which cannot follow __getattr__; at run time this block costs nothing.
 if TYPE_CHECKING:
     from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.fan_out import FanOut
     from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.collect.progress import Progress, ProgressHook
     from cyclr_async.usage.export.csv_format import write_csv
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from cyclr_async.usage.page.svg import Chart
     from cyclr_async.usage.store.api_rows import Listed
     from cyclr_async.usage.store.findings import Finding, FindingKind
+    from cyclr_async.usage.store.merge import MergeResult, merge_stores
+    from cyclr_async.usage.store.prune import PruneResult, prune_store
+    from cyclr_async.usage.store.query import Engine, QueryResult, query_store
     from cyclr_async.usage.store.reader import Comparable, PeriodTotal, UsageReader
     from cyclr_async.usage.store.repair import RepairedRun, RepairResult, repair_store
     from cyclr_async.usage.store.rows import (
@@ -86,8 +90,10 @@ __all__ = [
     "CustomerKey",
     "Difference",
     "DifferenceKind",
+    "Engine",
     "ExportResult",
     "FailureGroup",
+    "FanOut",
     "FinalStatus",
     "Finding",
     "FindingKind",
@@ -98,6 +104,7 @@ __all__ = [
     "InvoiceKind",
     "InvoiceLine",
     "Listed",
+    "MergeResult",
     "MonthTotal",
     "NotClosableError",
     "NotComparable",
@@ -119,6 +126,8 @@ __all__ = [
     "PriceBookError",
     "Progress",
     "ProgressHook",
+    "PruneResult",
+    "QueryResult",
     "Registered",
     "RepairResult",
     "RepairedRun",
@@ -152,8 +161,11 @@ __all__ = [
     "find_closing",
     "invoices",
     "load_price_book",
+    "merge_stores",
     "page_report",
     "parse_price_book",
+    "prune_store",
+    "query_store",
     "read_closings",
     "read_differences",
     "read_history",
@@ -184,8 +196,10 @@ _HOME: Final = {
     "CustomerKey": "usage.months.price_book",
     "Difference": "usage.months.differences",
     "DifferenceKind": "usage.months.differences",
+    "Engine": "usage.store.query",
     "ExportResult": "usage.export.export",
     "FailureGroup": "usage.summary",
+    "FanOut": "usage.collect.fan_out",
     "FinalStatus": "usage.store.rows",
     "Finding": "usage.store.findings",
     "FindingKind": "usage.store.findings",
@@ -196,6 +210,7 @@ _HOME: Final = {
     "InvoiceKind": "usage.months.invoice",
     "InvoiceLine": "usage.months.invoice",
     "Listed": "usage.store.api_rows",
+    "MergeResult": "usage.store.merge",
     "MonthTotal": "usage.months.statement",
     "NotClosableError": "usage.months.closing",
     "NotComparable": "usage.months.periods",
@@ -217,6 +232,8 @@ _HOME: Final = {
     "PriceBookError": "usage.months.price_file",
     "Progress": "usage.collect.progress",
     "ProgressHook": "usage.collect.progress",
+    "PruneResult": "usage.store.prune",
+    "QueryResult": "usage.store.query",
     "Registered": "usage.store.run_writer",
     "RepairResult": "usage.store.repair",
     "RepairedRun": "usage.store.repair",
@@ -250,8 +267,11 @@ _HOME: Final = {
     "find_closing": "usage.months.closings",
     "invoices": "usage.months.invoice",
     "load_price_book": "usage.months.price_file",
+    "merge_stores": "usage.store.merge",
     "page_report": "usage.page.statement_page",
     "parse_price_book": "usage.months.price_file",
+    "prune_store": "usage.store.prune",
+    "query_store": "usage.store.query",
     "read_closings": "usage.months.closings",
     "read_differences": "usage.months.differences",
     "read_history": "usage.months.account_history",

@@ -139,7 +139,8 @@ class Comparison:
 class Summary:
     """What a run collected. Times are ISO-8601 texts in UTC, None when nothing was collected.
 
-    ``cycle_count`` sums what the API reports per account as a maximum. ``top`` holds the accounts with most tasks,
+    ``cycle_count`` sums what the API reports per account as a maximum; the v1.0 API reports none, and adds 0.
+    ``top`` holds the accounts with most tasks,
     most first; each carries its own previous figure. ``comparison`` is None when no account can be compared.
     ``findings`` holds what somebody has to look at before the figures are billed, the first thousand of
     ``finding_count``.

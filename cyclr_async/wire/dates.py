@@ -96,6 +96,16 @@ class WireDatetime(datetime):
         return parse_datetime, (self._wire,)
 
 
+class _Parsed(datetime):
+    """What becomes a :class:`WireDatetime`: of the same layout, but made by C alone, which takes half the time."""
+
+    __slots__ = ("_wire",)
+    _wire: str
+
+
+_parsed_from_iso: Final = _Parsed.fromisoformat
+
+
 def parse_datetime(text: str) -> datetime:
     """Read a date and time of the API.
 
@@ -110,19 +120,32 @@ def parse_datetime(text: str) -> datetime:
     Raises:
         ValueError: the text has another form, or no such moment exists. The text is not part of the message.
     """
-    if len(text) == 19 and text[4::3] == "--T::" and text[11:13] < "24":  # the usual form first; see USUAL_FORM
+    length = len(text)
+    if length == 19 and text[4::3] == "--T::" and text[11:13] < "24":  # the usual form first; see USUAL_FORM
         try:
             return _from_iso(text + "+00:00")
         except ValueError:
             pass  # its message would hold the text
-    # Then the one of the v1.0 API, which writes every date with a Z and most with a fraction: in a third of the time.
+    # Then the one of the v1.0 API, which writes every date with a Z and most with a fraction: in a fifth of the time.
     # It can be checked the same way, because of a fraction only digits are let through.
-    usual = len(text) >= 20 and text[4:19:3] == "--T::" and text[11:13] < "24"
-    if usual and text[-1] == "Z" and _is_fraction(text[19:-1]):
+    if (
+        text[4:19:3] == "--T::"
+        and text[-1] == "Z"
+        and text[11:13] < "24"
+        and (
+            length == 20
+            or (21 < length < 29 and text[19] == "." and (digits := text[20:-1]).isascii() and digits.isdigit())
+        )
+    ):
         try:
-            return WireDatetime._of(_from_iso(text[: min(len(text) - 1, 26)] + "+00:00"), text)  # noqa: SLF001
+            # As it stands: fromisoformat knows the Z since 3.11, and cuts a seventh digit off, as is wanted here.
+            made = _parsed_from_iso(text)
         except ValueError:
             pass
+        else:
+            made._wire = text  # noqa: SLF001 - it is one of ours
+            made.__class__ = WireDatetime  # type: ignore[assignment]
+            return made
     match = _ISO.fullmatch(text)
     moment = None
     if match:
@@ -135,12 +158,6 @@ def parse_datetime(text: str) -> datetime:
     if moment is None:
         raise ValueError("not a date and time of the form YYYY-MM-DDTHH:MM:SS, or no such moment")
     return moment if wire_text(moment) == text else WireDatetime._of(moment, text)  # noqa: SLF001
-
-
-def _is_fraction(text: str) -> bool:
-    """Return whether this is nothing, or a point and one to seven digits."""
-    digits = text[1:]
-    return not text or (text[0] == "." and len(digits) <= 7 and digits.isascii() and digits.isdigit())
 
 
 def is_never(text: str) -> bool:

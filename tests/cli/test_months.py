@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -46,7 +47,7 @@ def records(result: Result) -> list[dict[str, Any]]:
 def store(tmp_path: Path) -> Path:
     """October and November of five accounts, in the working folder."""
     with StoreMaker(tmp_path / STORE) as made:
-        made.run("2026-11-02")
+        made.run("2025-11-02")
         for account, plan, tasks, audit in (
             ("0123", 1, 100, "acme"),
             ("12e4", 2, 60, "acme"),
@@ -54,8 +55,8 @@ def store(tmp_path: Path) -> Path:
             ("gone", 1, 9, None),
         ):
             made.list(account, name=f"<b>{account}</b>", plan=plan, audit=audit)
-            made.usage(account, "2026-10-01", "2026-10-31", tasks, plan=plan, audit=audit)
-        made.run("2026-12-02")
+            made.usage(account, "2025-10-01", "2025-10-31", tasks, plan=plan, audit=audit)
+        made.run("2025-12-02")
         for account, plan, tasks, audit in (
             ("0123", 1, 250, "acme"),
             ("12e4", 2, 60, "acme"),
@@ -63,14 +64,14 @@ def store(tmp_path: Path) -> Path:
             ("new", 2, 7, None),
         ):
             made.list(account, name=f"<b>{account}</b>", plan=plan, audit=audit)
-            made.usage(account, "2026-11-01", "2026-11-30", tasks, plan=plan, audit=audit)
+            made.usage(account, "2025-11-01", "2025-11-30", tasks, plan=plan, audit=audit)
     (tmp_path / "prices.toml").write_text(BOOK, "utf-8")
     return STORE
 
 
 def test_a_whole_close_by_commands_only(tmp_path: Path, cyclr: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What docs/monthly-close.md shows, against a simulated API whose clock the test moves."""
-    simulated = Simulator(accounts=0, now=datetime.fromisoformat("2026-09-01T00:00:00+00:00"), frozen=True)
+    simulated = Simulator(accounts=0, now=datetime.fromisoformat("2025-09-01T00:00:00+00:00"), frozen=True)
     with simulated.in_thread() as api:
         for name, value in {
             "CYCLR_BASE_URL": api.base_url,
@@ -84,14 +85,14 @@ def test_a_whole_close_by_commands_only(tmp_path: Path, cyclr: Run, monkeypatch:
             made = cyclr("accounts", "create", "--name", name, "--price-plan-id", plan, "-o", "json")
             ids[name] = json.loads(made.out)["id"]
             for month, tasks in ((9, 5_000), (10, 12_000)):
-                api.set_usage(ids[name], tasks, 1, period=datetime(2026, month, 5))  # noqa: DTZ001 - UTC is meant
+                api.set_usage(ids[name], tasks, 1, period=datetime(2025, month, 5))  # noqa: DTZ001 - UTC is meant
         (tmp_path / "prices.toml").write_text(PRICES, "utf-8")
         at = ("--store", "usage.sqlite")
         # September, then October, each when it is over.
-        for moment, first in (("2026-10-02", "2026-09-01"), ("2026-11-02", "2026-10-01")):
+        for moment, first in (("2025-10-02", "2025-09-01"), ("2025-11-02", "2025-10-01")):
             api.clock.set(datetime.fromisoformat(f"{moment}T03:00:00+00:00"))
             assert cyclr("usage", "collect", "--from-date", first, *at).code == 0
-        october = ("--month", "2026-10", *at)
+        october = ("--month", "2025-10", *at)
         priced = ("--prices", "prices.toml")
         checked = cyclr("usage", "check", *october, *priced)
         assert (checked.code, len(records(checked))) == (37, 5)  # three rose, two passed what is included
@@ -102,7 +103,7 @@ def test_a_whole_close_by_commands_only(tmp_path: Path, cyclr: Run, monkeypatch:
         assert cyclr("usage", "report", *october, *priced, "--html", "october.html").code == 0
         assert (tmp_path / "october.html").stat().st_size > 10_000
         assert cyclr("prices", "check", "prices.toml").code == 0
-        closed = json.loads(cyclr("usage", "close", "2026-10", "--by", "Kim", *at, "-o", "json").out)
+        closed = json.loads(cyclr("usage", "close", "2025-10", "--by", "Kim", *at, "-o", "json").out)
         assert (closed["accounts"], closed["task_count"], closed["closed_by"]) == (3, 36_000, "Kim")
         invoiced = cyclr("usage", "invoice", *october, *priced, "--out", "october.xlsx")
         assert (invoiced.code, "not closed" in invoiced.err) == (0, False)
@@ -113,10 +114,10 @@ def test_a_whole_close_by_commands_only(tmp_path: Path, cyclr: Run, monkeypatch:
         # Two accounts of Starter: 29 and 3,000 over at 0.012; one of Pro: 149 and nothing over.
         assert round(sum(float(str(amount)) for amount in amounts), 2) == 2 * (29 + 36) + 149
         # A figure that rises after the close.
-        api.set_usage(ids["Cork"], 13_000, 1, period=datetime(2026, 10, 5))  # noqa: DTZ001 - UTC is meant
-        api.clock.set(datetime.fromisoformat("2026-11-20T03:00:00+00:00"))
-        assert cyclr("usage", "collect", "--from-date", "2026-10-01", *at).code == 0
-        late = cyclr("usage", "differences", "2026-10", *at)
+        api.set_usage(ids["Cork"], 13_000, 1, period=datetime(2025, 10, 5))  # noqa: DTZ001 - UTC is meant
+        api.clock.set(datetime.fromisoformat("2025-11-20T03:00:00+00:00"))
+        assert cyclr("usage", "collect", "--from-date", "2025-10-01", *at).code == 0
+        late = cyclr("usage", "differences", "2025-10", *at)
         (difference,) = records(late)
         assert (late.code, difference["account_name"], difference["change"]) == (3, "Cork", 1_000)
         again = records(cyclr("usage", "report", *october, *priced))
@@ -125,12 +126,13 @@ def test_a_whole_close_by_commands_only(tmp_path: Path, cyclr: Run, monkeypatch:
 
 
 def test_a_report_in_every_format(store: Path, cyclr: Run, tmp_path: Path) -> None:
-    november = ("usage", "report", "--month", "2026-11", "--store", str(store), "--prices", "prices.toml")
+    november = ("usage", "report", "--month", "2025-11", "--store", str(store), "--prices", "prices.toml")
     rows = records(cyclr(*november))
     assert [row["account_id"] for row in rows] == ["0123", "12e4", "=cmd()", "gone", "new"]
     first = rows[0]
     assert (first["change"], first["change_percent"], first["included_tasks"]) == (150, "150.0", 100)
     assert (first["over_tasks"], first["charge"], first["currency"]) == (150, "17.50", "EUR")
+    assert (first["plan_name"], rows[1]["plan_name"]) == ("Basic", None)
     assert (rows[3]["gap"], rows[3]["task_count"]) == ("gone", None)
     assert json.loads(cyclr(*november, "-o", "json").out) == rows
     table = list(csv.DictReader(io.StringIO(cyclr(*november, "-o", "csv").out)))
@@ -161,7 +163,7 @@ def test_a_report_in_every_format(store: Path, cyclr: Run, tmp_path: Path) -> No
 
 
 def test_filters_and_groups(store: Path, cyclr: Run) -> None:
-    november = ("usage", "report", "--month", "2026-11", "--store", str(store), "--prices", "prices.toml")
+    november = ("usage", "report", "--month", "2025-11", "--store", str(store), "--prices", "prices.toml")
     assert [row["account_id"] for row in records(cyclr(*november, "--rise", "100%"))] == ["0123", "=cmd()"]
     assert [row["account_id"] for row in records(cyclr(*november, "--rise", "150.1"))] == []
     over = records(cyclr(*november, "--over-allowance"))
@@ -180,12 +182,13 @@ def test_filters_and_groups(store: Path, cyclr: Run) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--month", "2026-11", "--last-month"), "give one of"),
-        (("--from", "2026-11-01"), "belong together"),
-        (("--from", "2026-11-02", "--to", "2026-11-01"), "lies before"),
-        (("--month", "2026-13"), "is no month"),
-        (("--month", "2026-11", "--zone", "Mars/Olympus"), "unknown time zone"),
+        (("--month", "2025-11", "--last-month"), "give one of"),
+        (("--from", "2025-11-01"), "belong together"),
+        (("--from", "2025-11-02", "--to", "2025-11-01"), "lies before"),
+        (("--month", "2025-13"), "is no month"),
+        (("--month", "2025-11", "--zone", "Mars/Olympus"), "unknown time zone"),
         (("--over-allowance",), "needs --prices"),
+        (("--from", "2025-10-01", "--to", "2025-11-30", "--prices", "prices.toml"), "--prices are those of a month"),
         (("--rise", "much"), "is no percentage"),
         (("--html", "x.html", "--by", "plan"), "--html shows everything"),
         (("--charts", "x"), "belongs to --html"),
@@ -198,7 +201,7 @@ def test_options_that_do_not_fit(store: Path, cyclr: Run, args: tuple[str, ...],
 
 
 def test_any_days(store: Path, cyclr: Run) -> None:
-    result = cyclr("usage", "report", "--from", "2026-10-01", "--to", "2026-11-30", "--store", str(store))
+    result = cyclr("usage", "report", "--from", "2025-10-01", "--to", "2025-11-30", "--store", str(store))
     assert {row["account_id"]: row["task_count"] for row in records(result)} == {
         "0123": 350,
         "12e4": 120,
@@ -208,10 +211,37 @@ def test_any_days(store: Path, cyclr: Run) -> None:
     }
 
 
+def test_a_fall_in_percent_is_a_figure_in_every_format(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    with StoreMaker(tmp_path / STORE) as made:
+        made.run("2025-12-03")
+        made.list("0123").usage("0123", "2025-11-01", "2025-11-30", 91)
+    november = ("usage", "report", "--month", "2025-11", "--store", str(store), "--fields", "change,change_percent")
+    assert cyclr(*november, "-o", "csv").out.splitlines()[1] == "-9,-9.0"
+    assert records(cyclr(*november, "-o", "jsonl"))[0] == {"change": -9, "change_percent": "-9.0"}
+
+
+def test_small_prices_are_written_with_all_their_digits(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text('currency = "EUR"\n[plans.default]\nunit_price = 0.0000001\n', "utf-8")
+    november = ("usage", "invoice", "--month", "2025-11", "--store", str(store), "--prices", "small.toml")
+    fields = ("--fields", "kind,quantity,unit_price,exact,amount")
+    first = {"kind": "tasks", "quantity": 250, "unit_price": "0.0000001", "exact": "0.0000250", "amount": "0.00"}
+    assert records(cyclr(*november, *fields))[0] == first
+    assert cyclr(*november, *fields, "-o", "csv").out.splitlines()[1] == "tasks,250,0.0000001,0.0000250,0.00"
+
+
+def test_the_sum_of_all_invoices_is_exact(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    price = "99999999999999999999.99999999999999999999"
+    book = f'currency = "EUR"\ndecimals = 4\n[plans.default]\nunit_price = "{price}"\n'
+    (tmp_path / "large.toml").write_text(book, "utf-8")
+    result = cyclr("usage", "invoice", "--month", "2025-11", "--store", str(store), "--prices", "large.toml")
+    assert "4 customers" in result.err or "5 customers" in result.err
+    assert "33,700,000,000,000,000,000,000.0000 EUR" in result.err
+
+
 def test_invoices(store: Path, cyclr: Run) -> None:
-    november = ("usage", "invoice", "--month", "2026-11", "--store", str(store), "--prices", "prices.toml")
+    november = ("usage", "invoice", "--month", "2025-11", "--store", str(store), "--prices", "prices.toml")
     result = cyclr(*november)
-    assert "2026-11 is not closed" in result.err
+    assert "2025-11 is not closed" in result.err
     lines = records(result)
     assert [(line["customer"], line["kind"], line["amount"]) for line in lines if line["customer"] == "acme"] == [
         ("acme", "fee", "10.00"),
@@ -238,25 +268,25 @@ def test_invoices(store: Path, cyclr: Run) -> None:
 
 def test_an_invoice_with_gaps_says_so(store: Path, cyclr: Run, tmp_path: Path) -> None:
     with StoreMaker(tmp_path / STORE) as made:
-        made.run("2026-12-03", from_date="2026-11-01")
+        made.run("2025-12-03", from_date="2025-11-01")
         made.list("silent").refused("silent", "failed")
-    result = cyclr("usage", "invoice", "--month", "2026-11", "--store", str(store), "--prices", "prices.toml")
+    result = cyclr("usage", "invoice", "--month", "2025-11", "--store", str(store), "--prices", "prices.toml")
     assert (result.code, "1 customers have accounts without a figure" in result.err) == (3, True)
 
 
 def test_closing_and_opening_again(store: Path, cyclr: Run, tmp_path: Path) -> None:
     at = ("--store", str(store))
     with StoreMaker(tmp_path / STORE) as made:
-        made.run("2026-12-03", from_date="2026-11-01")
+        made.run("2025-12-03", from_date="2025-11-01")
         made.list("silent").refused("silent", "failed")
-    refused = cyclr("usage", "close", "2026-11", "--by", "Kim", *at)
+    refused = cyclr("usage", "close", "2025-11", "--by", "Kim", *at)
     assert (refused.code, "1 accounts have no figure (1 failed)" in refused.err) == (1, True)
-    assert cyclr("usage", "close", "2026-11", "--by", "Kim", "--accept-missing", *at).code == 0
-    assert "closed on" in cyclr("usage", "report", "--month", "2026-11", *at).err
-    assert cyclr("usage", "close", "2026-11", "--by", "Kim", *at).code == 1
-    assert cyclr("usage", "differences", "2026-11", *at).code == 0
-    assert cyclr("usage", "reopen", "2026-11", *at).code == 2  # without a reason
-    assert cyclr("usage", "reopen", "2026-11", "--by", "Alex", "--reason", "wrong", *at).code == 0
+    assert cyclr("usage", "close", "2025-11", "--by", "Kim", "--accept-missing", *at).code == 0
+    assert "closed on" in cyclr("usage", "report", "--month", "2025-11", *at).err
+    assert cyclr("usage", "close", "2025-11", "--by", "Kim", *at).code == 1
+    assert cyclr("usage", "differences", "2025-11", *at).code == 0
+    assert cyclr("usage", "reopen", "2025-11", *at).code == 2  # without a reason
+    assert cyclr("usage", "reopen", "2025-11", "--by", "Alex", "--reason", "wrong", *at).code == 0
     (found,) = records(cyclr("usage", "closings", *at))
     assert (found["closed_by"], found["accepted"], found["reopened_by"], found["reopen_reason"]) == (
         "Kim",
@@ -264,7 +294,7 @@ def test_closing_and_opening_again(store: Path, cyclr: Run, tmp_path: Path) -> N
         "Alex",
         "wrong",
     )
-    assert cyclr("usage", "differences", "2026-11", *at).code == 1
+    assert cyclr("usage", "differences", "2025-11", *at).code == 1
 
 
 def test_history(store: Path, cyclr: Run) -> None:
@@ -275,7 +305,7 @@ def test_history(store: Path, cyclr: Run) -> None:
         (250, 150, True),
     ]
     every = records(cyclr("usage", "history", "0123", "--all-observations", *at))
-    assert [(row["period_from"][:7], row["task_count"]) for row in every] == [("2026-10", 100), ("2026-11", 250)]
+    assert [(row["period_from"][:7], row["task_count"]) for row in every] == [("2025-10", 100), ("2025-11", 250)]
     unknown = cyclr("usage", "history", "nobody", *at)
     assert (unknown.code, "does not know the account" in unknown.err) == (1, True)
 
@@ -321,7 +351,7 @@ def hook() -> Iterator[Hook]:
 
 
 def test_a_check_for_cron(store: Path, cyclr: Run, hook: Hook) -> None:
-    november = ("usage", "check", "--month", "2026-11", "--store", str(store))
+    november = ("usage", "check", "--month", "2025-11", "--store", str(store))
     result = cyclr(*november, "--prices", "prices.toml", "--notify", hook.url)
     assert result.code == 32 + 1 + 4
     assert [(row["kind"], row["account_id"]) for row in records(result)] == [
@@ -329,9 +359,9 @@ def test_a_check_for_cron(store: Path, cyclr: Run, hook: Hook) -> None:
         ("over_allowance", "0123"),
     ]
     (posted,) = hook.posted
-    assert (posted["period"], posted["rose"], posted["missing"], posted["over_allowance"]) == ("2026-11", 1, 0, 1)
+    assert (posted["period"], posted["rose"], posted["missing"], posted["over_allowance"]) == ("2025-11", 1, 0, 1)
     assert posted["examples"][0]["change_percent"] == "150.0"
-    assert posted["text"].startswith("partner.example.com, 2026-11: 1 accounts rose")
+    assert posted["text"].startswith("partner.example.com, 2025-11: 1 accounts rose")
     assert "secret" not in result.err
     quiet = cyclr(*november, "--rise", "200%", "--notify", hook.url)
     assert (quiet.code, quiet.out, len(hook.posted)) == (0, "", 1)
@@ -348,10 +378,18 @@ def test_a_check_for_cron(store: Path, cyclr: Run, hook: Hook) -> None:
 
 def test_a_check_finds_who_is_missing(store: Path, cyclr: Run, tmp_path: Path) -> None:
     with StoreMaker(tmp_path / STORE) as made:
-        made.run("2026-12-03", from_date="2026-11-01")
+        made.run("2025-12-03", from_date="2025-11-01")
         made.list("silent").refused("silent", "failed")
-    result = cyclr("usage", "check", "--month", "2026-11", "--rise", "200%", "--store", str(store))
+    result = cyclr("usage", "check", "--month", "2025-11", "--rise", "200%", "--store", str(store))
     assert (result.code, [row["kind"] for row in records(result)]) == (34, ["missing"])
+
+
+def test_a_check_of_a_month_that_nobody_collected(store: Path, cyclr: Run) -> None:
+    result = cyclr("usage", "check", "--month", "2025-06", "--store", str(store))
+    assert (result.code, [row["detail"] for row in records(result)]) == (
+        34,
+        ["the store has no figure of 2025-06, and none before"],
+    )
 
 
 def test_a_summary_is_posted_again_after_trouble(hook: Hook) -> None:
@@ -373,6 +411,36 @@ def test_a_summary_is_posted_again_after_trouble(hook: Hook) -> None:
     unused = hook.url.replace(str(hook.server.server_port), "1")
     with pytest.raises(NotifyError, match="Connection refused"):
         post_json(unused, {}, sleep=waits.append)
+
+
+def test_whatever_a_hook_answers_the_check_says_what_it_found(store: Path, cyclr: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def babble() -> None:
+            for _ in range(4):
+                connection, _address = server.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(b"canary: this is no HTTP\r\n\r\n")
+
+        thread = threading.Thread(target=babble)
+        thread.start()
+        waits: list[float] = []
+        with pytest.raises(NotifyError, match=r"to 127\.0\.0\.1: BadStatusLine$"):
+            post_json(f"http://127.0.0.1:{server.getsockname()[1]}/x", {}, sleep=waits.append)
+        thread.join()
+    assert waits == [1.0, 4.0, 15.0]
+    november = ("usage", "check", "--month", "2025-11", "--store", str(store))
+    for url in ("http://127.0.0.1:abc/canary", "http://127.0.0.1/a canary", "http://127.0.0.1/\u00e9-canary"):
+        refused = cyclr(*november, "--notify", url)
+        assert (refused.code, "--notify" in refused.err, "canary" in refused.err) == (2, True, False)
+
+
+def test_what_goes_to_this_machine_goes_to_no_proxy(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    post_json(hook.url, {"a": 1}, sleep=lambda _seconds: None)
+    assert hook.posted == [{"a": 1}]
 
 
 @pytest.mark.parametrize(
@@ -401,3 +469,31 @@ def test_a_demo_to_try_everything_with(cyclr: Run, tmp_path: Path) -> None:
     assert cyclr("usage", "close", last, "--by", "Kim", *at).code == 0
     again = cyclr("usage", "demo")
     assert (again.code, "demo.sqlite exists" in again.err) == (1, True)
+
+
+def test_pruning_asks_and_merging_takes_over(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    at = ("--store", str(store))
+    with StoreMaker(tmp_path / STORE) as made:
+        made.run("2025-12-20")
+        made.list("0123").usage("0123", "2025-11-01", "2025-11-30", 251)
+    asked = cyclr("usage", "prune", "--older-than", "0", *at)
+    assert (asked.code, "Remove 1 superseded observations" in asked.err) == (2, True)
+    counted = json.loads(cyclr("usage", "prune", "--older-than", "0", "--dry-run", *at).out)
+    done = json.loads(cyclr("usage", "prune", "--older-than", "0", "--yes", *at).out)
+    assert (counted["removed"], done["removed"], counted["kept"], done["kept"]) == (1, 1, 8, 8)
+    with StoreMaker(tmp_path / "other.sqlite") as made:
+        made.run("2025-12-21")
+        made.list("x").usage("x", "2025-11-01", "2025-11-30", 1)
+    merged = json.loads(cyclr("usage", "merge", "other.sqlite", *at).out)
+    assert (merged["runs"], merged["added"], merged["observations"]) == (4, 1, 9)
+    found = records(cyclr("usage", "report", "--month", "2025-11", *at))
+    assert {row["account_id"]: row["task_count"] for row in found if row["gap"] is None}["0123"] == 251
+
+
+def test_questions_in_sql(store: Path, cyclr: Run) -> None:
+    asked = ("usage", "query", "--store", str(store), "--engine", "sqlite")
+    found = records(cyclr(*asked, "SELECT month, sum(task_count) AS tasks FROM figures GROUP BY month ORDER BY month"))
+    assert found == [{"month": "2025-10", "tasks": 179}, {"month": "2025-11", "tasks": 337}]
+    assert records(cyclr(*asked, "SELECT 1 AS a, 2 AS a")) == [{"a": 1, "a_2": 2}]
+    wrong = cyclr(*asked, "DELETE FROM run")
+    assert (wrong.code, "refuses the question" in wrong.err) == (1, True)

@@ -34,6 +34,8 @@ from cyclr_async import (
     Unset,
     UsageOutcome,
 )
+from cyclr_async.v1 import Account as V1Account
+from cyclr_async.v1 import ConnectorAuthentication, LaunchLink
 
 
 async def operations(session: AsyncPartnerSession) -> None:
@@ -65,6 +67,26 @@ async def operations(session: AsyncPartnerSession) -> None:
     assert_type(raw, RawResponse)
     assert_type(raw.status, int)
     assert_type(session.stats(), Stats)
+
+
+async def v1(session: AsyncPartnerSession) -> None:
+    accounts = session.v1.accounts
+    async for account in accounts.iter():
+        assert_type(account, V1Account)
+        assert_type(account.name, str | None)
+        assert_type(account.next_bill_date_utc, datetime | None)
+    assert_type(await accounts.list(page=2), list[V1Account])
+    assert_type(await accounts.create("id", name="ACME", description=None), V1Account)
+    assert_type(await accounts.ensure("id", name="ACME", step_data_success_retention_hours=UNSET), V1Account)
+    assert_type((await accounts.usage("id")).tasks_used, int)
+    assert_type(await session.v1.users.list("id"), list[str])
+    assert_type((await session.v1.tokens.create("id", "jo")).url(return_url="/launch"), SecretUrl)
+    key = ConnectorAuthentication(name="Mailchimp", auth_value="k", properties={"Region": Secret("us1")})
+    link = await session.v1.launch.account("id", tags=["crm"], connector_authentications=[key])
+    assert_type(link, LaunchLink)
+    assert_type(link.url, SecretUrl)
+    own = await session.v1.account("id").connectors.install("Mailchimp", "v3", auth_value=Secret("k"))
+    assert_type(own.auth_value, Secret | None)
 
 
 async def bulk(session: AsyncPartnerSession, ids: list[str]) -> None:

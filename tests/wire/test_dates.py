@@ -54,6 +54,13 @@ def test_forms(text: str, moment: datetime) -> None:
         "2016-11-18T10:50:45.12345678",
         "2016-11-18T10:50:45,5",
         "2016-11-18T10:50:45z",
+        "2016-11-18T10:50:Z",
+        "2016-11-18T10:50:4Z",
+        "2016-11-18T10:50:45.Z",
+        "2016-11-18T10:50:45,5Z",
+        "2016-11-18T10:50:45.45+0100Z",
+        "2016-11-18T10:50:45.12345678Z",
+        "2016-11-18T10:50:45.\u0665Z",
         "2016-11-18t10:50:45",
         "2016-11-18T10:50:45+0200",
         "2016-11-18T10:50:45+02",
@@ -125,3 +132,25 @@ def test_formats() -> None:
         format_date("2016-12-09")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="date"):
         format_datetime(date(2016, 12, 9))  # type: ignore[arg-type]
+
+
+@given(
+    text=st.from_regex(
+        r"\A(20[0-9]{2}|0001|9999)-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,][0-9]{0,9})?\Z"
+    ),
+    at=st.integers(0, 30),
+    other=st.sampled_from(["", "0", "٣", " ", "-"]),
+)
+def test_the_form_with_a_z_is_read_as_strictly_as_the_same_with_an_offset(text: str, at: int, other: str) -> None:
+    """It has a way of its own, which must take and refuse the same."""
+
+    def read(text: str) -> datetime | None:
+        try:
+            return parse_datetime(text)
+        except ValueError:
+            return None
+
+    for one in (text, text[:at] + other + text[at + 1 :]):
+        moment = read(f"{one}Z")
+        assert moment == read(f"{one}+00:00")
+        assert moment is None or wire_text(moment) == f"{one}Z"

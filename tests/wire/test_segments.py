@@ -1,4 +1,5 @@
 import re
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.wire.segments import segment
+from cyclr_async.wire.segments import free_segment, segment
 
 BASE = URL("https://my.cyclr.com/api/partner/accounts")
 
@@ -98,3 +99,50 @@ def test_an_id_never_changes_the_path(value: str) -> None:
     url = BASE.joinpath(encoded, "billing", encoded=True)
     assert url.raw_parts == (*BASE.raw_parts, encoded, "billing")
     assert (url.scheme, url.host, url.port, url.query_string, url.fragment) == ("https", "my.cyclr.com", 443, "", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        ("tenant-42", "tenant-42"),
+        ("a b/c?d#e%f\\g", "a%20b%2Fc%3Fd%23e%25f%5Cg"),
+        ("é", "%C3%A9"),
+        ("e\u0301", "e%CC%81"),  # as it is: an id is compared with what was stored
+        ("...", "..."),
+        ("a/..b", "a%2F..b"),
+        ("x" * 128, "x" * 128),
+    ],
+)
+def test_an_id_that_may_be_any_text(value: str, encoded: str) -> None:
+    assert free_segment(value) == encoded
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        " a",
+        "a ",
+        "a\t",
+        ".",
+        "..",
+        "a/..",
+        "../a",
+        "a/./b",
+        "a\\..\\b",
+        f"a{chr(0xFF0F)}..",  # a full-width solidus
+        chr(0x2025),  # a two-dot leader
+        "a\nb",
+        "a\x00",
+        chr(0xD800),
+        "\u200bx",
+        "x" * 129,
+        7,
+        None,
+        b"a",
+    ],
+)
+def test_a_text_that_would_lead_elsewhere_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="account_id cannot be used in a URL"):
+        free_segment(value)

@@ -23,6 +23,7 @@ _COLUMNS: Final = (
     "audit_info",
 )
 _TABLE: Final = ("id", "name", "price_plan_id", "next_bill_date", "audit_info")
+# What the document allows to be null; a name is required.
 _CLEARABLE: Final = ("description", "timezone", "price_plan_id", "next_bill_date", "audit_info")
 
 
@@ -97,6 +98,7 @@ def update(ctx: click.Context, /, account_id: str, dry_run: bool, clear: tuple[s
     both = sorted(fields.keys() & set(clear))
     if both:
         raise click.UsageError(f"{', '.join(both)}: give either a value or --clear")
+    # None is sent as null, and what is not named not at all: the two differ to the server.
     fields |= dict.fromkeys(clear)
     if not fields:
         raise click.UsageError("nothing to change: give at least one of --name, --description, …, --clear")

@@ -14,6 +14,7 @@ import cyclr_async
 from cyclr_async.cli.connect import connected
 from cyclr_async.cli.dry_run import run_dry
 from cyclr_async.cli.options import Command, Options, current, knows_both_apis
+from cyclr_async.cli.param_types import ParamType
 from cyclr_async.cli.raw_fields import as_object, as_query
 from cyclr_async.cli.raw_output import RawOutput
 from cyclr_async.cli.settings import chosen_api
@@ -72,7 +73,7 @@ class _Asked:
         return await scope.request(self.method, self.path, **arguments)
 
 
-class _Method(click.ParamType):  # type: ignore[type-arg]
+class _Method(ParamType):
     name = "method"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:

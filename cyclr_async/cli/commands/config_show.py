@@ -36,6 +36,7 @@ def show(ctx: click.Context) -> None:
                 place_given = name == "region" and "base_url" in settings.found
                 output.write({"setting": name, "value": None if place_given else setting.default, "source": "default"})
                 continue
+            # Not even its length: a file with settings is what people paste into a bug report.
             value = "***" if setting.secret else found.value.reveal()
             output.write({"setting": name, "value": value, "source": found.source})
 

@@ -44,6 +44,7 @@ def install(
 ) -> None:
     """Install a connector in an account; not possible for connectors that sign in with OAuth."""
     options = current(ctx)
+    # Read before anything is sent, so that a prompt is not in the middle of a call's time.
     secrets = take_secrets(options, secret, "api-key", "password")
     given: dict[str, Any] = {"installed_name": installed_name, "username": username, **secrets}
     made = dict(zip(_INSTALLED, (account_id, name, version, installed_name), strict=True))

@@ -11,6 +11,7 @@ from cyclr_async.cli.records import write_one
 
 __all__ = ["partner"]
 
+# The last four are pages and pictures: they would fill a terminal, and a table leaves them out.
 _PARTNER: Final = (
     "application_display_name",
     "domain",

@@ -31,7 +31,7 @@ _COLUMNS: Final = (
 _TABLE: Final = ("plan", "name", "fee", "included_tasks", "unit_price", "minimum", "currency")
 
 
-@click.command(cls=Command, examples=("cyclr prices check prices.toml",))
+@click.command(cls=Command, examples=("cyclr prices check prices.toml", "cyclr prices check prices.toml -o json"))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("prices.toml"))
 @click.pass_context
 def check(ctx: click.Context, file: Path) -> None:

@@ -38,6 +38,7 @@ _FOUND: Final = 32
 _EXAMPLES: Final = 10
 """Accounts that a summary names: enough to see what it is about, in a message that people read on a phone."""
 _SETTLED: Final = frozenset({"gone", "after_closing"})
+"""Gaps that nobody can do anything about: a check that reports them every night is soon read by nobody."""
 
 
 @click.command(
@@ -79,8 +80,9 @@ def check(
     options = current(ctx)
     if notify is not None:
         checked_url(notify)  # before minutes of reading, and not after
-    statement = read_statement(store, chosen_period(month, last_month, first, last, zone))
-    book = read_prices(prices)
+    period = chosen_period(month, last_month, first, last, zone)
+    book = read_prices(prices, period)
+    statement = read_statement(store, period)
     counts = dict.fromkeys(_BITS, 0)
     examples: list[dict[str, Any]] = []
     with Output(options, _COLUMNS) as output:
@@ -104,7 +106,9 @@ def check(
 
 
 def _findings(statement: Statement, book: PriceBook | None, rise: Decimal, at_least: int) -> Iterator[dict[str, Any]]:
+    known = False
     for entry in statement.entries():
+        known = True
         said: dict[str, Any] = {"account_id": entry.account_id, "account_name": entry.account_name}
         said["previous_task_count"] = entry.previous_task_count
         if isinstance(entry, Gap):
@@ -112,6 +116,9 @@ def _findings(statement: Statement, book: PriceBook | None, rise: Decimal, at_le
                 yield said | {"kind": "missing", "detail": f"{entry.reason}: {entry.detail}"}
             continue
         yield from _of_line(entry, said, book, rise, at_least)
+    if not known:
+        # A job that collected nothing for two months must not look like a month in which nothing happened.
+        yield {"kind": "missing", "detail": f"the store has no figure of {statement.period}, and none before"}
 
 
 def _of_line(

@@ -42,7 +42,7 @@ def export(
     excel: bool,
     text: bool,
 ) -> None:
-    """Write what a store holds as CSV, JSON Lines, JSON or Parquet."""
+    """Write what a store holds as CSV, JSON Lines, JSON, Markdown, Excel or Parquet."""
     options = {"all_observations": all_observations, "raw": raw, "excel": excel, "text": text}
     _exported(current(ctx), store or DEFAULT_STORE, run_id, **options)
 
@@ -71,6 +71,7 @@ def _exported(
             echo(options, f"{written.rows:,} rows in {written.path}")
             return
         rows = reader.rows(run_id, all_observations=all_observations)
+        # By the exporter: the forms of other commands know nothing of the options of CSV.
         if form == "csv" and options.out is None and options.fields is None and not sys.stdout.isatty():
             write_csv(rows, data_stream(), raw=raw, excel=excel, text=text)
             sys.stdout.flush()

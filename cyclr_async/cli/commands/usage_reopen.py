@@ -15,7 +15,13 @@ from cyclr_async.usage import StatementPeriod, reopen_period
 __all__ = ["reopen"]
 
 
-@click.command(cls=Command, examples=("cyclr usage reopen 2026-10 --reason 'wrong plan of ACME'",))
+@click.command(
+    cls=Command,
+    examples=(
+        "cyclr usage reopen 2026-10 --reason 'wrong plan of ACME'",
+        "cyclr usage reopen 2026-10 --by jo --reason 'an account was missing' -o json",
+    ),
+)
 @click.argument("month")
 @takes_store
 @click.option("--zone", metavar="NAME", default="UTC", help="Time zone of the days, as Europe/London. [UTC]")

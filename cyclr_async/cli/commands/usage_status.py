@@ -77,7 +77,7 @@ def _list_runs(options: Options, store: Path) -> None:
         runs = reader.runs()
         counts_of = reader.finding_counts()
         found = {run_id: list(itertools.islice(reader.findings(run_id), FINDINGS_KEPT)) for run_id in counts_of}
-    now = datetime.now(UTC)
+    now = datetime.now(UTC)  # one moment for all rows, or two runs of the same age could differ
     with Output(options, _RUN_COLUMNS, table=_RUN_TABLE) as output:
         for run in runs:
             counts = run.counts

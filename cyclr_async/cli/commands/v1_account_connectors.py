@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["authenticate", "deauthenticate", "delete", "ensure", "get", "install", "list_connectors", "update"]
 
+# Without auth_value, which is a secret; "authenticated" tells what a reader wants to know of it.
 _COLUMNS: Final = (
     "id",
     "name",
@@ -57,6 +58,7 @@ def _own(session: Session, account: str) -> AccountConnectors:
 
 
 def _record(found: AccountConnector) -> dict[str, Any]:
+    # Flat: the connector of the catalogue is most of the answer, and three of its fields are what is looked for.
     of = found.connector
     named: dict[str, object] = dict.fromkeys(("connector", "version", "connector_id"))
     if of is not None:
@@ -109,6 +111,7 @@ def get(ctx: click.Context, connector_id: int, account: str) -> None:
 
 
 def _what_to_install(function: Callable[..., Any]) -> Callable[..., Any]:
+    # The last one is applied last and comes first in the help: what it is about, then its account.
     for option in (
         _dry_run,
         click.option("--authentication-id", metavar="GUID", help="Which way to sign in, when there are several."),
@@ -244,6 +247,7 @@ def authenticate(ctx: click.Context, /, connector_id: int, account: str, dry_run
 def deauthenticate(ctx: click.Context, connector_id: int, account: str, yes: bool, dry_run: bool) -> None:
     """Sign a connector out. Running cycles that use it stop."""
     options = current(ctx)
+    # Asked for although it can be undone: customers notice cycles that stop.
     question = f"Sign connector {connector_id} of the account {account!r} out? Running cycles that use it stop."
     or_nothing(ctx, options, question, yes=yes or dry_run)
 

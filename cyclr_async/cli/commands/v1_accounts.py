@@ -29,8 +29,10 @@ _COLUMNS: Final = (
     "transaction_error_webhook_url",
     "transaction_error_webhook_include_warnings",
 )
+# What tells accounts apart, and what bills go by: the settings of a webhook would push the names out of the line.
 _TABLE: Final = ("id", "name", "timezone", "audit_info", "next_bill_date_utc")
 _USAGE: Final = ("account_id", "tasks_used", "start_time", "end_time")
+# Null inherits the partner's setting or empties the text; flags, the name and the next bill date have no null.
 _CLEARABLE: Final = (
     "description",
     "timezone",
@@ -45,6 +47,7 @@ _HOURS: Final = click.IntRange(0, 744)
 
 
 def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
+    # In the order of the help: a decorator that is applied last comes first.
     for option in reversed(
         (
             click.option("--description", metavar="TEXT", help="Free text."),
@@ -169,6 +172,7 @@ def ensure(ctx: click.Context, /, account_id: str, dry_run: bool, **given: Any) 
         lambda session, time: session.v1.accounts.ensure(account_id, timeout=time, **fields),
         _COLUMNS,
         dry_run=dry_run,
+        # What would be sent is the creation: that the account is looked for first changes nothing.
         shown=lambda session, time: session.v1.accounts.create(account_id, timeout=time, **fields),
     )
 
@@ -213,6 +217,7 @@ def update(ctx: click.Context, /, account_id: str, dry_run: bool, clear: tuple[s
 def delete(ctx: click.Context, account_id: str, yes: bool, dry_run: bool) -> None:
     """Delete an account with everything in it."""
     options = current(ctx)
+    # A dry run changes nothing, so there is nothing to ask.
     or_nothing(ctx, options, f"Delete the account {account_id!r} with everything in it?", yes=yes or dry_run)
 
     async def call(session: Session, time: float | None) -> None:

@@ -24,7 +24,9 @@ _LISTED: Final = (
     "is_system_connector",
 )
 _COLUMNS: Final = (*_LISTED, "auth_description", "oauth2_type", "auth_scheme", "authentication", "parameters")
+# No description: those of Cyclr's catalogue are paragraphs.
 _TABLE: Final = ("id", "name", "version", "status", "auth_type")
+# Parameters and fields of a method come by the hundred: cyclr api shows them.
 _METHODS: Final = (
     "id",
     "name",
@@ -77,6 +79,7 @@ def get(ctx: click.Context, connector: str, version: str | None, account: str | 
     options = current(ctx)
     which = connector_of(connector, version)
     if isinstance(which, int):
+        # One record and not a list of one, as the service answers an id.
         write_one(options, lambda session, time: _catalogue(session, account).get(which, timeout=time), _COLUMNS)
         return
 
@@ -109,5 +112,6 @@ def methods(ctx: click.Context, /, connector: str, version: str | None, account:
     write_list(options, found, _METHODS, table=_METHOD_TABLE)
 
 
+# Whether the catalogue needs an account is not known for sure, so one can be given and none has to.
 def _catalogue(session: Session, account: str | None) -> Any:
     return session.v1.connectors if account is None else session.v1.account(account).catalogue

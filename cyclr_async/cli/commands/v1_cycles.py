@@ -15,6 +15,7 @@ from cyclr_async.cli.records import Session, write_list, write_one
 
 __all__ = ["CYCLE_COLUMNS", "activate", "deactivate", "delete", "get", "list_cycles", "prerequisites"]
 
+# Also those of a template that was installed, which answers the cycle.
 CYCLE_COLUMNS: Final = (
     "id",
     "name",
@@ -31,9 +32,11 @@ CYCLE_COLUMNS: Final = (
     "connectors",
 )
 _TABLE: Final = ("id", "name", "status", "tasks_used", "error_count", "last_successful_run_date")
+# The service knows these and no others, and its refusal does not name them.
 _INTERVALS: Final = (1, 5, 15, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10080)
 
 
+# An option, and required: nothing tells an account id from a cycle id where both are positions.
 def _account(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--account", required=True, metavar="ID", help="The account whose cycles these are.")(function)
 
@@ -119,6 +122,7 @@ def prerequisites(ctx: click.Context, cycle_id: str, account: str) -> None:
     metavar="MINUTES",
     help=f"Between two runs: {', '.join(map(str, _INTERVALS))}.",
 )
+# None where it is not given: False would be sent, and would be the caller's word.
 @click.option("--run-once", is_flag=True, default=None, help="Run a single time.")
 @click.option("--dry-run", is_flag=True, help="Show the request and send nothing.")
 @click.pass_context

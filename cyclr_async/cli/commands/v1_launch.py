@@ -191,6 +191,7 @@ def _fields(given: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
     """Return whether it is a dry run, and what was given."""
     dry_run = given.pop("dry_run")
     source = given.pop("authentications")
+    # What was not given is not sent: the server's default may be a setting of the partner.
     fields = {name: value for name, value in given.items() if value is not None and value != ()}
     if source is not None:
         fields["connector_authentications"] = _rows(source)
@@ -204,6 +205,7 @@ def _rows(source: str) -> list[dict[str, Any]]:
     except DecodeError as error:
         problem = str(error).partition(": ")[2]
     else:
+        # Cyclr's documentation shows one bare object in places.
         rows = [value] if isinstance(value, dict) else value
         if isinstance(rows, list) and all(isinstance(row, dict) and row.keys() <= _NAMES.keys() for row in rows):
             return rows
@@ -211,6 +213,7 @@ def _rows(source: str) -> list[dict[str, Any]]:
     raise click.UsageError(f"--authentications {source!r}: {problem}")
 
 
+# Made when they are sent: what a model refuses is then told like the refusal of any other argument.
 def _ready(fields: Mapping[str, Any]) -> dict[str, Any]:
     rows = fields.get("connector_authentications")
     return dict(fields) if rows is None else {**fields, "connector_authentications": [_authentication(r) for r in rows]}
@@ -236,6 +239,7 @@ def _link(
     *,
     dry_run: bool,
 ) -> None:
+    # An answer without an id is about the account that was asked for.
     def made(link: Any) -> dict[str, Any]:
         return {
             "account_id": account_id if link.account_id is None else link.account_id,

@@ -64,6 +64,7 @@ def get(ctx: click.Context, template_id: str, account: str | None) -> None:
 @click.pass_context
 def install(ctx: click.Context, template_id: str, account: str, name: str | None, dry_run: bool) -> None:
     """Make a cycle from a template, paused; connectors that the account has are used, missing ones installed."""
+    # Left out rather than None: null is no name, and the service takes that of the template when nothing is said.
     named: dict[str, Any] = {} if name is None else {"name": name}
     write_one(
         current(ctx),

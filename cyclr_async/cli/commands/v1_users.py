@@ -44,6 +44,7 @@ def list_users(ctx: click.Context, account_id: str) -> None:
 def add(ctx: click.Context, /, account_id: str, username: str, dry_run: bool, **secret: Any) -> None:
     """Give a user access to an account; one that does not exist is created, and needs a password."""
     options = current(ctx)
+    # None is no mistake: a user that exists has a password, and need not be given another.
     given = take_secrets(options, secret, "password")["password"]
 
     async def call(session: Session, time: float | None) -> None:
@@ -92,6 +93,7 @@ def password(ctx: click.Context, /, username: str, dry_run: bool, **secret: Any)
 def remove(ctx: click.Context, account_id: str, username: str, yes: bool, dry_run: bool) -> None:
     """Take a user's access to an account away."""
     options = current(ctx)
+    # The user may be somebody's only way into the account.
     or_nothing(ctx, options, f"Remove {username!r} from the account {account_id!r}?", yes=yes or dry_run)
 
     async def call(session: Session, time: float | None) -> None:

@@ -140,6 +140,15 @@ class AccountSource:
                 return None
             await self._consumers.wait()
 
+    async def arrival(self) -> None:
+        """Wait until there may be an item at hand, or the end; or until :meth:`wake`."""
+        if not self._ready and not self._ended:
+            await self._consumers.wait()
+
+    def wake(self) -> None:
+        """Let everybody who waits for an item look again at what else has changed."""
+        self._consumers.wake_all()
+
     def give_back(self, items: list[WorkItem]) -> None:
         """Take back items that were not asked for; they are the next."""
         self._ready.extendleft(reversed(items))  # extendleft() turns the order round

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
-from cyclr_async.errors import DecodeError
+from cyclr_async.errors import CyclrError, DecodeError
 from cyclr_async.usage.collect.outcome import Outcome
 from cyclr_async.usage.store.api_rows import ApiRows, rows_of
 from cyclr_async.usage.store.rows import ALL_IDS
@@ -43,6 +43,7 @@ class UsageApi(Generic[OutcomeT]):
         outcome: what is made of its answers; names the API.
         accounts: lists every account.
         usage: asks for the usage of an account, once.
+        explain: puts an error into the words of the API; changes it.
         everybody: what a run of the whole list is about: ``"all"``, or ``"tree"`` with sub-accounts.
     """
 
@@ -51,6 +52,8 @@ class UsageApi(Generic[OutcomeT]):
     outcome: type[OutcomeT]
     accounts: Lister
     usage: Callable[[str], Awaitable[Any]]
+    # A function of its own, and not a wrapper of usage(): that would be one more coroutine for every account.
+    explain: Callable[[CyclrError], object] = lambda _error: None
     everybody: str = ALL_IDS
 
     @property

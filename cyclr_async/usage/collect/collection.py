@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from datetime import datetime
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -22,14 +22,16 @@ from cyclr_async.http.limiter import AdaptiveLimit
 from cyclr_async.http.wait_queue import WaitQueue
 from cyclr_async.usage.collect.account_source import AccountSource, Source
 from cyclr_async.usage.collect.api import Lister, UsageApi
+from cyclr_async.usage.collect.batches import BatchLanes
 from cyclr_async.usage.collect.breaker import Breaker
-from cyclr_async.usage.collect.failure_guard import Refusal
+from cyclr_async.usage.collect.fan_out import Engine, FanOut, Origin
 from cyclr_async.usage.collect.fetcher import AccountFetcher
 from cyclr_async.usage.collect.interruption import interruption_of
 from cyclr_async.usage.collect.opening import StorePlan
 from cyclr_async.usage.collect.outcome import Outcome, UsageOutcome, V1UsageOutcome
 from cyclr_async.usage.collect.outcome_queue import OutcomeQueue
 from cyclr_async.usage.collect.progress import Progress, ProgressHook
+from cyclr_async.usage.collect.settling import Settler
 from cyclr_async.usage.collect.work_items import RetryQueue, WorkItem
 from cyclr_async.usage.store.findings import FINDINGS_KEPT, Finding, figures, negative
 from cyclr_async.usage.store.rows import ALL_IDS, TREE_IDS, FinalStatus, state_of, utc_text
@@ -43,11 +45,6 @@ _START: Final = 8
 """Calls under way at first; doubles while all is well."""
 _PROGRESS_SECONDS: Final = 0.25
 """Between two calls of the progress hook: four a second look smooth, and cost nothing beside thousands of answers."""
-_FURTHER: Final = 16
-"""Accounts that are asked one by one, farther and farther ahead, when many in a row were refused before anybody has
-answered: a list that is sorted by age can begin with accounts that were deleted."""
-_FARTHEST: Final = 256
-"""The longest step between two of these, which doubles from 1: together they look at some 2,300 accounts."""
 
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome[Any, Any])
@@ -58,6 +55,10 @@ class BulkRun(Generic[OutcomeT]):
 
     Leaving the block ends the workers at once. With a store everything that was yielded is in it, and what is missing
     can be collected by running the same again.
+
+    Attributes:
+        api: that is asked, as the engine knows it.
+        origin: tells whose data this is.
     """
 
     def __init__(
@@ -65,16 +66,23 @@ class BulkRun(Generic[OutcomeT]):
         api: UsageApi[OutcomeT],
         account_ids: Source | None,
         *,
+        origin: Origin,
         clock: Clock,
         concurrency: int,
         plan: StorePlan | None,
         on_progress: ProgressHook | None,
         max_outage: float,
         passes: int,
+        from_date: date | None = None,
+        fan_out: FanOut | None = None,
     ) -> None:
         self._source: Source | Lister = api.accounts if account_ids is None else account_ids
-        self._api = api
+        self.api: UsageApi[OutcomeT] = api
         self._figures = api.rows.figures  # looked up once: it takes every answer apart
+        self.origin: Origin = origin
+        self._from_date = from_date
+        self._fan_out = fan_out
+        self._engine: Engine | None = None
         self._clock = clock
         self._concurrency = concurrency
         self._idle_workers = WaitQueue()
@@ -89,15 +97,14 @@ class BulkRun(Generic[OutcomeT]):
         self._on_progress = on_progress
         self._max_outage = max_outage
         self._passes = passes
-        self._undisputed = asyncio.Event()
-        self._undisputed.set()
-        self._disputed = False  # the same, to be looked at for every account without a call
+        self._settler = Settler(self._asker, self._keep)
         self._store: UsageStore | None = None
         # An empty one until the block is entered, so that the progress can be asked for at any time.
         self._feed = AccountSource((), None, clock, ahead=2, registered=0)
-        self._deferred: deque[WorkItem] = deque()
-        # Twice the workers: each can settle one more account while the consumer is busy with the last.
-        self._results: OutcomeQueue[OutcomeT] = OutcomeQueue(2 * concurrency)
+        # Twice the workers: each can settle one more account while the consumer is busy with the last. With batches,
+        # one of them: the next is on its way meanwhile.
+        room = 2 * concurrency if fan_out is None else max(2 * concurrency, fan_out.batch)
+        self._results: OutcomeQueue[OutcomeT] = OutcomeQueue(room)
         self._main: asyncio.Task[None] | None = None
         self._counts = dict.fromkeys(("ok", "missing", "forbidden", "failed"), 0)
         self._before = 0
@@ -116,15 +123,19 @@ class BulkRun(Generic[OutcomeT]):
             if given and not isinstance(self._source, (Iterable, AsyncIterable)):
                 self._source = ()  # the caller opened a run of given ids, and all of them are registered in it
         registered = await self._resumed()
+        if self._fan_out is not None:
+            self._engine = await self._engine_of(self._fan_out)
+        # Ids of the caller are pulled as they are needed, which with batches is two of them.
+        ahead = self._concurrency if self._fan_out is None else 2 * self._fan_out.batch
         self._feed = AccountSource(
             self._source,
             self._store,
             self._clock,
-            ahead=max(2, self._concurrency),
+            ahead=max(2, ahead),
             registered=registered,
             taken_over=self._taken_over,
             max_outage=self._max_outage,
-            account_type=self._api.account_type,
+            account_type=self.api.account_type,
         )
         self._started = self._clock.now()
         self._main = asyncio.get_running_loop().create_task(self._run(), name="cyclr-async-collect")
@@ -144,6 +155,35 @@ class BulkRun(Generic[OutcomeT]):
         self._asker.store = self._store if counts.ok else None
         self._oldest_at = self._store.opening.run.oldest_at
         return counts.asked
+
+    async def _engine_of(self, fan_out: FanOut) -> Engine:
+        """Return what gives batches to workers, who have to see the data of the same partner as this process."""
+        try:
+            partner = await self.origin.identify()
+        except BaseException:
+            if self._store is not None and self._owns_store:
+                await self._store.close()  # nobody else will: the block was not entered
+            raise
+        return Engine(
+            fan_out,
+            self.api,
+            partner,
+            said=self.origin.partner is not None,
+            from_date=self._from_date,
+            concurrency=self._concurrency,
+            max_outage=self._max_outage,
+        )
+
+    def _lanes_of(self, engine: Engine, lanes: int) -> BatchLanes:
+        return BatchLanes(
+            engine,
+            lanes,
+            api=self.api,
+            settler=self._settler,
+            feed=self._feed,
+            results=self._results,
+            clock=self._clock,
+        )
 
     @property
     def _owns_store(self) -> bool:
@@ -205,7 +245,7 @@ class BulkRun(Generic[OutcomeT]):
         return Progress(
             asked=self._feed.asked,
             **counts,
-            in_flight=self._asker.in_flight,
+            in_flight=self._asker.in_flight + (0 if self._engine is None else self._engine.under_way),
             paused=self._asker.breaker.is_open,
             elapsed=elapsed,
             rate=rate,
@@ -232,16 +272,24 @@ class BulkRun(Generic[OutcomeT]):
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.fill())
-                for index in range(self._concurrency):
-                    group.create_task(self._work(index, self._feed, later_pass=self._passes > 0))
+                if self._engine is not None and self._fan_out is not None:
+                    lanes = self._lanes_of(self._engine, self._fan_out.in_flight)
+                    for _ in range(self._fan_out.in_flight):
+                        group.create_task(lanes.give_out(may_defer=self._passes > 0))
+                else:
+                    for index in range(self._concurrency):
+                        group.create_task(self._work(index, self._feed, later_pass=self._passes > 0))
+            if not self._feed.exhausted:
+                # A task group passes over a task that was cancelled, and would take a part for the whole.
+                raise BulkInterruptedError("the collection ended before every account was asked", sent="maybe")
             for number in range(self._passes):
-                again, self._deferred = self._deferred, deque()
+                again, self._settler.deferred = self._settler.deferred, deque()
                 if not again:
                     break
                 async with asyncio.TaskGroup() as group:
                     for index in range(min(self._concurrency, len(again))):
                         group.create_task(self._work(index, RetryQueue(again), later_pass=number < self._passes - 1))
-            await self._decide_rest()
+            await self._settler.decide_rest()
             self._feed.at_end()
             counts = self._counts
             settled = counts["ok"] == self._feed.asked - counts["missing"] - counts["forbidden"]
@@ -270,110 +318,42 @@ class BulkRun(Generic[OutcomeT]):
         return interruption_of(failure, resumable=self._store is not None)
 
     async def _work(self, index: int, items: AccountSource | RetryQueue, *, later_pass: bool) -> None:
+        settler = self._settler
         while True:
             while index >= self._asker.adaptive.limit:
                 if items.exhausted:
                     return
                 await self._idle_workers.wait()
-            if self._disputed:
-                await self._undisputed.wait()
+            if settler.disputed:
+                await settler.undisputed.wait()
             item = items.poll() or await items.next()
             if item is None:
                 self._idle_workers.wake_all()
                 return
-            if self._disputed:
+            if settler.disputed:
                 items.give_back([item])  # refusals came under suspicion while this worker waited for its item
                 continue
-            await self._settle(item, may_defer=later_pass)
+            await settler.settle(item, may_defer=later_pass)
             guard = self._asker.guard
-            if guard.held and guard.suspicious and not self._disputed:
-                await self._decide(items, may_defer=later_pass)
+            if guard.held and guard.suspicious and not settler.disputed:  # in line: this runs for every account
+                await settler.decide(items, may_defer=later_pass)
             if self._results.full:
                 await self._results.until_room()
 
-    async def _settle(self, item: WorkItem, *, may_defer: bool) -> bool:
-        """Ask for an account and keep what becomes of it; True when it answered."""
-        guard = self._asker.guard
-        outcome = await self._asker.fetch(item, may_defer=may_defer)
-        if outcome is None:
-            self._deferred.append(item)
-            return False
-        if outcome.error is not None and guard.concerns(outcome.error):
-            guard.hold(item, outcome)
-            return False
-        # A coroutine for every account only where there is something to wait for.
-        if self._store is not None:
-            await self._keep(item, outcome)
-        else:
-            self._count(item, outcome)
-            self._results.add(outcome)
-        answered = outcome.error is None
-        if answered and guard.held:
-            await self._keep_all(guard.released(item.begun))
-        return answered
-
-    async def _decide(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> None:
-        """Find out whether refusals in a row are the accounts' own, while the other workers wait.
-
-        Raises:
-            BulkInterruptedError: they are not.
-        """
-        asker = self._asker
-        self._undisputed.clear()
-        self._disputed = True
-        vouched = await asker.witness()
-        if vouched is not None:
-            await self._keep_all(asker.guard.vouched(vouched))
-        else:
-            witness = bool(await asker.known_good())
-            if witness or not await self._look_ahead(items, may_defer=may_defer):
-                # The others go on waiting, so that not one more request is sent; they end with this one.
-                raise asker.guard.interruption(at_end=False, witness=witness)
-        self._disputed = False
-        self._undisputed.set()
-
-    async def _look_ahead(self, items: AccountSource | RetryQueue, *, may_defer: bool) -> bool:
-        """Ask accounts farther ahead, until one answers; True when one did, or when there is nothing left to ask."""
-        skipped: list[WorkItem] = []
-        step = 1
-        try:
-            for _ in range(_FURTHER):
-                ahead = [item for _ in range(step) if (item := items.poll() or await items.next()) is not None]
-                skipped += ahead
-                if not skipped:
-                    return True  # the end of the run decides
-                if await self._settle(skipped.pop(), may_defer=may_defer):
-                    return True
-                step = min(2 * step, _FARTHEST)
-        finally:
-            items.give_back(skipped)
-        return not self._asker.guard.suspicious
-
-    async def _decide_rest(self) -> None:
-        """Decide about the accounts that are still held back when all have been asked.
-
-        Raises:
-            BulkInterruptedError: nobody has answered, or those that had do not any more.
-        """
-        guard = self._asker.guard
-        if not guard.held:
-            return
-        witness = bool(await self._asker.known_good())
-        if not witness and not guard.is_an_answer():
-            raise guard.interruption(at_end=True, witness=False)
-        if witness and guard.needs_witness() and await self._asker.witness() is None:
-            raise guard.interruption(at_end=True, witness=True)
-        await self._keep_all(guard.released(guard.refusals))
-
-    async def _keep_all(self, refusals: list[Refusal]) -> None:
-        for item, outcome in refusals:
-            await self._keep(item, outcome)
-
-    async def _keep(self, item: WorkItem, outcome: Any) -> None:
+    def _keep(self, item: WorkItem, outcome: Any) -> Awaitable[None] | None:
         """Record an outcome: in the store, in the counts, and for the consumer."""
+        # A coroutine only where there is something to wait for: this is the way of every account.
         if self._store is not None and item.refused is None:
-            await self._store.record(outcome, registered=True)  # by the account source, before it was asked for
+            return self._record(self._store, item, outcome)
+        self._kept(item, outcome)
+        return None
+
+    async def _record(self, store: UsageStore, item: WorkItem, outcome: Any) -> None:
+        await store.record(outcome, registered=True)  # by the account source, before it was asked for
         # Only now: what the consumer has seen, the store has.
+        self._kept(item, outcome)
+
+    def _kept(self, item: WorkItem, outcome: Any) -> None:
         self._count(item, outcome)
         self._results.add(outcome)
 

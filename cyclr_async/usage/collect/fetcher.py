@@ -68,6 +68,7 @@ class AccountFetcher(Generic[OutcomeT]):
         may_do_more: Callable[[], object],
     ) -> None:
         self._fetch = api.usage
+        self._explain = api.explain
         self._outcome = api.outcome
         self._clock = clock
         self._may_do_more = may_do_more
@@ -193,10 +194,14 @@ class AccountFetcher(Generic[OutcomeT]):
             probe = await self.breaker.enter()
         return probe
 
-    def _collected(self, item: WorkItem) -> None:
+    def remember(self, item: WorkItem) -> None:
+        """Note that an account has answered: it can be asked again as a witness."""
         # The same account three times would be one witness and not three.
         if not self._known_good or self._known_good[-1] != item.account_id:
             self._known_good.append(item.account_id)
+
+    def _collected(self, item: WorkItem) -> None:
+        self.remember(item)
         if self.adaptive.succeeded():
             self._may_do_more()
 
@@ -227,6 +232,7 @@ class AccountFetcher(Generic[OutcomeT]):
         try:
             answer = await self._fetch(account_id)
         except CyclrError as caught:
+            self._explain(caught)
             answer = caught
         except BaseException:
             self.breaker.abandon(probe=probe)

@@ -14,6 +14,7 @@ from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.resource import Sender
 from cyclr_async.usage.collect.api import UsageApi
 from cyclr_async.usage.collect.collection import BulkRun, check_ids
+from cyclr_async.usage.collect.fan_out import FanOut, Origin
 from cyclr_async.usage.collect.opening import Identify, StorePlan, check_store_options
 from cyclr_async.usage.collect.progress import ProgressHook
 from cyclr_async.usage.store.store import UsageStore
@@ -34,6 +35,7 @@ class CollectOptions:
     passes: int
     resume: bool | None
     max_age: timedelta | float
+    fan_out: FanOut | None = None
 
 
 def start(
@@ -65,6 +67,9 @@ def start(
     age = check_store_options(options.store, options.resume, options.max_age)
     if options.on_progress is not None and not callable(options.on_progress):
         raise InvalidArgumentError(f"on_progress must be a function, not {type(options.on_progress).__name__}")
+    fan_out = options.fan_out
+    if fan_out is not None and not isinstance(fan_out, FanOut):
+        raise InvalidArgumentError(f"fan_out must be a FanOut, not {type(fan_out).__name__}: FanOut(executor=...)")
     concurrency = _concurrency(options.concurrency, sender.limits.connections)
     passes, max_outage = options.passes, options.max_outage
     if type(passes) is not int or passes < 0:
@@ -93,12 +98,15 @@ def start(
     return kind(
         api,
         account_ids,
+        origin=Origin(identify, partner),
         clock=sender.clock,
         concurrency=concurrency,
         plan=plan,
         on_progress=options.on_progress,
         max_outage=max_outage,
         passes=passes,
+        from_date=from_date,
+        fan_out=fan_out,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 import attrs
 
-from cyclr_async.errors import CyclrError, DecodeError, DesynchronizedError, NotFoundError
+from cyclr_async.errors import BulkInterruptedError, CyclrError, DecodeError, DesynchronizedError, NotFoundError
 from cyclr_async.http.classify import Concern, asked_to_wait, classify, is_foreign, is_wrong_address
 from cyclr_async.http.clock import Clock
 from cyclr_async.usage.collect.api import BadRecordHook
@@ -86,6 +86,7 @@ class AccountPages:
         self._max_outage = max_outage
         self._subaccounts = subaccounts
         self._ids: set[str] | None = set() if once else None
+        self._begun = False
 
     async def __call__(self, *, on_bad_record: BadRecordHook) -> AsyncGenerator[Listed, None]:
         """Yield the accounts as their pages arrive, each one followed by its sub-accounts at some distance.
@@ -93,8 +94,10 @@ class AccountPages:
         Raises:
             CyclrError: a page cannot be had.
         """
+        self._begun = False
         async with aclosing(self._pages(None, on_bad_record)) as pages:
             async for accounts in pages:
+                self._begun = True
                 level: Sequence[Listed] = self._fresh(accounts)
                 for _ in range(_DEEPEST if self._subaccounts else 1):
                     for account in level:
@@ -191,20 +194,30 @@ class AccountPages:
             yield place, await self._page(parent, place + 1)
 
     async def _page(self, parent: str | None, number: int) -> RawPage:
-        """Return a page. An outage is waited out here, for a list that begins anew would ask for all pages again."""
+        """Return a page. An outage is waited out here, for a list that begins anew would ask for all pages again.
+
+        Before the first page there is nothing to lose, and whoever asked for the list waits.
+
+        Raises:
+            BulkInterruptedError: the outage has lasted too long.
+        """
         since: float | None = None
         failures = 0
         while True:
             try:
                 return await self._page_of(parent, number)
             except CyclrError as error:
-                if classify(error) is not Concern.SERVICE or is_wrong_address(error):
+                if not self._begun or classify(error) is not Concern.SERVICE or is_wrong_address(error):
                     raise
                 now = self._clock.now()
                 since = now if since is None else since
                 left = since + self._max_outage - now
                 if left <= 0:
-                    raise
+                    raise BulkInterruptedError(
+                        f"the account list cannot be read further, the service has been out for {now - since:.0f} s: "
+                        f"the run was stopped, and its accounts stay pending. The last fault: {error.message}",
+                        reason="outage",
+                    ) from error
                 wait = max(_WAITS[min(failures, len(_WAITS) - 1)], min(asked_to_wait(error) or 0.0, _LONGEST_WAIT))
                 failures += 1
                 _logger.warning("page %d of the account list failed and is asked for again: %s", number, error.message)

@@ -52,6 +52,9 @@ class RecordWriter:
         if not self._begun:
             self._begin([""] * len(self._columns))
 
+    def discard(self) -> None:
+        """Leave nothing behind, after an error; there is nothing."""
+
 
 def _cell(value: object) -> str:
     if value is None:

@@ -15,7 +15,7 @@ from cyclr_async.errors import ConfigurationError
 from cyclr_async.usage.export.atomic_file import spooling
 from cyclr_async.usage.store.rows import COLUMNS, UsageRow
 
-__all__ = ["RecordWriter", "write"]
+__all__ = ["RecordWriter", "type_of", "write"]
 
 _TYPES: Final = {
     "attempts": "BIGINT",
@@ -48,9 +48,14 @@ _ENDINGS: Final = {
 """The types of columns by the end of their names, which mean the same in every export; of all others it is text."""
 
 
-def _type_of(column: str) -> str:
+def type_of(column: str) -> str:
+    """Return the type of a column in DuckDB and Parquet, by its name."""
     by_ending = (found for ending, found in _ENDINGS.items() if column.endswith(ending))
     return _TYPES.get(column) or next(by_ending, "VARCHAR")
+
+
+class _GivenUpError(Exception):
+    """What was written is not wanted any more."""
 
 
 class RecordWriter:
@@ -90,7 +95,8 @@ class RecordWriter:
 
     def discard(self) -> None:
         """Leave nothing behind, after an error."""
-        self._stack.close()
+        with contextlib.suppress(_GivenUpError), self._stack:
+            raise _GivenUpError  # without an error, the file would be taken for a complete one
 
 
 def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
@@ -114,7 +120,7 @@ def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
 
 
 def _convert(duckdb: Any, source: str, target: Path, names: Sequence[str]) -> None:
-    columns = ", ".join(f"{_quoted(name)}: '{_type_of(name)}'" for name in names)
+    columns = ", ".join(f"{_quoted(name)}: '{type_of(name)}'" for name in names)
     # One thread and the order of insertion: the same rows make the same bytes. No extension is fetched from the
     # network, whatever the machine is set to.
     options = {"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}

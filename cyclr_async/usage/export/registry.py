@@ -32,6 +32,9 @@ class Records(Protocol):
     def end(self) -> None:
         """Complete what was written."""
 
+    def discard(self) -> None:
+        """Leave nothing behind, after an error."""
+
 
 class Exporter(NamedTuple):
     """A format, as the registry knows it.

@@ -15,7 +15,7 @@ from cyclr_async.wire.text import scrub
 __all__ = ["RecordWriter", "write"]
 
 _ROWS: Final = 1_048_576
-"""Of a sheet, the heading included; what is more goes on in the next sheet."""
+"""Of a sheet in Excel, the heading included."""
 _TEXT: Final = 32_767
 """Characters that a cell holds; Excel calls a file with more damaged."""
 _DIGITS: Final = 15
@@ -30,12 +30,13 @@ class RecordWriter:
     Args:
         stream: where to; it is left open.
         columns: the heading.
+        rows: of a sheet, the heading included; what is more goes on in the next sheet.
 
     Raises:
         ConfigurationError: the extra is not installed.
     """
 
-    def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
+    def __init__(self, stream: BinaryIO, columns: Sequence[str], *, rows: int = _ROWS) -> None:
         options = {
             "constant_memory": True,
             # Whatever a name looks like, it stays what it is: no formula, no link, no number.
@@ -50,6 +51,7 @@ class RecordWriter:
         # "@" is Excel's format for text: an id that somebody edits there stays a text too.
         self._as_text = self._book.add_format({"num_format": "@"})
         self._columns = tuple(columns)
+        self._rows = rows
         self._sheets = 0
         self._begin()
 
@@ -64,7 +66,7 @@ class RecordWriter:
 
     def write(self, values: Iterable[object]) -> None:
         """Write one record, its values in the order of the columns."""
-        if self._row == _ROWS:
+        if self._row == self._rows:
             self._begin()
         for index, value in enumerate(values):
             self._cell(index, value)
@@ -86,6 +88,10 @@ class RecordWriter:
 
     def end(self) -> None:
         """Complete the workbook."""
+        self._book.close()
+
+    def discard(self) -> None:
+        """Leave nothing behind, after an error: a workbook keeps its rows in temporary files until it is closed."""
         self._book.close()
 
 

@@ -144,7 +144,7 @@ def _period(observed: list[Figure], earlier: list[Figure], counted: set[str]) ->
     before, _ = compare([figure], earlier)
     return AccountPeriod(
         period_from=short_utc_text(figure.period_from),
-        period_to=short_utc_text(figure.period_to),
+        period_to=short_utc_text(figure.shown_to),
         period_end=short_utc_text(end_of(figure.period_from, figure.period_to)),
         task_count=figure.task_count,
         cycle_count=figure.cycle_count,

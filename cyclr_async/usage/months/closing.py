@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
-from cyclr_async.usage.months.closings import Accepted, Closing, closings_in, in_force, sum_of
+from cyclr_async.usage.months.closings import Accepted, Closing, closings_in, in_force
 from cyclr_async.usage.months.read import entries_in, read_statement
 from cyclr_async.usage.months.statement import Gap, GapReason, StatementLine
 from cyclr_async.usage.months.statement_period import StatementPeriod
 from cyclr_async.usage.store.locking import StoreLock
-from cyclr_async.usage.store.month_tables import CLOSED_GAP_COLUMNS, CLOSED_LINE_COLUMNS
+from cyclr_async.usage.store.month_tables import CLOSED_GAP_COLUMNS, CLOSED_LINE_COLUMNS, closing_sum
 from cyclr_async.usage.store.paths import shown, store_path
 from cyclr_async.usage.store.rows import utc_text
 from cyclr_async.usage.store.schema import connect, store_errors
@@ -55,7 +55,7 @@ class NotClosableError(StoreError):
     def __init__(self, message: str, provisional: int, gaps: Mapping[GapReason, int]) -> None:
         super().__init__(message)
         self.provisional = provisional
-        self.gaps = dict(gaps)
+        self.gaps: dict[GapReason, int] = dict(gaps)
 
 
 def close_period(
@@ -90,6 +90,9 @@ def close_period(
         period = StatementPeriod.month(period)
     by, note = _said(by, "by"), None if note is None else _said(note, "note")
     moment = datetime.now(UTC) if now is None else now.astimezone(UTC)
+    if moment < period.begins:
+        # With --accept-missing a slip of the keyboard would freeze a month of nothing but gaps.
+        raise InvalidArgumentError(f"{period} has not begun: there is nothing to close")
     path = _existing(store)
     lock = StoreLock(path)
     lock.acquire()
@@ -145,7 +148,7 @@ def _freeze(
         else:
             runs.add(entry.run_id)
             values = _frozen(entry)
-            connection.execute(_PUT_LINE, (closing_id, *values, sum_of(*values)))
+            connection.execute(_PUT_LINE, (closing_id, *values, closing_sum(*values)))
     totals = statement.totals()
     _refuse(period, totals.provisional, totals.gaps, accept, accounts=totals.accounts)
     counted = totals.accounts, totals.task_count, totals.cycle_count, sum(totals.gaps.values())
@@ -154,7 +157,7 @@ def _freeze(
     connection.execute(
         "UPDATE closing SET accounts = ?, task_count = ?, cycle_count = ?, gaps = ?, runs = ?, checksum = ? "
         "WHERE closing_id = ?",
-        (*counted, listed, sum_of(*said), closing_id),
+        (*counted, listed, closing_sum(*said), closing_id),
     )
     return Closing(closing_id, period, moment, by, accept, note, *counted, tuple(sorted(runs)))
 

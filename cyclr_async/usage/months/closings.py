@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime
@@ -16,7 +15,7 @@ import attrs
 from cyclr_async.usage.months.statement import StatementLine
 from cyclr_async.usage.months.statement_period import StatementPeriod
 from cyclr_async.usage.store.integrity import damaged, schema_version
-from cyclr_async.usage.store.month_tables import CLOSED_GAP_COLUMNS, CLOSED_LINE_COLUMNS
+from cyclr_async.usage.store.month_tables import CLOSED_GAP_COLUMNS, CLOSED_LINE_COLUMNS, closing_sum
 from cyclr_async.usage.store.paths import shown, store_path
 from cyclr_async.usage.store.schema import connect_readonly, store_errors
 
@@ -31,12 +30,10 @@ __all__ = [
     "closed_lines",
     "closings_in",
     "find_closing",
-    "gap_in",
     "gaps_in",
     "in_force",
     "lines_in",
     "read_closings",
-    "sum_of",
 ]
 
 Accepted: TypeAlias = Literal["missing", "provisional"]
@@ -155,11 +152,11 @@ def closed_gaps(store: str | os.PathLike[str], found: Closing) -> Iterator[Close
         found: the closing.
 
     Raises:
-        StoreError: there is no store, or it is damaged.
+        StoreError: there is no store, or it is damaged, or has fewer than were frozen.
     """
     path = store_path(store)
     with store_errors(path, "reading a closed period"), closing(connect_readonly(path)) as connection:
-        yield from gaps_in(connection, found)
+        yield from gaps_in(connection, path, found)
 
 
 def lines_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iterator[StatementLine]:
@@ -170,7 +167,7 @@ def lines_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iter
     cursor.arraysize = 500  # fetchone() would be a call for each of a million rows
     while rows := cursor.fetchmany():
         for *values, total in rows:
-            if total != sum_of(*values):
+            if total != closing_sum(*values):
                 raise damaged(path, f"what was closed of account {shown(str(values[0]))!r} has changed")
             line = dict(zip(CLOSED_LINE_COLUMNS, values, strict=True))
             accounts += 1
@@ -180,18 +177,15 @@ def lines_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iter
         raise damaged(path, f"the closing of {found.period} has lost figures")
 
 
-def gaps_in(connection: sqlite3.Connection, found: Closing) -> Iterator[ClosedGap]:
+def gaps_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iterator[ClosedGap]:
     """Yield the frozen gaps over an open connection."""
+    gaps = 0
     query = f"SELECT {_GAP_COLUMNS} FROM closed_gap WHERE closing_id = ? ORDER BY account_id"  # noqa: S608 - constants
     for row in connection.execute(query, (found.closing_id,)):
+        gaps += 1
         yield ClosedGap(*row)
-
-
-def gap_in(connection: sqlite3.Connection, found: Closing, account_id: str) -> ClosedGap | None:
-    """Return the frozen gap of one account, or None."""
-    query = f"SELECT {_GAP_COLUMNS} FROM closed_gap WHERE closing_id = ? AND account_id = ?"  # noqa: S608 - constants
-    row = connection.execute(query, (found.closing_id, account_id)).fetchone()
-    return None if row is None else ClosedGap(*row)
+    if gaps != found.gaps:
+        raise damaged(path, f"the closing of {found.period} has lost accounts without a figure")
 
 
 def closings_in(connection: sqlite3.Connection, path: Path) -> Iterator[Closing]:
@@ -214,7 +208,7 @@ def _same(one: StatementPeriod, other: StatementPeriod) -> bool:
 
 def _closing_of(row: tuple[Any, ...], path: Path) -> Closing:
     closing_id, start, end, zone, closed_at, by, accepted, note, *counted, runs, total, at, who, why = row
-    if total != sum_of(start, end, zone, closed_at, by, accepted, note, *counted, runs):
+    if total != closing_sum(start, end, zone, closed_at, by, accepted, note, *counted, runs):
         raise damaged(path, f"what it says of the closing of {shown(str(start))} has changed")
     accounts, tasks, cycles, gaps = counted
     return Closing(
@@ -233,8 +227,3 @@ def _closing_of(row: tuple[Any, ...], path: Path) -> Closing:
         reopened_by=who,
         reopen_reason=why,
     )
-
-
-def sum_of(*values: object) -> int:
-    """Return a checksum: of JSON, in which no two lists of values are the same text."""
-    return zlib.crc32(json.dumps(values, separators=(",", ":")).encode())

@@ -32,7 +32,7 @@ class Figure(NamedTuple):
     Attributes:
         account_id: the account.
         period_from: when the period began; unique for an account.
-        period_to: its end as the API says it.
+        period_to: its end as the API means it; see :func:`~cyclr_async.usage.months.period_texts.meant_end`.
         task_count: tasks.
         cycle_count: the maximum of cycles; None over the v1.0 API, which counts none.
         price_plan_id: from the usage.
@@ -41,6 +41,7 @@ class Figure(NamedTuple):
         run_id: the run.
         doubtful: not 0 when the period may overlap others that were not read with it.
         facts: what the account list of the run said; None where it was not read.
+        said_to: its end as the API says it, where that is another.
     """
 
     account_id: str
@@ -54,6 +55,12 @@ class Figure(NamedTuple):
     run_id: int
     doubtful: int = 0
     facts: AccountFacts | None = None
+    said_to: str | None = None
+
+    @property
+    def shown_to(self) -> str:
+        """The end of the period as the API says it."""
+        return self.period_to if self.said_to is None else self.said_to
 
     @property
     def provisional(self) -> bool:

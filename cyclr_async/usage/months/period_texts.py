@@ -6,13 +6,22 @@ days only, when it begins and ends at the same time of day, as nearly all do: an
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from cyclr_async.usage.months.periods import NotComparable, Period, period_end_text, why_not_comparable
+from cyclr_async.usage.months.periods import (
+    NotComparable,
+    Period,
+    month_after_text,
+    period_end_text,
+    why_not_comparable,
+)
 
-__all__ = ["comparable", "end_of"]
+__all__ = ["comparable", "end_of", "meant_end"]
 
+_NEAR: Final = timedelta(hours=1)
+"""As far as the clock of the service and the one here may be apart."""
 # Any time of day does: it is that of both ends.
 _NOON: Final = "T12:00:00Z"
 
@@ -45,3 +54,17 @@ def comparable(period_from: str, period_to: str, earlier_from: str, earlier_to: 
         if day != earlier_day:
             return _why(day, period_to[:10], earlier_day, earlier_to[:10])
     return why_not_comparable(Period.of(period_from, period_to), Period.of(earlier_from, earlier_to))
+
+
+def meant_end(period_from: str, period_to: str, observed_at: str) -> str:
+    """Return the ``ToDate`` that is meant by an answer of the v1.0 API.
+
+    That API names the moment of its answer as the end. The period goes on all the same, until the next bill: so it is a
+    month that was not over, and can be compared with other months. An end at any other time is what it is.
+    """
+    month = month_after_text(period_from)
+    said, seen = datetime.fromisoformat(period_to), datetime.fromisoformat(observed_at)
+    if period_to >= month or abs(said - seen) >= _NEAR:
+        return period_to
+    day_before = datetime.fromisoformat(month) - timedelta(days=1)
+    return day_before.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

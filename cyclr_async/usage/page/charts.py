@@ -70,7 +70,9 @@ def _bars(rows: Sequence[_Row], highest: int) -> tuple[int, str]:
                 drawn.append(rect(x, top + 20, width, _BAR, "outline"))
             x += width
         if row.mark is not None:
-            at = row.mark * scale
+            at = min(max(row.mark * scale, 1), _NARROW - 1)  # at the edges half of it would be cut off
+            # Light around it, so that it is seen on a dark bar.
+            drawn.append(element("line", x1=at, x2=at, y1=top + 17, y2=top + 33, class_="halo"))
             drawn.append(element("line", x1=at, x2=at, y1=top + 17, y2=top + 33, class_="mark"))
     return max(len(rows) * _ROW, 20), "".join(drawn)
 

@@ -69,7 +69,7 @@ class PageAccount:
         reason: a key of :attr:`PageReport.reasons`: why there is no figure, or why it is not compared; None if neither.
         presence: new, gone, or there in both periods.
         included: tasks that its plan includes, or None where that is not known.
-        charge: what the tasks above the included ones cost; None where nothing is charged or prices are not known.
+        charge: what the account is charged, fees included; None where nothing is, or prices are not known.
         observed_at: when the figure was asked for; aware. None without a figure.
         history: its tasks by month, as long as :attr:`PageReport.months`, None for months without a figure.
     """
@@ -117,7 +117,7 @@ class PageReport:
         previous_period: what it is compared with, in words; None when there is nothing to compare with.
         reasons: what the keys of :attr:`PageAccount.reason` mean.
         currency: an ISO 4217 code, or None without prices.
-        closed: who closed the period and when, in words; None while it is open.
+        closed: who closed the period and when, as in ``"closed on 2026-11-03 by the books"``; None while it is open.
         method: how the figures were made, one sentence each.
     """
 

@@ -314,7 +314,9 @@ function start(data) {
   }
   for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
   byId("static-note").hidden = true;
-  show();
+  // After a reload, browsers put back what was chosen before.
+  if (find.value || only.value !== "all" || plan?.value) select();
+  else show();
   // Tests and other scripts can tell that the list is ready.
   document.documentElement.dataset.ready = "true";
 }

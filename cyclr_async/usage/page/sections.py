@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import dropwhile
 
 import attrs
 
@@ -56,8 +57,10 @@ class Sections:
         """Return the charts that there are figures for, in the order of the page."""
         tally = self.tally
         found = []
-        if any(month.tasks is not None for month in self.months):
-            found.append(trend_chart(self.months))
+        # Months before the first collection are no part of the trend; those that were missed since are.
+        months = list(dropwhile(lambda month: month.tasks is None, self.months))
+        if months:
+            found.append(trend_chart(months))
         if tally.with_figure:
             found += [distribution_chart(tally.bins), top_chart(tally.largest, tally.tasks)]
         if tally.risers or tally.fallers:
@@ -121,7 +124,7 @@ class Sections:
             past = f"{counted(tally.tasks_over, 'task')} over" if tally.over else "nobody is over"
             tiles.append(("Accounts over allowance", count(tally.over), past))
         if tally.charge is not None:
-            tiles.append(("Charge for that", money(tally.charge, report.currency), "before tax, by the price book"))
+            tiles.append(("Charges", money(tally.charge, report.currency), "of all accounts, by the price book"))
         gaps = sum(group.accounts for group in tally.gaps.values())
         missing = sum(group.accounts for group in tally.gaps.values() if not self._reason(group).settled)
         tiles.append(
@@ -148,7 +151,8 @@ class Sections:
     def _state(self, missing: int) -> str:
         tally, report = self.tally, self.report
         if report.closed is not None:
-            return f'<p class="notice settled"><strong>Closed.</strong> {escape(report.closed)}</p>'
+            text = f"These figures are frozen: {report.closed}"
+            return f'<p class="notice settled"><strong>Closed.</strong> {escape(text)}</p>'
         if not tally.provisional and not missing:
             return (
                 '<p class="notice settled"><strong>Final.</strong> No figure may still rise, and none is missing.</p>'
@@ -169,7 +173,8 @@ class Sections:
                 f"{_heading('allowance', 'Over allowance')}<p>Nobody is over the allowance; "
                 f"{counted(tally.allowances, 'account')} have one.</p>"
             )
-        amount = "" if tally.charge is None else f"; that costs {money(tally.charge, self.report.currency)}"
+        owed = tally.over_charge
+        amount = "" if owed is None else f". Altogether they are charged {money(owed, self.report.currency)}"
         more = "" if tally.over <= len(tally.most_over) else " The list of accounts below has them all."
         text = (
             f"{counted(tally.over, 'account')} over, of {count(tally.allowances)} with an allowance, by "
@@ -278,12 +283,13 @@ class Sections:
             f"{_heading('accounts', 'Accounts')}{note}"
             f'<p id="static-note" role="status">The first {count(min(tally.listed, 100))} of {count(tally.listed)} '
             "accounts, those with most tasks. Opened in a browser, this page lists, sorts and finds them all.</p>"
-            '<form class="controls" data-needs-script hidden role="search">'
+            # No form: Enter would send it, which the policy forbids and the browser complains about.
+            '<div class="controls" data-needs-script hidden role="search">'
             '<label class="find" for="find">Find an account'
             '<input type="search" id="find" autocomplete="off" spellcheck="false" '
             'placeholder="name, id, or id of the parent"></label>'
             f'<label for="only">Show<select id="only">{filters}</select></label>{plan}'
-            f'<label for="page-size">Rows<select id="page-size">{sizes}</select></label></form>'
+            f'<label for="page-size">Rows<select id="page-size">{sizes}</select></label></div>'
             '<div class="pages" data-needs-script hidden>'
             '<button type="button" id="first">First</button><button type="button" id="back">Back</button>'
             '<p id="status" role="status"></p>'

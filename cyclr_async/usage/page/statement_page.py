@@ -125,11 +125,11 @@ _PRICED: Final = (
 
 @attrs.frozen
 class PageAllowance:
-    """What is included for an account, and what it costs to use more.
+    """What is included for an account, and what it is charged.
 
     Attributes:
         included: tasks; None when nothing is agreed.
-        charge: for the tasks above that; None when nothing is charged.
+        charge: for its usage altogether, fees included; None when nothing is charged.
     """
 
     included: int | None
@@ -149,10 +149,10 @@ def page_report(
     Args:
         statement: of :func:`read_statement`; opened with ``trend=13``, the page has a year and the month before it.
         plans: names of price plans by their number; a plan that is not named is shown by its number.
-        allowance: returns what is included for an account and what it owes, or None; without it, the page says nothing
-            of allowances.
+        allowance: returns what is included for an account and what it is charged, or None; without it, the page says
+            nothing of allowances.
         currency: of the charges, as an ISO 4217 code such as ``"EUR"``.
-        closed: who closed the period and when, in words; None while it is open.
+        closed: who closed the period and when, as in ``"closed on 2026-11-03 by the books"``; None while it is open.
 
     Returns:
         the report, for :class:`ReportPage`.

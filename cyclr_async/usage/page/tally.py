@@ -109,7 +109,7 @@ class PlanShare:
         included: what is included for them together; None when it is not known of any.
         accounts_over: how many are over what is included for them.
         tasks_over: by how many tasks, together.
-        charge: what these cost; None when nothing is charged.
+        charge: what they are charged together; None when nothing is charged.
     """
 
     plan: str
@@ -215,7 +215,8 @@ class Tally:
         gone: how many are no longer listed.
         over: how many are over what is included for them.
         tasks_over: by how many tasks, together.
-        charge: what these cost; None when nothing is charged.
+        charge: what all accounts are charged together; None when nothing is charged.
+        over_charge: what those that are over are charged together.
         allowances: how many accounts have an allowance at all.
         has_trend: whether any account has figures of several months.
         plans: by name.
@@ -237,6 +238,7 @@ class Tally:
     over: int = 0
     tasks_over: int = 0
     charge: Decimal | None = None
+    over_charge: Decimal | None = None
     allowances: int = 0
     has_trend: bool = False
     plans: dict[str, PlanShare] = attrs.field(factory=dict)
@@ -316,6 +318,8 @@ class Tally:
             plan.accounts_over += 1
             plan.tasks_over += over
             self._rank(self._most_over, over, account)
+            if account.charge is not None:
+                self.over_charge = (self.over_charge or Decimal()) + account.charge
         if account.charge is not None:
             self.charge = (self.charge or Decimal()) + account.charge
             plan.charge = (plan.charge or Decimal()) + account.charge
@@ -456,8 +460,12 @@ class Tally:
         return Bin(low, high, sum(found[0] for found in sums), sum(found[1] for found in sums))
 
 
+# json.dumps() would make an encoder for every account.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
 def _exact(value: int | None) -> int | str | None:

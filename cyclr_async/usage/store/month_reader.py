@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cyclr_async.usage.months.figures import AccountFacts, Figure
+from cyclr_async.usage.months.period_texts import meant_end
 from cyclr_async.usage.store.api_rows import PARTNER_API, rows_of
 from cyclr_async.usage.store.integrity import (
     FACT_SUMMED,
@@ -49,6 +50,8 @@ _FIGURES: Final = """
 # In the order in which _figure() takes them apart; what FIGURE_SUMMED names comes first.
 _COLUMNS: Final = (*FIGURE_SUMMED, "observed_at", "run_id")
 _SUMMED: Final = len(FIGURE_SUMMED)
+_NOTHING_MORE: Final = (None, None)
+"""The last fields of a figure whose account is not looked at."""
 
 
 class ItemState(NamedTuple):
@@ -125,8 +128,7 @@ class MonthReader:
             doubts.append(_LONG.format(is_long=_of("n", IS_LONG)))
         with_facts = self._end > self._facts_from and month >= self._facts_from[:7]
         columns = [f"o.{name}" for name in _COLUMNS]
-        columns += self._sums
-        columns.append(" OR ".join(doubts) or "0")
+        columns += [" OR ".join(doubts) or "0", *self._sums]
         join = ""
         if with_facts:
             columns.append(self._item)
@@ -136,24 +138,43 @@ class MonthReader:
         )
         cursor = self._connection.execute(query, (month, self._first, self._end))
         cursor.arraysize = 500  # fetchone() would be a call for each of a million rows
-        # What follows runs twice for every account, so the checksum is worked out here, without a call.
-        form, crc, make = form_of(_SUMMED), zlib.crc32, Figure._make
-        checked, last = self._has_sums, ""
+        last = ""
         while rows := cursor.fetchmany():
-            for row in rows:
-                account_id = row[0]
+            figures = self._figures_with_facts(rows) if with_facts else self._plain_figures(rows)
+            for figure in figures:
+                account_id = figure[0]
                 if account_id < last:
                     raise damaged(self._path, f"its observations are out of order after account {shown(last)!r}")
                 last = account_id
-                if checked and (row[9] != crc((form % row[:_SUMMED]).encode()) or row[10] != row[7]):
-                    self._check_whole(row)
-                facts = self._facts(row[8], account_id, row[12:]) if with_facts else None
-                yield make((*row[:9], row[11], facts))
+                yield _as_meant(figure) if figure[8] in self._api_ids else figure
+
+    # The two below run for every account of a month, so what is a call elsewhere is worked out in line.
+    def _plain_figures(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Figure]:
+        form, crc, new, checked = form_of(_SUMMED), zlib.crc32, tuple.__new__, self._has_sums
+        for row in rows:
+            if checked and (row[10] != crc((form % row[:_SUMMED]).encode()) or row[11] != row[7]):
+                self._check_whole(row)
+            yield new(Figure, row[:10] + _NOTHING_MORE)
+
+    def _figures_with_facts(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Figure]:
+        form, crc, new, checked = form_of(_SUMMED), zlib.crc32, tuple.__new__, self._has_sums
+        item_form = form_of(len(ITEM_SUMMED))
+        simple = checked and not self._has_facts and not self._api_ids
+        for row in rows:
+            if checked and (row[10] != crc((form % row[:_SUMMED]).encode()) or row[11] != row[7]):
+                self._check_whole(row)
+            item = row[12:]
+            if simple and item[-1] == crc((item_form % item[:-1]).encode()):
+                facts = new(AccountFacts, (item[4], item[5], item[6], None, None, None))
+            else:
+                facts = self._facts(row[8], row[0], item)
+            yield new(Figure, (*row[:10], facts, None))
 
     def _figure(self, row: Sequence[Any]) -> Figure:
-        if self._has_sums and (row[9] != checksum(*row[:_SUMMED]) or row[10] != row[7]):
+        if self._has_sums and (row[10] != checksum(*row[:_SUMMED]) or row[11] != row[7]):
             self._check_whole(row)
-        return Figure._make((*row[:9], row[11], None))
+        figure = Figure._make((*row[:10], None, None))
+        return _as_meant(figure) if row[8] in self._api_ids else figure
 
     def _check_whole(self, row: Sequence[Any]) -> None:
         """Check an observation that was written before figures had a checksum of their own by that of the whole row.
@@ -162,7 +183,7 @@ class MonthReader:
             StoreError: it has one and it is wrong, or the row is not that of the index.
         """
         found = None
-        if row[9] is None:
+        if row[10] is None:
             columns = ", ".join((*OBSERVATION_SUMMED, "checksum", "observed_copy"))
             query = f"""
                 SELECT {columns} FROM observation
@@ -239,7 +260,7 @@ class MonthReader:
         return None if row is None else self._figure(row)
 
     def _plain_columns(self) -> str:
-        return ", ".join([*(f"o.{name}" for name in _COLUMNS), *self._sums, "0"])
+        return ", ".join([*(f"o.{name}" for name in _COLUMNS), "0", *self._sums])
 
     def runs_of(self, first: str, end: str, first_day: str, end_day: str) -> list[tuple[int, bool]]:
         """Return the runs that are about periods that begin in a stretch, newest first.
@@ -294,6 +315,12 @@ class MonthReader:
         if row is None:
             return None
         return ItemState(row[0], row[3], row[4], self._facts(run_id, account_id, row[1:]))
+
+
+def _as_meant(figure: Figure) -> Figure:
+    """Return a figure of the v1.0 API with the end of its period that is meant."""
+    end = meant_end(figure.period_from, figure.period_to, figure.observed_at)
+    return figure if end == figure.period_to else figure._replace(period_to=end, said_to=figure.period_to)
 
 
 def _of(table: str, condition: str) -> str:

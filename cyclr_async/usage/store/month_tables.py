@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from typing import Final
 
-__all__ = ["CLOSED_GAP_COLUMNS", "CLOSED_LINE_COLUMNS", "FIGURE_SUMMED", "IS_LONG", "MONTH_TABLES"]
+__all__ = ["CLOSED_GAP_COLUMNS", "CLOSED_LINE_COLUMNS", "FIGURE_SUMMED", "IS_LONG", "MONTH_TABLES", "closing_sum"]
 
 FIGURE_SUMMED: Final = (
     "account_id",
@@ -120,3 +122,8 @@ MONTH_TABLES: Final = (
     "CREATE UNIQUE INDEX closed_gap_of ON closed_gap (closing_id, account_id)",
 )
 """The statements of schema version 3 that belong to the monthly close."""
+
+
+def closing_sum(*values: object) -> int:
+    """Return the checksum of what was closed: of JSON, in which no two lists of values are the same text."""
+    return zlib.crc32(json.dumps(values, separators=(",", ":")).encode())

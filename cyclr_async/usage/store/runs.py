@@ -355,6 +355,11 @@ def check_owner(found: RunScope, wanted: RunScope, aliases: Sequence[str], path:
     Raises:
         StoreError: it does; the message names both, and the way to re-key.
     """
+    if found.api != wanted.api:
+        raise StoreError(
+            f"the store {shown(path)} holds usage of the {found.api} API, from {found.base_url}, and this is the "
+            f"{wanted.api} API: each has ids and periods of its own, so use one store per API"
+        )
     if _place(found.base_url) != _place(wanted.base_url):
         other = found.api != wanted.api  # then it is no mistake in a URL
         advice = "host, or correct the region or base URL" if not other else f"API, or ask the API {found.api!r} again"
@@ -378,7 +383,8 @@ def claim(connection: sqlite3.Connection, path: Path, base_url: str, partner: Pa
     Raises:
         StoreError: it belongs to another partner or host.
     """
-    _check_store(connection, RunScope(base_url, partner.name), partner.aliases, path, strict=True)
+    api = next((run.scope.api for run in read_runs(connection)), PARTNER_API)  # which run this is was checked before
+    _check_store(connection, RunScope(base_url, partner.name, api=api), partner.aliases, path, strict=True)
 
 
 def rekey(connection: sqlite3.Connection, partner: str) -> int:

@@ -151,6 +151,18 @@ async def test_accounts_come_and_go_between_the_pages(path: Path, seed: int, kep
         assert moves.there <= stored(path)
 
 
+@pytest.mark.stress
+@pytest.mark.parametrize("anywhere", [False, True])
+async def test_accounts_come_and_go_between_many_pages(path: Path, anywhere: bool) -> None:
+    async with V1Server(api_ids(20_000)) as server, server.session() as session:
+        moves = Moves(server, 7, anywhere=anywhere, each=5)
+        outcomes = await all_of(session.v1.accounts.collect_usage(store=path))
+    asked = [one.account_id for one in outcomes]
+    assert len(asked) == len(set(asked))
+    assert moves.there - set(asked) == set()
+    assert max(server.hits.values()) == 1
+
+
 async def test_a_deletion_between_two_pages_hides_nobody(path: Path) -> None:
     """The first account of the next page becomes the last of a page that was read."""
     ids = api_ids(30)
@@ -187,6 +199,28 @@ async def test_an_outage_within_the_list_is_waited_out_at_its_page(path: Path) -
         assert server.pages[:2] == [1, 2]
         assert server.pages[2:43] == [3] * 41
         assert server.pages[43:] == [2, 1]
+
+
+@pytest.mark.parametrize("first", [1, 3])
+async def test_an_outage_of_the_list_ends_the_run_when_it_lasts_too_long(path: Path, first: int) -> None:
+    """Once, and not anew for each way of asking again."""
+    async with V1Server(api_ids(300)) as server, VirtualClock() as clock, server.session(clock=clock) as session:
+        clock.busy = lambda: session.stats().in_flight > 0
+
+        def fails(page: int) -> None:
+            if page == first - 1:
+                server.failing = [http(503)] * 1_000
+
+        server.moves = fails
+        fails(0)
+        begun = clock.now()
+        with pytest.raises(BulkInterruptedError, match="the account list"):
+            await all_of(session.v1.accounts.collect_usage(store=path, max_outage=600))
+        assert 600 <= clock.now() - begun < 700
+        server.failing = []
+        server.moves = lambda _page: None
+        await all_of(session.v1.accounts.collect_usage(store=path))
+    assert len(stored(path)) == 300
 
 
 async def test_one_account_that_cannot_be_read_does_not_lose_the_others(path: Path) -> None:
@@ -247,7 +281,7 @@ async def test_a_run_that_was_left_goes_on_with_whose_accounts_they_are(path: Pa
 async def test_a_store_is_of_one_api(path: Path) -> None:
     async with V1Server(api_ids(3)) as server, server.session() as session:
         await all_of(session.v1.accounts.collect_usage(store=path))
-        with pytest.raises(StoreError, match="holds usage from"):
+        with pytest.raises(StoreError, match="holds usage of the v1 API"):
             await session.accounts.collect_usage(store=path).__aenter__()
         async with await _opened(path) as store:
             with pytest.raises(StoreError, match="asks the v1 API"):

@@ -385,6 +385,29 @@ def test_what_the_v1_api_says(path: Path) -> None:
     assert (history.parent_account_id, history.periods[0].cycle_count) == ("parent", None)
 
 
+def test_months_of_the_v1_api_end_with_its_answer_and_are_months(path: Path) -> None:
+    """That API names the moment of its answer as the end of the period."""
+    with StoreMaker(path) as store:
+        for seen, start in (("2026-10-20", "2026-09-25"), ("2026-10-24", "2026-09-25"), ("2026-11-20", "2026-10-25")):
+            store.run(f"{seen}T03:00:00", api="v1")
+            end = f"{seen}T02:59:58"
+            store.list("a", plan=None).usage("a", f"{start}T08:00:00", end, int(seen[5:7]), cycles=None)
+    line = lines(path, "2026-10")["a"]
+    assert (line.task_count, line.previous_task_count, line.not_compared) == (11, 10, None)
+    assert (line.provisional, line.previous_provisional) == (True, True)
+    assert (line.period_to, line.period_end) == ("2026-11-20T02:59:58Z", "2026-11-25T08:00:00Z")
+    assert line.previous_period_to == "2026-10-24T02:59:58Z"
+    assert gaps(path, "2026-11") == {"a": "other_period"}
+    assert gaps(path, "2026-11", datetime(2026, 11, 24, tzinfo=UTC)) == {"a": "not_begun"}
+    history = read_history(path, "a")
+    assert history is not None
+    assert [(one.task_count, one.change, one.period_end) for one in history.periods] == [
+        (10, None, "2026-10-25T08:00:00Z"),
+        (11, 1, "2026-11-25T08:00:00Z"),
+    ]
+    assert [one.provisional for one in history.periods[0].observations] == [True, True]
+
+
 def test_what_is_no_period(path: Path) -> None:
     with StoreMaker(path) as store:
         store.run("2026-11-11")
@@ -461,5 +484,11 @@ def test_the_months_of_statements_are_those_of_the_reader(
         expected = {total.month: (total.accounts, total.task_count) for total in reader.periods()}
     totals = {month: read_statement(path, month, trend=2, now=NOW).totals() for month in months}
     assert {month: (one.accounts, one.task_count) for month, one in totals.items() if one.accounts} == expected
+    for month in months:
+        # Totals that are counted without making the lines are those of the lines.
+        made = read_statement(path, month, now=NOW)
+        for _ in made.entries():
+            pass
+        assert read_statement(path, month, now=NOW).totals() == made.totals()
     for month, one in totals.items():
         assert one.trend[-1].task_count == expected.get(month, (0, 0))[1]

@@ -234,6 +234,7 @@ def test_a_keyboard_is_enough(opened: Opener) -> None:
     assert focus(page) == "find"
     some = ACCOUNTS[11]
     keyboard.type(some.account_id)
+    keyboard.press("Enter")
     assert page.names() == [some.name]
     for _ in some.account_id:
         keyboard.press("Backspace")
@@ -254,6 +255,7 @@ def test_a_keyboard_is_enough(opened: Opener) -> None:
     assert page.page.locator("#account-list .detail").count() == 1
     keyboard.press("Enter")
     assert page.page.locator("#account-list .detail").count() == 0
+    assert page.messages == []
 
 
 def ground(page: Opened) -> str:
@@ -377,6 +379,8 @@ def test_without_a_script_the_largest_accounts_are_there(opened: Opener) -> None
     assert bare.page.locator(".controls").is_hidden()
     assert "The first 100 of 300 accounts" in bare.page.locator("#static-note").inner_text()
     assert scripted.page.locator("#static-note").is_hidden()
+    bare.page.check("#appearance-dark")
+    assert ground(bare) == PALETTE["paper"].dark
     columns = ("name", "plan", "tasks", "change", "included", "used", "charge", "trend", "state")
     for column in columns:
         assert bare.cells(column) == scripted.cells(column), column

@@ -53,6 +53,8 @@ def test_the_sums_are_those_of_all_accounts(given_accounts: list[PageAccount], l
     assert tally.over == sum(a.over is not None for a in known)
     assert tally.tasks_over == sum(a.over or 0 for a in known) == sum(plan.tasks_over for plan in tally.by_plan)
     assert (tally.charge or Decimal()) == sum((a.charge or Decimal() for a in known), Decimal())
+    over = [a.charge or Decimal() for a in known if a.over is not None]
+    assert (tally.over_charge or Decimal()) == sum(over, Decimal())
     assert sum(group.accounts for group in tally.gaps.values()) == len(given_accounts) - len(known)
     assert tally.provisional == sum(a.provisional for a in known)
     dated = [a.observed_at for a in known if a.observed_at is not None]
