@@ -269,12 +269,10 @@ class Executor:
         progress.attempts += 1
         # After the check above: what was too late to be sent is no attempt, in the figures and for the retry policy.
         self.counters.attempts += 1
-        ends = now + self._timeouts.attempt
-        ends = min(ends, deadline)
+        ends = min(deadline, now + self._timeouts.attempt)
         return Attempt(
             self._watch,
-            # One timer per attempt. Connecting and the first bytes have the longer of their two limits; from the first
-            # sign of life on, the attempt moves its limit by itself.
+            # Connecting and the first bytes share the longer limit; from the first sign of life on it moves by itself.
             min(self._silence, ends - now),
             read=self._timeouts.read,
             ends=ends,
