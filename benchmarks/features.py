@@ -22,7 +22,7 @@ from benchmarks.contenders.bare import Bare
 from benchmarks.measure import cpu_seconds, paired_ratio
 from benchmarks.pinning import client_core, pin
 from benchmarks.processes import Server, run_module
-from cyclr_async.http.engine.connector import GuardedConnector
+from cyclr_async.http.engine.protocols import Lease, Leases
 from cyclr_async.http.timeouts import Timeout, TimerWheel
 
 __all__ = ["features_report", "main"]
@@ -66,11 +66,15 @@ class _NoWatch(TimerWheel):
         """Nothing was limited."""
 
 
-class _Unguarded(GuardedConnector):
-    async def acquire(self, req: Any, timeout: aiohttp.ClientTimeout, attempt: Any, traces: Any = None) -> Any:
-        connection = await aiohttp.TCPConnector.connect(self, req, traces or [], timeout)
+class _Unguarded(Leases):
+    def take(self, attempt: Any) -> Lease | None:
+        """Take what is there, whatever may have arrived on it."""
+        if not self._idle:
+            return None
+        lease = self._idle.pop()
+        lease.idle = False
         attempt.sending()
-        return connection
+        return lease
 
 
 class _WithoutCounting(ast.NodeTransformer):
@@ -144,7 +148,8 @@ async def _case(name: str, url: str) -> _Case:
     elif name == "deadline":
         executor._watch = _NoWatch()
     elif name == "guard":
-        pool.reads.connector.__class__ = _Unguarded
+        for _, _, leases in pool.engine._targets.values():
+            leases.__class__ = _Unguarded
     elif name == "session":
         pool.engine = pool.engine.otherwise
     return _Case(

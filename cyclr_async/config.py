@@ -223,8 +223,8 @@ class Limits:
         reuse_connections: False gives every request a connection of its own, at the price of a handshake and a moment
             of listening per request. Then an answer cannot be taken for the answer to another request of this session.
         direct_reads: False sends reads through :class:`aiohttp.ClientSession`, as everything else. By default a plain
-            read uses the connection itself, which is cheaper, unless something listens to aiohttp or stands in for it,
-            or aiohttp is not built as expected: that is noticed.
+            read uses the connection itself and keeps it for the next read, which is cheaper, unless something listens
+            to aiohttp or stands in for it, or aiohttp is not built as expected: that is noticed.
         response_bytes: the largest decoded body that is accepted, in bytes, 1,024 or more. Lists have limits of their
             own; no element of a list may be larger than 1 MiB.
         list_items: the most elements, 1 or more, of a list that is returned whole (``accounts.list``,
