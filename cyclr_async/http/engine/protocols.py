@@ -392,10 +392,10 @@ class Leases:
         old = 0
         while old < len(self._idle) and self._idle[old].since <= oldest:
             old += 1
-        for lease in self._idle[:old]:
+        aged, self._idle[:old] = self._idle[:old], []
+        for lease in aged:
             lease.idle = False
             lease.drop()
-        del self._idle[:old]
         if self._idle:
             self._arm(max(self._idle[0].since - oldest, 0.0))
 
