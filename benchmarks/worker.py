@@ -14,14 +14,21 @@ from typing import Any
 
 from benchmarks.bodies import account_id
 from benchmarks.contenders.base import Contender
+from benchmarks.contenders.peers import PEERS
 from benchmarks.measure import cpu_seconds, peak_mib, percentile, reset_peak, rss_mib
 from benchmarks.pinning import client_core, pin
 
 __all__ = ["main", "make_contender"]
 
+_UVLOOP = "_uvloop"
+"""The end of the name of a contender that runs on uvloop."""
+
 
 def make_contender(name: str) -> Contender:
-    """The contender ``name``, not opened yet."""
+    """The contender ``name``, not opened yet; how it is called on uvloop makes no other one of it."""
+    name = name.removesuffix(_UVLOOP)
+    if name in PEERS:
+        return PEERS[name]()
     contender: Contender = importlib.import_module(f"benchmarks.contenders.{name}").make()
     return contender
 
@@ -69,7 +76,10 @@ def main() -> None:
     parser.add_argument("concurrency", type=int)
     arguments = parser.parse_args()
     pin(client_core())
-    asyncio.run(_serve(arguments.name, arguments.base_url, arguments.concurrency))
+    # By name, because it is in no group that the tests need.
+    loop = importlib.import_module("uvloop").new_event_loop if arguments.name.endswith(_UVLOOP) else None
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(_serve(arguments.name, arguments.base_url, arguments.concurrency))
 
 
 if __name__ == "__main__":
