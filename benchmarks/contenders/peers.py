@@ -92,8 +92,9 @@ class _Aiosonic(_Peer):
     @override
     def made(self, concurrency: int) -> Any:
         aiosonic = importlib.import_module("aiosonic")
-        # Its own default is 25, at which half of the workers would wait.
-        connector = importlib.import_module("aiosonic.connectors").TCPConnector(pool_size=concurrency)
+        # Its own default is 30, at which many of the workers would wait.
+        pool = importlib.import_module("aiosonic.pools").PoolConfig(size=concurrency)
+        connector = importlib.import_module("aiosonic.connectors").TCPConnector({":default": pool})
         return aiosonic.HTTPClient(connector)
 
     @override
