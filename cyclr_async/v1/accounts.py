@@ -18,6 +18,7 @@ from cyclr_async.v1.bulk import BulkAccounts, account_path
 from cyclr_async.v1.once import Creation, TimeLeft, passes
 from cyclr_async.v1.paging import PAGE_SIZE
 from cyclr_async.v1.resource import flag, models, some
+from cyclr_async.wire.converter import decoder_of
 from cyclr_async.wire.unset import UNSET, Unset
 
 __all__ = ["Accounts", "account_path"]
@@ -163,7 +164,8 @@ class Accounts(BulkAccounts):
         Source: ``GET /accounts/{id}/usage``. That the period is the current one, up to now, is assumed.
         """
         path = f"{account_path(account_id)}/usage"
-        return await self._send("v1.accounts.usage", "GET", path, self._usage_of(account_id), timeout=timeout)
+        decode = self._usage_of(account_id, decoder_of(AccountUsage))
+        return await self._send("v1.accounts.usage", "GET", path, decode, timeout=timeout)
 
     async def create(
         self,

@@ -158,7 +158,8 @@ class Creation(Generic[T]):
         told = "is as asked for; ensure() returns it."
         if differing:
             told = f"differs in {', '.join(differing)}: {self.advice}."
-        error.args = (f"{error.message} It {told}",)
+        # The server's own words come without a full stop, those of exists() with one.
+        error.args = (f"{error.message.rstrip().removesuffix('.')}. It {told}",)
         return error
 
 

@@ -63,7 +63,12 @@ _HEADER: Final = (
     "the access token was refused, or X-Cyclr-Account names no account that it opens: check the account id, and "
     "whether the token is restricted to another account"
 )
-_PARTNER_LEVEL: Final = "a token that is restricted to an account opens nothing at the level of the partner"
+_NO_HEADER: Final = (
+    "the access token was refused, or it is restricted to an account and opens nothing at the level of the partner, or "
+    "the call is about one account and names none: session.v1.account(account_id), --account"
+)
+"""The server says the same in all three cases. That the header is missing can be so for ``request()``, and for the
+catalogue, of which it is not known for certain that it can be read without one."""
 
 
 def _there(_: Response) -> object:
@@ -219,7 +224,7 @@ def explained(error: CyclrError, *, scoped: bool) -> None:
     if isinstance(error, ConflictError) and scoped and not is_foreign(error):
         advice = _STOP_FIRST  # only what belongs to a cycle conflicts, and every cycle belongs to an account
     elif isinstance(error, UnauthorizedError) and not error.token_request:
-        advice = _HEADER if scoped else _PARTNER_LEVEL
+        advice = _HEADER if scoped else _NO_HEADER
     else:
         return
     error.args = (f"{error.message}; {advice}",)

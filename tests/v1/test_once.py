@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from cyclr_async import AsyncPartnerSession, NotFoundError, OutcomeUnknownError, RetryPolicy, Timeouts
+from cyclr_async import (
+    AlreadyExistsError,
+    AsyncPartnerSession,
+    NotFoundError,
+    OutcomeUnknownError,
+    RetryPolicy,
+    Timeouts,
+)
 from cyclr_async.http.clock import SystemClock
 from cyclr_async.simulator import Simulator
 from cyclr_async.v1 import AccountScope, CustomField
@@ -172,11 +179,24 @@ async def test_a_lost_answer_is_not_taken_for_ours_where_the_account_is_another(
         return reply("", status=502)
 
     async with Recorder(make=make) as server, AsyncPartnerSession("t", **places(server)) as session:
-        from cyclr_async import AlreadyExistsError  # noqa: PLC0415
-
         with pytest.raises(AlreadyExistsError, match="differs in name") as caught:
             await session.v1.accounts.create("a", name="A")
     assert (caught.value.same, caught.value.differing) == (False, ("name",))
+
+
+@pytest.mark.parametrize("words", ["ID already in use", "ID already in use."])
+async def test_what_is_there_is_told_in_a_sentence_of_its_own(words: str) -> None:
+    def make(heard: Heard) -> bytes:
+        if heard.line.startswith("GET"):
+            return reply('{"Id":"a","Name":"A"}')
+        return reply(json.dumps({"Message": words}), status=400)
+
+    async with Recorder(make=make) as server, AsyncPartnerSession("t", **places(server)) as session:
+        with pytest.raises(
+            AlreadyExistsError, match=r"400: ID already in use\. It is as asked for; ensure\(\)"
+        ) as caught:
+            await session.v1.accounts.create("a", name="A")
+    assert (caught.value.same, caught.value.server_message) == (True, words)
 
 
 @pytest.fixture

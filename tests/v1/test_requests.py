@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from cyclr_async import AlreadyExistsError, AsyncPartnerSession, DecodeError, OutcomeUnknownError
+from cyclr_async import (
+    AlreadyExistsError,
+    AsyncPartnerSession,
+    DecodeError,
+    OutcomeUnknownError,
+    UnauthorizedError,
+)
 from tests.support.recorder import Heard, Recorder, reply
 
 NUMBERED = '{"Id":1,"Name":"n"}'
@@ -47,6 +53,19 @@ async def test_a_wrong_value_deep_inside_is_named_and_no_secret_is_shown() -> No
         with pytest.raises(DecodeError, match=r"\$\.Connector\.Parameters\[1\]\.Id") as caught:
             await session.v1.account("a").connectors.get(1)
     assert "the-secret" not in repr(caught.value)
+
+
+async def test_a_call_about_an_account_that_names_none_is_told_to_name_one() -> None:
+    denied = '{"Message":"Authorization has been denied for this request."}'
+    async with (
+        Recorder(make=lambda heard: reply(denied, status=401)) as server,
+        AsyncPartnerSession("t", **places(server)) as session,
+    ):
+        with pytest.raises(UnauthorizedError, match=r"names none: session\.v1\.account\(account_id\)"):
+            await session.v1.request("GET", "account/connectors")
+        with pytest.raises(UnauthorizedError, match="X-Cyclr-Account names no account"):
+            await session.v1.account("a").request("GET", "account/connectors")
+    assert len(server.heard) <= 4  # at most one refresh each
 
 
 async def test_a_name_in_use_hides_what_was_sent() -> None:
