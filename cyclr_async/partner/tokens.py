@@ -63,4 +63,5 @@ class Tokens(Resource):
         return await self._sender.send(call, timeout)
 
     def _token(self, data: object) -> SignInToken:
+        # The console is the host of this API, whatever region or private instance that is.
         return structure(data, SignInToken).with_console(self._root.origin(), http_hosts=self._http_hosts)
