@@ -32,7 +32,8 @@ from cyclr_async.http.resource import (
     text,
 )
 from cyclr_async.http.retry import RetryStrategy
-from cyclr_async.partner import Account, AccountUsage
+from cyclr_async.partner.account import Account
+from cyclr_async.partner.account_usage import AccountUsage
 from cyclr_async.wire.converter import decoder_of
 from cyclr_async.wire.dates import format_date, format_datetime
 from cyclr_async.wire.segments import segment

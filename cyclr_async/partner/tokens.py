@@ -6,7 +6,7 @@ from yarl import URL
 
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import Resource, Sender, body_of, text
-from cyclr_async.partner import SignInToken
+from cyclr_async.partner.sign_in_token import SignInToken
 from cyclr_async.wire.converter import structure
 from cyclr_async.wire.segments import segment
 
