@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ResponseTooLargeError,
         ServerError,
         SessionClosedError,
+        SharedStateError,
         StoreError,
         TlsError,
         TokenEndpointError,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         EventHook,
         OutcomeEvent,
         RetryEvent,
+        SharedStateEvent,
         ThrottleEvent,
         TokenEvent,
     )
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     )
     from cyclr_async.secret import Secret, SecretUrl
     from cyclr_async.session import AsyncPartnerSession, SessionOptions
+    from cyclr_async.shared.state import SharedState
     from cyclr_async.usage.collect.outcome import UsageOutcome
     from cyclr_async.wire.unset import UNSET, Unset
 
@@ -90,15 +93,17 @@ _HOMES = {
     "ConflictError ConnectError "
     "CyclrError DeadlineExceededError DecodeError DesynchronizedError DnsError ForbiddenError InvalidArgumentError "
     "NotFoundError OutcomeUnknownError ProtocolError RateLimitedError ReadTimeoutError ResponseError "
-    "ResponseTooLargeError ServerError SessionClosedError StoreError TlsError TokenEndpointError TransportError "
-    "TruncatedResponseError UnauthorizedError UnexpectedRedirectError UnprocessableError WrongEventLoopError",
+    "ResponseTooLargeError ServerError SessionClosedError SharedStateError StoreError TlsError TokenEndpointError "
+    "TransportError TruncatedResponseError UnauthorizedError UnexpectedRedirectError UnprocessableError "
+    "WrongEventLoopError",
     "http.clock": "Clock",
-    "http.events": "AttemptEvent Event EventHook OutcomeEvent RetryEvent ThrottleEvent TokenEvent",
+    "http.events": "AttemptEvent Event EventHook OutcomeEvent RetryEvent SharedStateEvent ThrottleEvent TokenEvent",
     "http.raw_request": "Query RawResponse",
     "http.stats": "Stats",
     "partner": "Account AccountUsage Accounts Connectors PartnerDetails PricePlan PricePlans SignInToken Tokens",
     "secret": "Secret SecretUrl",
     "session": "AsyncPartnerSession SessionOptions",
+    "shared.state": "SharedState",
     "usage.collect.outcome": "UsageOutcome",
     "wire.unset": "UNSET Unset",
 }
@@ -158,6 +163,9 @@ __all__ = [
     "ServerError",
     "SessionClosedError",
     "SessionOptions",
+    "SharedState",
+    "SharedStateError",
+    "SharedStateEvent",
     "SignInToken",
     "StaticToken",
     "Stats",

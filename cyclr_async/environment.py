@@ -70,6 +70,7 @@ def session_arguments(given: Mapping[str, Secret], labels: Mapping[str, str], *,
     for name, number in (("connections", _whole), ("requests_per_second", _positive)):
         take(name, lambda text, name=name, number=number: limits.update({name: number(text)}))  # type: ignore[misc]
         settings.pop(name, None)
+    take("shared", SecretUrl)
     take("proxy", SecretUrl)
     take("ca_file", str)
     if limits:

@@ -34,6 +34,7 @@ __all__ = [
     "Sent",
     "ServerError",
     "SessionClosedError",
+    "SharedStateError",
     "StoreError",
     "TlsError",
     "TokenEndpointError",
@@ -394,6 +395,13 @@ class UnexpectedRedirectError(ResponseError):
 
 class StoreError(CyclrError):
     """The usage store cannot be used as asked: wrong partner, period or host, in use, damaged, or full."""
+
+
+class SharedStateError(CyclrError):
+    """What processes share cannot be reached: a file or a Redis server. Nothing was sent.
+
+    Raised at the first call when it is not there, and later with ``on_loss="fail"`` only.
+    """
 
 
 class BulkInterruptedError(CyclrError):

@@ -43,7 +43,7 @@ from cyclr_async.http.raw_request import Query, RawResponse, json_body, raw_requ
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import Sender, domain_of
 from cyclr_async.http.retry import RetryBudget, RetryStrategy
-from cyclr_async.http.stats import Stats, stats_of
+from cyclr_async.http.stats import SharedCounts, Stats, stats_of
 from cyclr_async.http.timeouts import TimerWheel
 from cyclr_async.partner import Accounts, Connectors, PartnerDetails, PricePlans, Tokens
 from cyclr_async.secret import HiddenStr, Secret, SecretUrl
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from os import PathLike
 
     import aiohttp
+
+    from cyclr_async.shared.sharing import Sharing
+    from cyclr_async.shared.state import SharedState
 
 __all__ = ["AsyncPartnerSession", "SessionOptions"]
 
@@ -75,6 +78,7 @@ class SessionOptions(TypedDict, total=False):
     timeouts: Timeouts | None
     retry: RetryPolicy | None
     limits: Limits | None
+    shared: SharedState | str | PathLike[str] | SecretUrl | None
     client_session: aiohttp.ClientSession | None
     ca_file: str | PathLike[str] | None
     client_certificate: tuple[str | PathLike[str], str | PathLike[str]] | None
@@ -109,6 +113,9 @@ class AsyncPartnerSession:
         timeouts: how long to wait.
         retry: when to repeat.
         limits: how widely to use the API.
+        shared: what several processes with the same credentials have in common: one access token, one
+            ``requests_per_second`` for all together, one pause after a 429. A path for the processes of one host, a
+            ``redis://`` URL for several hosts, or a :class:`SharedState`. ``Limits.connections`` stays per process.
         client_session: an aiohttp session of yours, used for everything and never closed. Its pool, TLS, proxy,
             default headers and cookies are yours to answer for; redirects, time limits and retries stay as here.
         ca_file: a PEM file of certificate authorities to trust besides the system's.
@@ -137,6 +144,7 @@ class AsyncPartnerSession:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         limits: Limits | None = None,
+        shared: SharedState | str | PathLike[str] | SecretUrl | None = None,
         client_session: aiohttp.ClientSession | None = None,
         ca_file: str | PathLike[str] | None = None,
         client_certificate: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
@@ -148,6 +156,8 @@ class AsyncPartnerSession:
         clock: Clock | None = None,
     ) -> None:
         auth = Secret(auth) if isinstance(auth, str) else auth
+        # Like auth: a URL of Redis may hold a password, and this frame could end up in a traceback with locals.
+        shared = SecretUrl(shared) if isinstance(shared, str) else shared
         provider = as_provider(auth)
         self._partner = None if partner is None else partner_name(partner)
         region = region if isinstance(region, Region) else Region.parse(region)
@@ -200,15 +210,30 @@ class AsyncPartnerSession:
         }
         # Token requests need no token and no slot, so what carries them is there before what needs a token.
         endpoint = TokenEndpoint(self._token_url, Executor(exchange, clock, self._watch, **options).run)
-        self._tokens = TokenManager(provider, endpoint, clock, on_token=on_token, on_event=on_event)
+        rate = limits.requests_per_second
+        self._sharing = sharing = None if shared is None else self._shared(shared, provider, clock, on_event, rate)
+        self._tokens = TokenManager(
+            provider if sharing is None else sharing.provider,
+            endpoint,
+            clock,
+            on_token=on_token,
+            on_event=on_event,
+            on_others=options["counters"].warn_of_others,
+        )
         self._executor = AuthorizedExecutor(
             exchange,
             clock,
             self._watch,
-            limiter=Limiter(limits.connections, limits.requests_per_second, clock),
+            limiter=Limiter(
+                limits.connections,
+                rate,
+                clock,
+                turns=None if sharing is None else sharing.turns,
+                tell=None if sharing is None else sharing.tell,
+            ),
             tokens=self._tokens,
             origins=origins,
-            open_pool=self._pool.open,
+            open_pool=self._pool.open if sharing is None else self._open_shared,
             limits=limits,
             **options,
         )
@@ -223,6 +248,35 @@ class AsyncPartnerSession:
     def _sender_over(self, executor: AuthorizedExecutor) -> Sender:
         """Return what the resources send with; a dry run has one of its own that sends nothing."""
         return executor
+
+    def _shared(
+        self,
+        shared: SharedState | PathLike[str] | SecretUrl,
+        provider: TokenProvider,
+        clock: Clock,
+        on_event: EventHook | None,
+        rate: float | None,
+    ) -> Sharing:
+        """Return what this session shares with other processes."""
+        # Most sessions share nothing, and need not pay for the import.
+        from cyclr_async.shared.sharing import Sharing  # noqa: PLC0415
+        from cyclr_async.shared.state import SharedState  # noqa: PLC0415
+
+        return Sharing(
+            SharedState.of(shared),
+            provider,
+            clock=clock,
+            on_event=on_event,
+            api=self._root,
+            token_url=self._token_url,
+            rate=rate,
+        )
+
+    async def _open_shared(self) -> None:
+        """Open the pool, and what is shared: a place that is not there is found out before the first request."""
+        await self._pool.open()
+        if self._sharing is not None:
+            await self._sharing.open(self._executor.limiter.hold)
 
     def _url(self, value: str | URL, name: str) -> URL:
         return api_url(value, name=name, http_hosts=self._http_hosts)
@@ -409,7 +463,8 @@ class AsyncPartnerSession:
 
     def stats(self) -> Stats:
         """Return what is going on now: calls in flight and queued, pause, connections, attempts and retries."""
-        return stats_of(self._executor, self._pool, self._tokens)
+        shared: SharedCounts = {} if self._sharing is None else self._sharing.counts()
+        return stats_of(self._executor, self._pool, self._tokens, shared)
 
     async def close(self) -> None:
         """Let calls under way finish for ``Timeouts.close`` seconds, then close every connection. May be repeated.
@@ -428,6 +483,9 @@ class AsyncPartnerSession:
         if first:
             await executor.counters.drain(self._timeouts.close)
             await self._tokens.close(self._timeouts.close)
+            if self._sharing is not None:
+                # After the tokens: one that is being fetched at this moment is still to be stored for the others.
+                await self._sharing.close()
         await self._pool.close()
         self._watch.close()
 

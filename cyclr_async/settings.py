@@ -51,6 +51,7 @@ SETTINGS: Final = {
         Setting("timeout", "--timeout", default="120"),
         Setting("connections", default="100"),
         Setting("requests_per_second"),
+        Setting("shared", "--shared", secret=True),  # a URL of Redis may carry a password
         Setting("proxy", secret=True),  # its URL may carry a password
         Setting("ca_file"),
     )

@@ -33,6 +33,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "secret": frozenset(),
     "hosts": frozenset({"errors"}),
+    "file_lock": frozenset(),
     "settings": frozenset(),
     "checks": BASE,
     "config": BASE | {"checks"},
@@ -50,10 +51,13 @@ ROOMS: dict[str, frozenset[str]] = {
     "http.engine": WIRE | GROUND | {"http.engine", "http.timeouts", "checks", "config"},
     "partner": RESOURCES | {"partner"},
     "v1": RESOURCES | {"v1", "http.raw_request", "partner.sign_in_token"},  # the one answer that both APIs share
+    # What it shares are the token and the turns; it knows nothing of requests, nor of a network but that of Redis.
+    "shared": AUTH | {"shared", "checks", "http.limiter", "file_lock"},
     "session": WIRE | {"partner", "v1", "http", "checks", "config", "auth", "environment"},
     "usage": WIRE
     | GROUND
-    | {"usage", "partner", "v1", "checks", "config", "auth", "http.limiter", "http.resource", "http.timeouts"},
+    | {"usage", "partner", "v1", "checks", "config", "auth", "http.limiter", "http.resource", "http.timeouts"}
+    | {"file_lock"},
     "usage.months.periods": frozenset(),
     # The page draws what it is given: only its door to statements knows where that comes from.
     "usage.page": BASE | {"usage.page", "usage.export.atomic_file"},
@@ -73,6 +77,7 @@ LAZY: dict[str, frozenset[str]] = {
     "v1": frozenset({"usage"}),
     "simulator": frozenset({""}),
     "cli": frozenset({"v1"}),
+    "session": frozenset({"shared"}),
     # A worker makes its session there; the factory of that is what it is sent.
     "usage": frozenset({"session"}),
 }
@@ -110,6 +115,7 @@ EXTRAS = {
     "cli": {"click", "rich", "platformdirs"},
     "simulator": {"pytest"},
     "wire": {"orjson"},
+    "shared": {"redis"},
     "usage": {"duckdb", "orjson", "xlsxwriter"},
 }
 

@@ -78,11 +78,15 @@ class AccessToken:
         expires_in: seconds for which the server will accept it, or None when unknown.
         refresh_token: what it can be renewed with, or None.
 
+    Attributes:
+        shared: True for a token of a shared state, whose rules for renewals hold for all processes together.
+        adopted: True when another process has fetched it.
+
     Raises:
         ConfigurationError: the token is empty or cannot stand in a header.
     """
 
-    __slots__ = ("expires_in", "header", "refresh_token", "value")
+    __slots__ = ("adopted", "expires_in", "header", "refresh_token", "shared", "value")
 
     def __init__(
         self, value: str | Secret, *, expires_in: float | None = None, refresh_token: str | Secret | None = None
@@ -98,6 +102,14 @@ class AccessToken:
         # Made once: a session puts the same header on thousands of requests.
         self.header: HiddenStr = HiddenStr(f"Bearer {value.reveal()}")
         self.refresh_token: RefreshToken | None = None if refresh is None else RefreshToken(refresh)
+        self.shared: bool = False
+        self.adopted: bool = False
+
+    @property
+    def renewals(self) -> int:
+        """How many new tokens one call may ask for, this one being refused."""
+        # What another process has fetched may be dead again when it gets here, which says nothing about the next one.
+        return 3 if self.shared else 1
 
     def __repr__(self) -> str:
         return f"AccessToken('***', expires_in={self.expires_in!r})"
@@ -250,6 +262,10 @@ class ClientCredentials:
         # A lost answer costs nothing but a token that nobody uses: the first stays valid beside the second.
         return await exchange(form, True)
 
+    def sharing(self) -> tuple[tuple[str, ...], Secret]:
+        """Return what tells these credentials from others, and their secret: for the token of several processes."""
+        return ("client_credentials", self.client_id, self.scope or ""), self._client_secret
+
     def __repr__(self) -> str:
         return f"ClientCredentials({self.client_id!r}, '***', scope={self.scope!r})"
 
@@ -336,6 +352,15 @@ class PasswordGrant:
         if self.account_id is not None:
             form["client_secret"] = self.account_id
         return form
+
+    def sharing(self) -> tuple[tuple[str, ...], Secret]:
+        """Return what tells these credentials from others, and their secret: for the token of several processes."""
+        # With the account: a token that is restricted to one must not be taken for that of the partner.
+        return ("password", self.client_id, self.username, self.account_id or ""), self._password
+
+    def forget_refresh_token(self) -> None:
+        """Forget the refresh token of an earlier run, since another process has used it or has a newer one."""
+        self._first = None
 
     def __repr__(self) -> str:
         return f"PasswordGrant({self.client_id!r}, {self.username!r}, '***', account_id={self.account_id!r})"

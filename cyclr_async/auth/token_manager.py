@@ -30,6 +30,8 @@ _REMEMBER_REFUSAL: Final = 30.0
 """The same when the endpoint refused the credentials."""
 _REMEMBER_LONGEST: Final = 60.0
 """The same when the endpoint said how long to wait, at most."""
+_SOON: Final = 600.0
+"""Seconds within which a second token that dies early is no coincidence: whoever revokes tokens does it once."""
 _LEAST_USE: Final = 1.0
 """Seconds for which a new token is used however short its life: else one that lives shorter than its request takes
 would be fetched again and again and never be used."""
@@ -59,6 +61,7 @@ class TokenManager:
         clock: time and chance.
         on_token: called with every new token before it is used.
         on_event: told of refreshes.
+        on_others: told, with a reason, that other processes seem to use the same credentials.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class TokenManager:
         *,
         on_token: OnToken | None = None,
         on_event: EventHook | None = None,
+        on_others: Callable[[str], object] | None = None,
     ) -> None:
+        self._on_others = on_others
         self._provider = provider
         self._exchange = exchange
         self._clock = clock
@@ -88,6 +93,7 @@ class TokenManager:
         self._failure_until = float("-inf")
         # Refuses new fetches only: a call that outlasts the grace of close() still has the token at hand.
         self._closed = False
+        self._died_at = float("-inf")
         self.refreshes: int = 0
 
     def current(self) -> AccessToken | None:
@@ -124,6 +130,11 @@ class TokenManager:
             return None
         if self._task is None:
             _logger.debug("the server refused the access token: another one is fetched")
+            if now < self._refresh_at and not refused.shared:
+                # One may have been revoked. Two, so soon after each other, and somebody else gets tokens, too.
+                if now - self._died_at < _SOON and self._on_others is not None:
+                    self._on_others("access tokens are refused long before they end")
+                self._died_at = now
             if self._on_event is not None:
                 notify(self._on_event, TokenEvent(action="rejected"))
         token = await self._fetched(rejected=True)
@@ -198,9 +209,13 @@ class TokenManager:
         if self._unpersisted is None:
             # Its life is counted from before the request, however often storing it has to be repeated.
             begun, begun_wall = self._clock.now(), self._clock.wall()
-            self._unpersisted = await self._provider.fetch(self._exchange, self._token), begun, begun_wall
+            fetched = await self._provider.fetch(self._exchange, self._token)
+            if fetched.shared and fetched is self._token:
+                return fetched  # the processes that share it have agreed that another one would not help
+            self._unpersisted = fetched, begun, begun_wall
         token, begun, begun_wall = self._unpersisted
-        if self._on_token is not None:
+        # What another process has fetched, that one has persisted.
+        if self._on_token is not None and not token.adopted:
             # Before anybody uses it: a rotated token that is used and then lost with the process could never be
             # renewed.
             waiting = self._on_token(token)
@@ -214,8 +229,10 @@ class TokenManager:
         self._failure = None
         self._failure_until = float("-inf")
         self._token = token
-        self.refreshes += 1
-        self._replaced_rejected_at = self._clock.now() if rejected else float("-inf")
+        self.refreshes += not token.adopted
+        # Not for a shared token: that it was refused may concern an older one, which another process has replaced, and
+        # how often one is replaced is counted for all processes together.
+        self._replaced_rejected_at = self._clock.now() if rejected and not token.shared else float("-inf")
         if token.expires_in is None:
             self._refresh_at = self._expires_at = self._expires_wall = float("inf")
         else:
@@ -229,4 +246,4 @@ class TokenManager:
             "an unknown number of" if token.expires_in is None else f"{token.expires_in:.0f}",
         )
         if self._on_event is not None:
-            notify(self._on_event, TokenEvent(action="refreshed"))
+            notify(self._on_event, TokenEvent(action="adopted" if token.adopted else "refreshed"))

@@ -26,6 +26,7 @@ from cyclr_async.cli.settings import simulated
 from cyclr_async.cli.signals import run_async
 from cyclr_async.cli.summary import read_summary, summary_lines
 from cyclr_async.cli.terminal import echo, forget, print_error, warn
+from cyclr_async.cli.worker_processes import fan_out_of
 from cyclr_async.errors import BulkInterruptedError, CyclrError, StoreError
 from cyclr_async.usage import UsageReader, UsageStore, export_usage
 from cyclr_async.usage.export.atomic_file import check_target, replacing
@@ -38,6 +39,7 @@ from cyclr_async.wire.text import duration
 if TYPE_CHECKING:
     from cyclr_async.session import AsyncPartnerSession
     from cyclr_async.usage.collect.collection import Collection, V1Collection
+    from cyclr_async.usage.collect.fan_out import FanOut
     from cyclr_async.usage.collect.outcome import UsageOutcome, V1UsageOutcome
     from cyclr_async.usage.store.runs import Opening
     from cyclr_async.usage.summary import Summary
@@ -68,6 +70,8 @@ class Job:
         resume: True to go on with the unfinished run of the store, whatever it collects.
         fresh: True to begin a new run.
         max_age: how old a run may be that is continued; a day when None.
+        workers: processes of this machine that ask, or None.
+        dask: the address of a scheduler whose workers ask, or None.
     """
 
     store: Path | None
@@ -81,6 +85,8 @@ class Job:
     resume: bool = False
     fresh: bool = False
     max_age: timedelta | None = None
+    workers: int | None = None
+    dask: str | None = None
 
 
 @attrs.define
@@ -109,7 +115,8 @@ def run_collection(options: Options, job: Job) -> Exit:
         if form != "table" and options.out is None:
             rows = stack.enter_context(_Rows(Output(options, COLUMNS), store if kept else None))
         try:
-            run_async(_collect(options, job, store, state, rows))
+            with fan_out_of(options, workers=job.workers, dask=job.dask, concurrency=job.concurrency) as fan_out:
+                run_async(_collect(options, job, store, state, rows, fan_out))
         except InterruptedBySignal:
             echo(options, _how_far(store, state, job if kept else None))
             return Exit.RESUMABLE if kept else Exit.INTERRUPTED
@@ -177,11 +184,13 @@ def _form(options: Options) -> str:
     return chosen_format(options)
 
 
-async def _collect(options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None) -> None:
+async def _collect(
+    options: Options, job: Job, store: Path, state: _Progress, rows: _Rows | None, fan_out: FanOut | None
+) -> None:
     async with AsyncExitStack() as stack:
         port = _port_of(store) if simulated(options) else 0
         session = await stack.enter_async_context(connected(options, port=port, concurrency=job.concurrency))
-        async with await _collection(session, job, store, stack) as run:
+        async with await _collection(session, job, store, stack, fan_out) as run:
             assert run.store is not None
             state.run_id = run.store.run_id
             for line in opening_lines(run.store.opening):
@@ -203,7 +212,7 @@ async def _collect(options: Options, job: Job, store: Path, state: _Progress, ro
 
 
 async def _collection(
-    session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack
+    session: AsyncPartnerSession, job: Job, store: Path, stack: AsyncExitStack, fan_out: FanOut | None
 ) -> Collection | V1Collection:
     """Return the collection of a job; nothing has been sent by it yet.
 
@@ -217,10 +226,10 @@ async def _collection(
         # The run's own, whatever the settings say now: rows of two APIs have different ids.
         if opened.scope.api == V1_API:
             return session.v1.accounts.collect_usage(
-                subaccounts=opened.scope.ids == TREE_IDS, concurrency=job.concurrency, store=opened
+                subaccounts=opened.scope.ids == TREE_IDS, concurrency=job.concurrency, store=opened, fan_out=fan_out
             )
         return session.accounts.collect_usage(
-            from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened
+            from_date=opened.scope.from_date, concurrency=job.concurrency, store=opened, fan_out=fan_out
         )
     today = datetime.fromtimestamp(session.clock.wall(), UTC).date()
     if job.from_date is not None and job.from_date > today:
@@ -234,6 +243,7 @@ async def _collection(
             store=store,
             resume=resume,
             max_age=max_age,
+            fan_out=fan_out,
         )
     return session.accounts.collect_usage(
         source,
@@ -242,6 +252,7 @@ async def _collection(
         store=store,
         resume=resume,
         max_age=max_age,
+        fan_out=fan_out,
     )
 
 

@@ -24,7 +24,7 @@ ACCOUNTS: Final = 50
 SEED: Final = 7
 """Always the same, so that examples, and a store made with a simulation, find the same accounts again."""
 
-_LATE: Final = frozenset({"proxy", "ca_file"})
+_LATE: Final = frozenset({"proxy", "ca_file", "shared"})
 _log: Final = logging.getLogger("cyclr_async.cli")
 
 

@@ -51,6 +51,7 @@ class Options:
     client_secret_file: str | None = None
     client_secret_stdin: bool = False
     timeout: float | None = None
+    shared: str | None = None
     http_host: tuple[str, ...] = ()
     resolved: Settings | None = field(default=None, repr=False)
     """The settings, found once: a secret on standard input can be read only once."""
@@ -108,6 +109,11 @@ SHARED: Final = (
     _shared("--client-secret-file", type=click.Path(), metavar="FILE", help="Read the client secret from a file."),
     _shared("--client-secret-stdin", is_flag=True, help="Read the client secret from standard input."),
     _shared("--timeout", type=_Seconds(), metavar="SECONDS", help="For each call. [env: CYCLR_TIMEOUT]"),
+    _shared(
+        "--shared",
+        metavar="PLACE",
+        help="A path or redis:// URL: one token and rate with other processes. [env: CYCLR_SHARED]",
+    ),
     _shared("--no-progress", is_flag=True, help="No progress bar."),
     _shared("--no-color", is_flag=True, help="No colours. [env: NO_COLOR]"),
     _shared("-q", "--quiet", is_flag=True, help="Data and errors only."),

@@ -194,6 +194,7 @@ def _flags(options: Options) -> dict[str, Secret]:
         "api": options.api,
         "http_hosts": ",".join(options.http_host) if options.http_host else None,
         "timeout": None if options.timeout is None else str(options.timeout),
+        "shared": options.shared,
     }
     flags = {name: Secret(text) for name, text in texts.items() if text is not None}
     secret = read_secret("--client-secret", options.client_secret_file, options.client_secret_stdin)

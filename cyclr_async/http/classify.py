@@ -23,6 +23,7 @@ from cyclr_async.errors import (
     ResponseError,
     ServerError,
     SessionClosedError,
+    SharedStateError,
     StoreError,
     TokenEndpointError,
     TransportError,
@@ -33,7 +34,7 @@ from cyclr_async.errors import (
 
 __all__ = ["Concern", "asked_to_wait", "classify", "is_foreign", "is_not_json", "is_wrong_address", "needs_witness"]
 
-_RUN: Final = (SessionClosedError, WrongEventLoopError, StoreError, BulkInterruptedError)
+_RUN: Final = (SessionClosedError, SharedStateError, WrongEventLoopError, StoreError, BulkInterruptedError)
 _SERVICE_STATUSES: Final = frozenset({405, 407, 408, 421, 425, 429})
 """4xx that say nothing about an account or its request: the method does not exist there, a proxy wants credentials,
 the connection or the moment was wrong."""

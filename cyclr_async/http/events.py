@@ -8,7 +8,17 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-__all__ = ["AttemptEvent", "Event", "EventHook", "OutcomeEvent", "RetryEvent", "ThrottleEvent", "TokenEvent", "notify"]
+__all__ = [
+    "AttemptEvent",
+    "Event",
+    "EventHook",
+    "OutcomeEvent",
+    "RetryEvent",
+    "SharedStateEvent",
+    "ThrottleEvent",
+    "TokenEvent",
+    "notify",
+]
 
 _logger = logging.getLogger("cyclr_async.events")
 
@@ -56,9 +66,27 @@ class ThrottleEvent:
 
 @attrs.frozen(kw_only=True)
 class TokenEvent:
-    """An access token was ``"refreshed"``, could not be fetched (``"failed"``), or was refused (``"rejected"``)."""
+    """An access token was ``"refreshed"``, could not be fetched (``"failed"``), or was refused (``"rejected"``).
 
-    action: Literal["refreshed", "failed", "rejected"]
+    With a shared state also ``"adopted"``: another process had fetched it.
+    """
+
+    action: Literal["refreshed", "adopted", "failed", "rejected"]
+    error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SharedStateEvent:
+    """The shared state was ``"lost"``, or is there again (``"restored"``).
+
+    Attributes:
+        action: which of the two.
+        processes: how many share, as far as is known: while it is lost, the rate is divided by this.
+        error: why it was lost.
+    """
+
+    action: Literal["lost", "restored"]
+    processes: int
     error: str | None = None
 
 
@@ -81,7 +109,7 @@ class OutcomeEvent:
     seconds: float
 
 
-Event: TypeAlias = AttemptEvent | RetryEvent | ThrottleEvent | TokenEvent | OutcomeEvent
+Event: TypeAlias = AttemptEvent | RetryEvent | ThrottleEvent | TokenEvent | SharedStateEvent | OutcomeEvent
 EventHook: TypeAlias = Callable[[Event], object]
 
 

@@ -92,7 +92,7 @@ class CallState:
         self.first: float = started
         self.attempts: int = 0
         self.spent: int = 0
-        self.refreshed: bool = False
+        self.refreshed: int = 0
         self.unsettled: bool = False
         """True once an attempt was sent of which it is not known whether it was carried out."""
         self.token: AccessToken | None = None
@@ -559,14 +559,15 @@ class AuthorizedExecutor(Executor):
 
     async def _refresh_after_401(self, error: CyclrError, progress: CallState) -> bool:
         """After a 401, get a newer token, once per call: a refused request was not carried out, so it may go again."""
-        if not isinstance(error, UnauthorizedError) or progress.refreshed or progress.token is None:
+        token = progress.token
+        if not isinstance(error, UnauthorizedError) or token is None or progress.refreshed >= token.renewals:
             return False
         # Before the token is asked for, so that a second 401 is the answer whatever comes of it.
-        progress.refreshed = True
+        progress.refreshed += 1
         scope = self._watch.limit(max(progress.deadline - self.clock.now(), 0.0))
         try:
             with scope:
-                return await _token_request(self._tokens.renew(progress.token)) is not None
+                return await _token_request(self._tokens.renew(token)) is not None
         except CyclrError:
             raise
         except TimeoutError:
@@ -581,6 +582,8 @@ class AuthorizedExecutor(Executor):
     def _pause(self, call: Request[T], progress: CallState, seconds: float) -> None:
         """Let no call of the session leave for a while."""
         self.limiter.pause(seconds)
+        if self._timed and not self.limiter.shared:
+            self.counters.throttled_below_rate(progress.failure)
         reports.pause(self._on_event, call, progress, seconds)
 
     def _keep_time(self, call: Request[T], seconds: float) -> None:

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from cyclr_async.http.clock import Clock
 from cyclr_async.http.wait_queue import WaitQueue
 
-__all__ = ["AdaptiveLimit", "AnswerTimes", "Limiter", "RateReservation"]
+__all__ = ["AdaptiveLimit", "AnswerTimes", "Limiter", "RateReservation", "Turns"]
 
 _TIMER_LATENESS: Final = 0.005
 """Seconds by which a timer of a busy event loop is late as a matter of course; above 100 turns a second this is more
 than half a turn, and a limiter that did not make up for it would stay below its rate."""
+
+
+class Turns(Protocol):
+    """Where the turns of a rate come from: this process alone (:class:`RateReservation`), or a rate shared with others.
+
+    Attributes:
+        interval: seconds between two turns of this process.
+    """
+
+    interval: float
+
+    def peek(self, now: float) -> float:
+        """Return the seconds until the next free turn, without taking it."""
+        ...
+
+    async def take(self, now: float, since: float, *, more: bool) -> float:
+        """Take the next free turn and return when it comes; the moment may have passed just before.
+
+        Args:
+            now: the time.
+            since: when the caller began to wait.
+            more: whether others wait behind it.
+        """
+        ...
+
+    def usable(self, turn: float, now: float) -> bool:
+        """Tell whether a turn may still be used after something else has held its caller up."""
+        ...
+
+    def used(self, now: float) -> None:
+        """Note that a turn is used at this moment."""
+        ...
+
+    def give_back(self) -> None:
+        """Give the turn back that was taken last and will not be used."""
+        ...
 
 
 class RateReservation:
@@ -23,16 +60,17 @@ class RateReservation:
 
     Args:
         rate: requests per second.
+        begins: when the first turn is.
     """
 
     __slots__ = ("_next", "interval", "tolerance")
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, begins: float = 0.0) -> None:
         self.interval: float = 1.0 / rate
         # Half a turn, so that two requests never leave as one; but never below what any timer is late by.
         self.tolerance: float = max(self.interval / 2, _TIMER_LATENESS)
         """Seconds by which a turn may be used late without moving the next one."""
-        self._next = 0.0
+        self._next = begins
 
     def peek(self, now: float) -> float:
         """Return the seconds until the next free turn, without taking it."""
@@ -49,6 +87,14 @@ class RateReservation:
         at = max(self._next, now if since is None else since)
         self._next = at + self.interval
         return max(at - now, 0.0)
+
+    async def take(self, now: float, since: float, *, more: bool) -> float:  # noqa: ARG002 - see Turns
+        """Take the next free turn and return when it comes; see :class:`Turns`."""
+        return now + self.reserve(now, since)
+
+    def usable(self, turn: float, now: float) -> bool:  # noqa: ARG002 - see Turns
+        """Tell whether a turn may still be used: always, since :meth:`used` moves the others behind it."""
+        return True
 
     def used(self, now: float) -> None:
         """Note that a reserved turn is used at this moment: one that comes too late moves those after it."""
@@ -72,6 +118,8 @@ class Limiter:
         limit: slots.
         rate: requests per second, or None.
         clock: time.
+        turns: where the turns of the rate come from instead, when other processes use it as well.
+        tell: told of every pause that begins here.
     """
 
     __slots__ = (
@@ -80,6 +128,7 @@ class Limiter:
         "_line",
         "_paused_until",
         "_rate",
+        "_tell",
         "_tickets",
         "_turn",
         "_waiting",
@@ -88,9 +137,18 @@ class Limiter:
         "rate",
     )
 
-    def __init__(self, limit: int, rate: float | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        limit: int,
+        rate: float | None,
+        clock: Clock,
+        *,
+        turns: Turns | None = None,
+        tell: Callable[[float], object] | None = None,
+    ) -> None:
         self._limit = limit
-        self._rate = RateReservation(rate) if rate is not None else None
+        self._rate: Turns | None = RateReservation(rate) if turns is None and rate is not None else turns
+        self._tell = tell
         self._clock = clock
         # True is a slot, False is the task to watch the clock.
         self._line = WaitQueue(self._take_back)
@@ -101,6 +159,11 @@ class Limiter:
         self._paused_until = 0.0
         self.rate: float | None = rate
         self.in_flight: int = 0
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes use the same rate."""
+        return self._tell is not None
 
     @property
     def limit(self) -> int:
@@ -114,7 +177,16 @@ class Limiter:
         return sum(not waiter.done() for waiter in self._waiting) + self._watching
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave for this long. A pause only ever grows: nobody can lift it early."""
+        """Let nothing leave for this long, also from other processes where the rate is shared.
+
+        A pause only ever grows: nobody can lift it early.
+        """
+        self.hold(seconds)
+        if self._tell is not None:
+            self._tell(seconds)
+
+    def hold(self, seconds: float) -> None:
+        """Let nothing leave from here for this long, as another process was told to."""
         # The longest wins: several answers ask for a pause at about the same time, and each knows only its own.
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
@@ -185,13 +257,15 @@ class Limiter:
             if self._rate is None:
                 return
             now = self._clock.now()
-            if self._turn is None:
-                self._turn = now + self._rate.reserve(now, since)
+            if self._turn is None or not self._rate.usable(self._turn, now):
+                self._turn = await self._rate.take(now, since, more=bool(self._waiting))
+                now = self._clock.now()  # it may have taken a trip to where the rate is kept
             if self._turn > now:
                 await self._clock.sleep(self._turn - now)
-            if self.pause_left() == 0:
+            # A turn of a shared rate that has gone by meanwhile is not made up for: others use theirs.
+            if self.pause_left() == 0 and self._rate.usable(self._turn, now := self._clock.now()):
                 self._turn = None
-                self._rate.used(self._clock.now())
+                self._rate.used(now)
                 return
 
     def _take_back(self, has_slot: bool) -> None:

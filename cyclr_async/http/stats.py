@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypedDict
+
 import attrs
 
 from cyclr_async.auth.token_manager import TokenManager
 from cyclr_async.http.engine.pool import Pool
 from cyclr_async.http.executor import AuthorizedExecutor
 
-__all__ = ["Stats", "stats_of"]
+__all__ = ["SharedCounts", "Stats", "stats_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +30,11 @@ class Stats:
         retries: attempts that were repeats.
         failures: calls that ended in an error.
         token_refreshes: access tokens fetched.
+        tokens_adopted: access tokens that another process had fetched.
+        shared: ``"held"`` while the shared state can be reached, ``"lost"`` while it cannot, None without one.
+        shared_processes: how many processes share, as far as is known.
+        shared_trips: how often the shared state was asked.
+        shared_losses: how often it was lost.
     """
 
     in_flight: int
@@ -42,9 +49,24 @@ class Stats:
     retries: int
     failures: int
     token_refreshes: int
+    tokens_adopted: int = 0
+    shared: Literal["held", "lost"] | None = None
+    shared_processes: int = 1
+    shared_trips: int = 0
+    shared_losses: int = 0
 
 
-def stats_of(executor: AuthorizedExecutor, pool: Pool, tokens: TokenManager) -> Stats:
+class SharedCounts(TypedDict, total=False):
+    """What :class:`Stats` says of a shared state."""
+
+    tokens_adopted: int
+    shared: Literal["held", "lost"] | None
+    shared_processes: int
+    shared_trips: int
+    shared_losses: int
+
+
+def stats_of(executor: AuthorizedExecutor, pool: Pool, tokens: TokenManager, shared: SharedCounts) -> Stats:
     """Return the counts of this moment."""
     counters, limiter = executor.counters, executor.limiter
     return Stats(
@@ -60,4 +82,5 @@ def stats_of(executor: AuthorizedExecutor, pool: Pool, tokens: TokenManager) -> 
         retries=counters.retries,
         failures=counters.failures,
         token_refreshes=tokens.refreshes,
+        **shared,
     )

@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--connectors-need-account", action="store_true", help="refuse connectors of v1.0 without X-Cyclr-Account"
     )
+    parser.add_argument(
+        "--one-token-pair", action="store_true", help="a sign-in with a password ends the tokens of the one before"
+    )
     # Once needed beside --host, which says it well enough; old scripts still give it.
     parser.add_argument("--unsafe-listen", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -83,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
             real_time=given.real_time,
             page_size=given.page_size,
             connectors_need_account=given.connectors_need_account,
+            one_token_pair=given.one_token_pair,
         )
         if far:
             sys.stderr.write(f"warning: {EXPOSED.format(host=given.host)}\n")

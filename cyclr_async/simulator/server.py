@@ -58,6 +58,7 @@ class SimulatorSettings(TypedDict, total=False):
     rate_limit: float | None
     faults: Iterable[Fault | str]
     token_lifetime: int
+    one_token_pair: bool
     sign_in_lifetime: float
     create_unknown_users: bool
     connectors: Iterable[Connector]
@@ -92,8 +93,9 @@ class Simulator:
             (rows of a page of v1.0 when nobody says how many; 50), ``connectors_need_account`` (True refuses the
             connectors and templates of v1.0 without ``X-Cyclr-Account``), ``rate_limit``
             (requests per second, or None), ``faults`` (:class:`Fault` objects or their text form), ``token_lifetime``
-            and ``sign_in_lifetime`` (seconds), ``create_unknown_users``, ``connectors``, ``log_size`` (requests kept),
-            ``client_id``, ``client_secret``, ``username`` and ``password``.
+            and ``sign_in_lifetime`` (seconds), ``one_token_pair`` (True lets each sign-in with a password end the
+            tokens of the one before, which the real service may do or not), ``create_unknown_users``, ``connectors``,
+            ``log_size`` (requests kept), ``client_id``, ``client_secret``, ``username`` and ``password``.
 
     Raises:
         ValueError: a setting is out of range, the address is not a loopback address, or the state is not understood.
@@ -218,6 +220,20 @@ class Simulator:
     @rate_limit.setter
     def rate_limit(self, per_second: float | None) -> None:
         self._world.rate.per_second = per_second
+
+    @property
+    def one_token_pair(self) -> bool:
+        """Whether a user has one pair of tokens, so that a sign-in with a password ends the pair before; may be set."""
+        return self._world.tokens.one_pair
+
+    @one_token_pair.setter
+    def one_token_pair(self, one: bool) -> None:
+        self._world.tokens.one_pair = one
+
+    @property
+    def refresh_tokens_reused(self) -> int:
+        """How many token requests carried a refresh token that had been used before."""
+        return self._world.tokens.reused
 
     @property
     def account_count(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -12,6 +11,7 @@ from cyclr_async import AsyncPartnerSession, CyclrError, RetryPolicy, Timeouts
 from tests.support.answers import ACCOUNT, good
 from tests.support.canary import BEARER, assert_no_canary
 from tests.support.server import Link, Script, read_request, script
+from tests.support.virtual import LoopClock
 
 __all__ = ["OPERATIONS", "PATIENT", "POLICY", "QUICK", "TIMES", "WRITES", "after", "failure", "forever", "partner"]
 
@@ -32,17 +32,25 @@ WRITES = ("POST", "TOKEN")
 
 
 def partner(base_url: str, **options: object) -> AsyncPartnerSession:
-    settings: dict[str, object] = {"base_url": base_url, "timeouts": TIMES, "retry": POLICY, **options}
+    # The time of the loop, so that the same session can be tried in virtual time.
+    settings: dict[str, object] = {
+        "base_url": base_url,
+        "timeouts": TIMES,
+        "retry": POLICY,
+        "clock": LoopClock(),
+        **options,
+    }
     return AsyncPartnerSession(BEARER, **settings)  # type: ignore[arg-type]
 
 
 async def failure(operation: str, base_url: str, *, within: float = 2.5, **options: object) -> CyclrError:
     """Run the operation, which must fail with an error of the package that leaves nothing behind."""
     async with partner(base_url, **options) as session:
-        started = time.monotonic()
+        now = asyncio.get_running_loop().time
+        started = now()
         with pytest.raises(CyclrError) as caught:
             await OPERATIONS[operation](session)
-        assert time.monotonic() - started <= within
+        assert now() - started <= within
         stats = session.stats()
         assert (stats.in_flight, stats.queued, stats.active) == (0, 0, 0)
     assert caught.value.request_id

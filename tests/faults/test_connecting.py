@@ -15,6 +15,7 @@ from tests.support.answers import good, http
 from tests.support.ports import ClosedPort, FullBacklog
 from tests.support.server import FaultServer, Script, answer, close, read_bytes, rst, script, stall, write
 from tests.support.tls import TlsWorld
+from tests.support.virtual import in_virtual_time
 
 IMPATIENT = Timeouts(connect=0.3, read=1, attempt=1, deadline=3, close=0.0)
 pytestmark = pytest.mark.parametrize("operation", OPERATIONS)
@@ -35,12 +36,14 @@ class FailingResolver(AbstractResolver):
         await asyncio.sleep(0)
 
 
+@in_virtual_time
 async def test_refused(operation: str) -> None:
     with ClosedPort() as closed:
         error = await failure(operation, closed.base_url)
     assert (type(error), error.sent, error.attempts) == (ConnectError, "never", 2)
 
 
+@in_virtual_time
 async def test_full_backlog(operation: str) -> None:
     with FullBacklog() as full:
         error = await failure(operation, full.base_url, timeouts=IMPATIENT)
@@ -50,6 +53,7 @@ async def test_full_backlog(operation: str) -> None:
 @pytest.mark.parametrize(
     ("code", "permanent"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False)], ids=["no-such-name", "try-again"]
 )
+@in_virtual_time
 async def test_dns(code: int, permanent: bool, operation: str) -> None:
     resolver = FailingResolver(socket.gaierror(code, "name"))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver)) as own:
@@ -59,6 +63,7 @@ async def test_dns(code: int, permanent: bool, operation: str) -> None:
 
 
 @pytest.mark.parametrize("variant", ["self_signed", "wrong_host", "expired"])
+@in_virtual_time
 async def test_a_certificate_that_does_not_verify_is_final(tls_world: TlsWorld, variant: str, operation: str) -> None:
     async with FaultServer(answer(good), ssl=getattr(tls_world, variant)) as server:
         error = await failure(operation, server.base_url, ca_file=tls_world.authority_file)
@@ -67,6 +72,7 @@ async def test_a_certificate_that_does_not_verify_is_final(tls_world: TlsWorld, 
         assert server.request_count == 0
 
 
+@in_virtual_time
 async def test_a_server_with_old_protocols_only(tls_world: TlsWorld, operation: str) -> None:
     async with FaultServer(answer(good), ssl=tls_world.old_protocol) as server:
         error = await failure(operation, server.base_url, ca_file=tls_world.authority_file)
@@ -86,6 +92,7 @@ async def test_a_server_with_old_protocols_only(tls_world: TlsWorld, operation: 
     ],
     ids=["http", "mail", "fin", "rst", "silent"],
 )
+@in_virtual_time
 async def test_https_to_a_plain_port(fault: Script, kind: type[ConnectError], operation: str) -> None:
     async with FaultServer(fault) as server:
         error = await failure(
@@ -95,6 +102,7 @@ async def test_https_to_a_plain_port(fault: Script, kind: type[ConnectError], op
         assert (server.request_count, server.connections) == (0, 2)
 
 
+@in_virtual_time
 async def test_http_to_a_tls_port(tls_world: TlsWorld, operation: str) -> None:
     """Bytes did leave, so for a write this is an unknown outcome, although this server could not read them."""
     async with FaultServer(answer(good), ssl=tls_world.good) as server:
@@ -108,6 +116,7 @@ async def test_http_to_a_tls_port(tls_world: TlsWorld, operation: str) -> None:
         assert server.request_count == 0
 
 
+@in_virtual_time
 async def test_good_tls_works(tls_world: TlsWorld, operation: str) -> None:
     async with FaultServer(answer(good), ssl=tls_world.good) as server:
         async with partner(server.base_url, ca_file=tls_world.authority_file) as session:
@@ -115,6 +124,7 @@ async def test_good_tls_works(tls_world: TlsWorld, operation: str) -> None:
         assert server.executed == 1
 
 
+@in_virtual_time
 async def test_a_host_name_that_cannot_be_encoded(operation: str) -> None:
     error = await failure(operation, f"https://{'a' * 70}.example.com/api/partner")
     assert isinstance(error, ConnectError)

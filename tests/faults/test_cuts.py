@@ -10,10 +10,12 @@ from cyclr_async import CyclrError, Limits, OutcomeUnknownError, RetryPolicy, Ti
 from tests.faults.matrix import OPERATIONS, after, partner
 from tests.support.answers import ACCOUNT, good
 from tests.support.server import FaultServer, Request, Script, answer, close, commit, delay, rst, script, stall, write
+from tests.support.virtual import in_virtual_time
 
 
 @pytest.mark.parametrize("ending", [close(), rst(), stall()], ids=["fin", "rst", "stall"])
 @pytest.mark.parametrize("operation", ["GET", "POST"])
+@in_virtual_time
 async def test_cut_at_every_byte(ending: Script, operation: str) -> None:
     """Always a value or an error of the package; a write is executed once whatever the caller hears of it."""
     times = Timeouts(connect=5, read=0.2, attempt=5, deadline=10, close=0.0)
@@ -42,6 +44,7 @@ async def test_cut_at_every_byte(ending: Script, operation: str) -> None:
             assert unknown + sum(isinstance(item, str) for item in outcomes) == length
 
 
+@in_virtual_time
 async def test_writes_never_meet_a_stale_connection_and_crashes_are_reported() -> None:
     """Server truth: operations carried out are those the client calls done plus those it calls unknown."""
     scripts = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +27,7 @@ from cyclr_async import (
 from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import CLIENT_SECRET, assert_no_canary
 from tests.support.server import FaultServer, Link, Script, close, delay, rst, script, stall, write
+from tests.support.virtual import LoopClock, in_virtual_time
 
 # The limits of an attempt are long: what ends the waiting for an error's body is shorter than they are.
 TIMES = Timeouts(connect=5, read=20, attempt=20, deadline=20, close=0.0)
@@ -80,7 +81,7 @@ BROKEN: dict[str, Make] = {
 @asynccontextmanager
 async def opened(way: str, server: FaultServer, **options: Any) -> AsyncIterator[AsyncPartnerSession]:
     settings: dict[str, Any] = {"base_url": server.base_url, "token_url": server.token_url, "timeouts": TIMES}
-    settings |= {"retry": POLICY, **options}
+    settings |= {"retry": POLICY, "clock": LoopClock(), **options}
     auth = ClientCredentials("id", CLIENT_SECRET)
     if way == "session":
         settings["trace_configs"] = [aiohttp.TraceConfig()]
@@ -127,6 +128,7 @@ def serve(faults: list[Script]) -> Script:
 
 @pytest.mark.parametrize("way", ["direct", "session"])
 @pytest.mark.parametrize("name", BROKEN)
+@in_virtual_time
 async def test_a_401_costs_one_refresh_and_one_replay(name: str, way: str) -> None:
     for call in CALLS.values():
         async with FaultServer(serve([BROKEN[name](401, {})])) as server, opened(way, server) as session:
@@ -137,6 +139,7 @@ async def test_a_401_costs_one_refresh_and_one_replay(name: str, way: str) -> No
 
 @pytest.mark.parametrize("way", ["direct", "session"])
 @pytest.mark.parametrize("name", BROKEN)
+@in_virtual_time
 async def test_a_refusal_is_final_and_keeps_its_class(name: str, way: str) -> None:
     for what, call in CALLS.items():
         for status, kind in ((404, NotFoundError), (400, BadRequestError)):
@@ -150,6 +153,7 @@ async def test_a_refusal_is_final_and_keeps_its_class(name: str, way: str) -> No
 
 @pytest.mark.parametrize("way", ["direct", "session"])
 @pytest.mark.parametrize("name", BROKEN)
+@in_virtual_time
 async def test_retry_after_is_seen(name: str, way: str) -> None:
     """A wait that is longer than is waited for, so that the error says how long it is."""
     for status, kind in ((429, RateLimitedError), (503, ServerError)):
@@ -166,6 +170,7 @@ _ONE_READ = {"bad chunk", "bad second chunk", "longer"}
 
 
 @pytest.mark.parametrize("name", sorted(set(BROKEN) - _ONE_READ))
+@in_virtual_time
 async def test_a_session_of_the_callers_sees_it_too(name: str) -> None:
     for status, kind in ((404, NotFoundError), (429, RateLimitedError)):
         faults = [BROKEN[name](status, {"Retry-After": "900"})]
@@ -176,6 +181,7 @@ async def test_a_session_of_the_callers_sees_it_too(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
+@in_virtual_time
 async def test_the_token_endpoint(name: str) -> None:
     """Refused credentials are refused, not tried four times."""
 
@@ -191,6 +197,7 @@ async def test_the_token_endpoint(name: str) -> None:
 
 @pytest.mark.parametrize("drip", [False, True], ids=["stall", "drip"])
 @pytest.mark.parametrize("call", ["usage", "iter", "create"])
+@in_virtual_time
 async def test_a_body_that_stalls_is_not_waited_for(call: str, drip: bool) -> None:
     async def slowly(link: Link) -> None:
         await link.write(http(404, b"", {"Content-Length": "90"}))
@@ -201,13 +208,14 @@ async def test_a_body_that_stalls_is_not_waited_for(call: str, drip: bool) -> No
 
     for times, longest in ((TIMES, 1.6), (Timeouts(connect=5, read=0.3, attempt=5, deadline=5, close=0.0), 0.5)):
         async with FaultServer(serve([slowly])) as server, opened("direct", server, timeouts=times) as session:
-            begun = time.monotonic()
+            begun = asyncio.get_running_loop().time()
             with pytest.raises(NotFoundError):
                 await CALLS[call](session)
-            assert time.monotonic() - begun < longest
+            assert asyncio.get_running_loop().time() - begun < longest
 
 
 @pytest.mark.parametrize("name", ["half", "half, later", "reset", "half a gzip"])
+@in_virtual_time
 async def test_what_had_arrived_is_told(name: str) -> None:
     async with FaultServer(serve([BROKEN[name](404, {})])) as server, opened("direct", server) as session:
         with pytest.raises(ResponseError) as caught:
@@ -215,6 +223,7 @@ async def test_what_had_arrived_is_told(name: str) -> None:
         assert caught.value.body.startswith(SAID[:5].decode())
 
 
+@in_virtual_time
 async def test_a_message_in_a_body_that_is_not_packed_is_told() -> None:
     async with FaultServer(serve([BROKEN["no gzip"](404, {})])) as server, opened("direct", server) as session:
         with pytest.raises(NotFoundError, match="it says why"):

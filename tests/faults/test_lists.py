@@ -16,6 +16,7 @@ from tests.faults.matrix import after, partner
 from tests.support.answers import account_id, http
 from tests.support.server import FaultServer, Link, stall, write
 from tests.support.tls import TlsWorld
+from tests.support.virtual import in_virtual_time
 
 _DICE = random.Random(5)
 ROWS = [
@@ -50,6 +51,7 @@ def listing(*, packed: bool, close: bool) -> bytes:
         *(pytest.param(*one, marks=pytest.mark.stress) for one in [(True, False), (False, True)]),
     ],
 )
+@in_virtual_time
 async def test_a_long_list_over_tls_arrives_whole(
     tls_world: TlsWorld, packed: bool, close: bool, slow: bool, options: dict[str, Any]
 ) -> None:
@@ -86,6 +88,7 @@ async def test_a_long_list_over_tls_arrives_whole(
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+@in_virtual_time
 async def test_a_list_that_is_cut_off_is_an_error_after_what_had_arrived(
     packed: bool, share: float, options: dict[str, Any]
 ) -> None:
@@ -113,6 +116,7 @@ async def test_a_list_that_is_cut_off_is_an_error_after_what_had_arrived(
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("way", ["list", "iter"])
+@in_virtual_time
 async def test_closing_the_session_while_a_list_is_read_is_said_as_such(way: str, options: dict[str, Any]) -> None:
     async def endless(link: Link) -> None:
         await link.read_request()
@@ -144,6 +148,7 @@ async def test_closing_the_session_while_a_list_is_read_is_said_as_such(way: str
 
 
 @pytest.mark.parametrize("options", WAYS)
+@in_virtual_time
 async def test_a_list_that_stalls_is_an_error_of_the_package(options: dict[str, Any]) -> None:
     start = http(200, PLAIN)[:300_000]
     async with (
@@ -181,6 +186,7 @@ def lying(body: bytes, way: str, share: float) -> bytes:
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
 @pytest.mark.parametrize("way", ["length", "chunked", "close", "gzip", "lying length", "lying chunked"])
 @pytest.mark.parametrize("operation", ["accounts", "priceplans"])
+@in_virtual_time
 async def test_a_list_that_is_cut_off_is_asked_for_again(
     operation: str, way: str, share: float, options: dict[str, Any]
 ) -> None:
@@ -209,6 +215,7 @@ async def test_a_list_that_is_cut_off_is_asked_for_again(
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("way", ["chunked", "close", "gzip", "lying length", "lying chunked"])
+@in_virtual_time
 async def test_a_list_that_is_read_as_it_arrives_says_that_it_was_cut_off(way: str, options: dict[str, Any]) -> None:
     whole = framed(SHORT, way.removeprefix("lying "))
     part = lying(SHORT, way[6:], 0.5) if way.startswith("lying") else whole[: len(whole) // 2]

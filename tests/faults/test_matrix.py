@@ -9,6 +9,7 @@ from tests.faults.matrix import OPERATIONS, POLICY, WRITES, after, failure, part
 from tests.faults.rows import HARMLESS, LASTING, Row
 from tests.support.answers import good, http
 from tests.support.server import FaultServer, answer, close, stall, write
+from tests.support.virtual import in_virtual_time
 
 
 def _end(error: CyclrError) -> tuple[type[CyclrError], str, int, int | None]:
@@ -17,6 +18,7 @@ def _end(error: CyclrError) -> tuple[type[CyclrError], str, int, int | None]:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("row", LASTING, ids=lambda row: row.name)
+@in_virtual_time
 async def test_a_lasting_fault_after_the_request(row: Row, operation: str) -> None:
     async with FaultServer(row.fault) as server:
         error = await failure(operation, server.base_url)
@@ -31,6 +33,7 @@ async def test_a_lasting_fault_after_the_request(row: Row, operation: str) -> No
 
 @pytest.mark.parametrize("operation", ["GET", "PUT"])
 @pytest.mark.parametrize("row", LASTING, ids=lambda row: row.name)
+@in_virtual_time
 async def test_one_fault_is_survived_by_what_may_be_repeated(row: Row, operation: str) -> None:
     async with FaultServer(row.fault, answer(good)) as server, partner(server.base_url) as session:
         await OPERATIONS[operation](session)
@@ -40,6 +43,7 @@ async def test_one_fault_is_survived_by_what_may_be_repeated(row: Row, operation
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("name", HARMLESS)
+@in_virtual_time
 async def test_an_odd_answer_that_is_right_is_taken(name: str, operation: str) -> None:
     async with FaultServer(HARMLESS[name]) as server, partner(server.base_url) as session:
         await OPERATIONS[operation](session)
@@ -48,6 +52,7 @@ async def test_an_odd_answer_that_is_right_is_taken(name: str, operation: str) -
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@in_virtual_time
 async def test_too_large_an_answer_is_not_asked_for_again(operation: str) -> None:
     """For a write it proves that something was done, not what."""
     async with FaultServer(after(write(http(200, b" " * 2**21)), close())) as server:
@@ -58,6 +63,7 @@ async def test_too_large_an_answer_is_not_asked_for_again(operation: str) -> Non
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@in_virtual_time
 async def test_the_deadline_ends_a_stall(operation: str) -> None:
     slow = Timeouts(connect=1, read=3, attempt=3, deadline=0.2, close=0.0)
     async with FaultServer(after(stall())) as server:

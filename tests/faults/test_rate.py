@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from cyclr_async import AsyncPartnerSession, DeadlineExceededError, Limits
 from tests.faults.matrix import forever, partner
 from tests.support.answers import account_id
 from tests.support.server import FaultServer
+from tests.support.virtual import in_virtual_time
 
 RATE = 40
 BUDGET = 0.4
@@ -18,19 +18,21 @@ SECONDS = 1.2
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.15], ids=["quick", "slow"])
+@in_virtual_time
 async def test_under_overload_the_limit_is_used_to_the_full(latency: float) -> None:
     """Twice as many calls arrive as may leave. Who leaves has the time for its answer; who cannot is told at once."""
+    now = asyncio.get_running_loop().time
     done: list[int] = []
     refused: list[tuple[float, DeadlineExceededError]] = []
     late: list[DeadlineExceededError] = []
 
     async def caller(session: AsyncPartnerSession, number: int) -> None:
-        began = time.monotonic()
+        began = now()
         try:
             await session.accounts.usage(account_id(number), timeout=BUDGET)
         except DeadlineExceededError as error:
             if error.sent == "never":
-                refused.append((time.monotonic() - began, error))
+                refused.append((now() - began, error))
             else:
                 late.append(error)
         else:
@@ -41,8 +43,8 @@ async def test_under_overload_the_limit_is_used_to_the_full(latency: float) -> N
         partner(server.base_url, limits=Limits(requests_per_second=RATE, connections=20)) as session,
     ):
         tasks: list[asyncio.Task[None]] = []
-        began = time.monotonic()
-        while (passed := time.monotonic() - began) < SECONDS:
+        began = now()
+        while (passed := now() - began) < SECONDS:
             while len(tasks) < passed * 2 * RATE:
                 tasks.append(asyncio.create_task(caller(session, len(tasks))))
             await asyncio.sleep(0.005)

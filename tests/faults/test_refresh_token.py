@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -13,6 +12,7 @@ from cyclr_async import AsyncPartnerSession, PasswordGrant, RetryPolicy, Timeout
 from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import BEARER, PASSWORD
 from tests.support.server import FaultServer, Link
+from tests.support.virtual import LoopClock, in_virtual_time
 
 REFRESH = "canary-refresh"
 TIMES = Timeouts(connect=2, read=2, attempt=2, deadline=5, close=0.0)
@@ -94,42 +94,45 @@ def signed_in(server: FaultServer, *, refresh_token: str | None = None) -> Async
         token_url=server.token_url,
         timeouts=TIMES,
         retry=QUICK,
+        clock=LoopClock(),
     )
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["own", "kept"])
 @pytest.mark.parametrize("fault", FAULTS)
+@in_virtual_time
 async def test_whatever_becomes_of_a_refresh_it_is_sent_once_and_the_password_helps(fault: str, kept: bool) -> None:
     endpoint = Endpoint(FAULTS[fault])
     async with (
         FaultServer(endpoint.serve) as server,
         signed_in(server, refresh_token=f"{REFRESH}-kept" if kept else None) as session,
     ):
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         await session.accounts.usage(ACCOUNT)
         if not kept:
             endpoint.revoked.add(f"{BEARER}-1")
             await session.accounts.usage(ACCOUNT)
         await session.accounts.usage(ACCOUNT)
-        assert time.monotonic() - began < 1.0
+        assert asyncio.get_running_loop().time() - began < 1.0
         assert session.stats().failures <= 1  # the exchange itself
     assert endpoint.refresh_tokens == [f"{REFRESH}-kept" if kept else f"{REFRESH}-1"]
     assert endpoint.grants == ["refresh_token", "password"] if kept else ["password", "refresh_token", "password"]
 
 
 @pytest.mark.parametrize("fault", ["401", "429 and later", "reset"])
+@in_virtual_time
 async def test_a_refresh_ahead_of_time_that_fails_disturbs_nobody(fault: str) -> None:
     """Neither its failure nor what the token endpoint asks for reaches calls whose token still serves."""
     # A lifetime of 1.2 s is refreshed from 0.6 s before its end on.
     endpoint = Endpoint(FAULTS[fault], lifetime=1.2, password_works=1)
     async with FaultServer(endpoint.serve) as server, signed_in(server) as session:
         await session.accounts.usage(ACCOUNT)
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         slowest = 0.0
-        while time.monotonic() - began < 1.0:
-            started = time.monotonic()
+        while asyncio.get_running_loop().time() - began < 1.0:
+            started = asyncio.get_running_loop().time()
             await session.accounts.usage(ACCOUNT, timeout=0.3)
-            slowest = max(slowest, time.monotonic() - started)
+            slowest = max(slowest, asyncio.get_running_loop().time() - started)
             await asyncio.sleep(0.02)
         assert session.stats().paused_for == 0
         assert slowest < 0.3

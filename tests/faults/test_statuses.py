@@ -22,6 +22,7 @@ from tests.faults.matrix import OPERATIONS, POLICY, TIMES, WRITES, after, failur
 from tests.support.answers import good, http, json_http
 from tests.support.canary import BEARER, CLIENT_SECRET, assert_no_canary
 from tests.support.server import FaultServer, Link, answer, close, write
+from tests.support.virtual import LoopClock, in_virtual_time
 
 pytestmark = pytest.mark.parametrize("operation", OPERATIONS)
 
@@ -41,6 +42,7 @@ pytestmark = pytest.mark.parametrize("operation", OPERATIONS)
         (422, UnprocessableError),
     ],
 )
+@in_virtual_time
 async def test_a_refusal_is_final(status: int, kind: type[ResponseError], operation: str) -> None:
     """Also a 401: a fixed token has no successor."""
     async with FaultServer(after(write(json_http({"Message": "it says why"}, status)), close())) as server:
@@ -52,6 +54,7 @@ async def test_a_refusal_is_final(status: int, kind: type[ResponseError], operat
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@in_virtual_time
 async def test_a_redirect_is_not_followed(status: int, operation: str) -> None:
     """A 303 says where to read what came of a request, so for what creates something the outcome is unknown."""
     moved = http(status, b"", {"Location": "https://other.example.com/?token=x"})
@@ -66,6 +69,7 @@ async def test_a_redirect_is_not_followed(status: int, operation: str) -> None:
         assert server.request_count == 1
 
 
+@in_virtual_time
 async def test_429_is_repeated_for_every_operation(operation: str) -> None:
     async with FaultServer(after(write(json_http({}, 429, {"Retry-After": "0"})), close())) as server:
         error = await failure(operation, server.base_url)
@@ -74,6 +78,7 @@ async def test_429_is_repeated_for_every_operation(operation: str) -> None:
 
 
 @pytest.mark.parametrize("status", [425, 429])
+@in_virtual_time
 async def test_what_was_not_carried_out_is_repeated_for_every_operation(status: int, operation: str) -> None:
     async with FaultServer(after(write(json_http({}, status)), close()), answer(good)) as server:
         async with partner(server.base_url) as session:
@@ -82,6 +87,7 @@ async def test_what_was_not_carried_out_is_repeated_for_every_operation(status: 
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "always"])
+@in_virtual_time
 async def test_a_401_costs_one_refresh_and_one_replay(lasting: bool, operation: str) -> None:
     issued = 0
 
@@ -104,6 +110,7 @@ async def test_a_401_costs_one_refresh_and_one_replay(lasting: bool, operation: 
             token_url=server.token_url,
             timeouts=TIMES,
             retry=POLICY,
+            clock=LoopClock(),
         ) as session:
             if lasting:
                 with pytest.raises(UnauthorizedError) as caught:

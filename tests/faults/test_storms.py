@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 
 import pytest
 
 from cyclr_async import (
+    AccountUsage,
     AsyncPartnerSession,
     CyclrError,
     Limits,
@@ -37,6 +37,7 @@ from tests.support.server import (
     write,
 )
 from tests.support.sizes import few_of, sized
+from tests.support.virtual import LoopClock, VirtualTimeLoop, in_virtual_time
 
 MUTATIONS = int(os.environ.get("CYCLR_MUTATIONS", "10000"))
 
@@ -64,19 +65,32 @@ async def test_cancel_storm(seed: int) -> None:
                 assert outcome.task_count == task_count(account_id(number))
 
 
+@in_virtual_time
 async def test_cancels_near_a_deadline_all_win() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
     async with (
         FaultServer(forever(5)) as server,
         AsyncPartnerSession(
-            BEARER, base_url=server.base_url, timeouts=PATIENT, limits=Limits(connections=300)
+            BEARER,
+            base_url=server.base_url,
+            timeouts=PATIENT,
+            limits=Limits(connections=300),
+            clock=LoopClock(),
         ) as session,
     ):
         tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT, timeout=0.5)) for _ in range(300)]
-        await asyncio.sleep(0.5 - 0.02)
-        # The loop is held past the deadline, so that deadline and cancellation land in the same turn.
-        time.sleep(0.03)  # noqa: ASYNC251
-        for task in tasks:
-            task.cancel()
+
+        def cancel(some: list[asyncio.Task[AccountUsage]]) -> None:
+            assert not any(task.done() for task in some)
+            for task in some:
+                task.cancel()
+
+        # The loop is held past the deadline, so that deadline and cancellation land in the same turn: the cancellation
+        # first for one half of the tasks, and second for the other.
+        loop.call_later(0.48, loop.advance, 0.06)
+        loop.call_later(0.49, cancel, tasks[::2])
+        loop.call_later(0.53, cancel, tasks[1::2])
         await asyncio.gather(*tasks, return_exceptions=True)
         assert sum(task.cancelled() for task in tasks) == 300
 

@@ -14,6 +14,7 @@ from tests.support.answers import account_id, good, http, json_http, task_count
 from tests.support.server import FaultServer, Link, Request, Script, answer, close, delay, rst, script, stall, write
 from tests.support.tls import TlsWorld
 from tests.support.tls_records import RecordLink
+from tests.support.virtual import in_virtual_time
 
 
 async def _attribute(unasked: Script, *, reuse: bool) -> int:
@@ -35,10 +36,12 @@ async def _attribute(unasked: Script, *, reuse: bool) -> int:
     [delay(0.0), delay(0.004)],
     ids=["same-segment", "while-idle"],
 )
+@in_virtual_time
 async def test_an_answer_nobody_asked_for_is_booked_to_nobody(unasked: Script, reuse: bool) -> None:
     assert await _attribute(script(unasked, write(good)), reuse=reuse) == 0
 
 
+@in_virtual_time
 async def test_in_the_safe_mode_even_a_late_answer_is_booked_to_nobody() -> None:
     """The extra answer leaves only after the next request came in: no look at the idle connection can see it."""
 
@@ -73,6 +76,7 @@ _IDLE = {
 
 
 @pytest.mark.parametrize("unasked", _IDLE)
+@in_virtual_time
 async def test_what_arrives_while_idle_costs_the_connection_and_nothing_else(unasked: str) -> None:
     idle = script(answer(good), delay(0.003), _IDLE[unasked], stall())
     async with FaultServer(idle, answer(good)) as server, partner(server.base_url) as session:
@@ -85,6 +89,7 @@ async def test_what_arrives_while_idle_costs_the_connection_and_nothing_else(una
 
 
 @pytest.mark.parametrize("unasked", ["408", "408-and-fin", "garbage", "fin", "rst"])
+@in_virtual_time
 async def test_a_write_never_meets_an_idle_connection(unasked: str) -> None:
     """It has a connection of its own, whatever is going on in the pool."""
     idle = script(answer(good), delay(0.003), _IDLE[unasked], stall())
@@ -101,6 +106,7 @@ ON_TLS = [pytest.param(False, id="plain"), pytest.param(True, id="tls")]
 @pytest.mark.parametrize(
     "stray", [b"\r\n", b"\r\n\r\n", b"\n", b"\r", b" ", b"H", b"HTTP/1.1 2", b"0\r\n\r\n"], ids=repr
 )
+@in_virtual_time
 async def test_stray_bytes_while_idle_cost_the_connection(tls_world: TlsWorld, stray: bytes, tls: bool) -> None:
     """Also bytes that a parser would skip, or wait for more of."""
     idle = script(answer(good), delay(0.003), write(stray), stall())
@@ -118,6 +124,7 @@ async def test_stray_bytes_while_idle_cost_the_connection(tls_world: TlsWorld, s
 
 
 @pytest.mark.parametrize("tls", ON_TLS)
+@in_virtual_time
 async def test_an_idle_connection_is_given_up_in_the_moment_something_arrives(tls_world: TlsWorld, tls: bool) -> None:
     idle = script(answer(good), delay(0.003), write(b"x" * 100_000), stall())
     async with (
@@ -142,6 +149,7 @@ def _spoken(number: int) -> bytes:
     [_spoken(99), http(408, b"", {"Connection": "close"}), b"\r\n", b"220 mail.example.com ESMTP\r\n"],
     ids=["answer", "408", "crlf", "smtp"],
 )
+@in_virtual_time
 async def test_what_arrives_before_the_first_request_is_no_answer(
     tls_world: TlsWorld, spoken: bytes, reuse: bool, tls: bool
 ) -> None:
@@ -160,6 +168,7 @@ async def test_what_arrives_before_the_first_request_is_no_answer(
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@in_virtual_time
 async def test_a_server_that_always_speaks_first_is_told_from_one_that_answers(operation: str) -> None:
     async with FaultServer(script(write(_spoken(99)), stall())) as server:
         error = await failure(operation, server.base_url, retry=RetryPolicy(attempts=2, base=0.0))
@@ -167,6 +176,7 @@ async def test_a_server_that_always_speaks_first_is_told_from_one_that_answers(o
     assert (error.sent, error.attempts, server.request_count) == ("never", 2, 0)
 
 
+@in_virtual_time
 async def test_a_connection_that_ends_before_its_first_request_carried_nothing() -> None:
     """So a write goes out again, on another connection."""
     async with FaultServer(close(), close(), answer(good)) as server:
@@ -175,6 +185,7 @@ async def test_a_connection_that_ends_before_its_first_request_carried_nothing()
         assert server.executed == 1
 
 
+@in_virtual_time
 async def test_a_part_of_a_record_in_the_buffer_of_the_event_loop_is_noticed(tls_world: TlsWorld) -> None:
     """The kernel has nothing left to tell of it, and above TLS nothing has arrived yet."""
     halfway, go_on = asyncio.Event(), asyncio.Event()
@@ -212,6 +223,7 @@ async def test_a_part_of_a_record_in_the_buffer_of_the_event_loop_is_noticed(tls
         assert server.connections == 2
 
 
+@in_virtual_time
 async def test_a_part_of_a_record_on_a_new_connection_is_noticed(tls_world: TlsWorld) -> None:
     async def split(link: Link) -> None:
         tls = RecordLink(link, tls_world.good)
@@ -235,6 +247,7 @@ async def test_a_part_of_a_record_on_a_new_connection_is_noticed(tls_world: TlsW
 
 
 @pytest.mark.parametrize("tls", ON_TLS)
+@in_virtual_time
 async def test_an_update_is_done_only_when_the_answer_names_its_account(tls_world: TlsWorld, tls: bool) -> None:
     def other(_request: Request) -> bytes:
         return json_http({"Id": account_id(99)})
@@ -252,12 +265,14 @@ async def test_an_update_is_done_only_when_the_answer_names_its_account(tls_worl
 
 @pytest.mark.parametrize("asked", ["0123456789abcdef0123456789ABCDEF", "01234567-89AB-CDEF-0123-456789abcdef"])
 @pytest.mark.parametrize("named", ["0123456789abcdef0123456789abcdef", "{01234567-89ab-cdef-0123-456789ABCDEF}"])
+@in_virtual_time
 async def test_an_id_written_in_another_way_is_the_same_id(asked: str, named: str) -> None:
     async with FaultServer(answer(lambda _: json_http({"Id": named}))) as server, partner(server.base_url) as session:
         assert await session.accounts.update(asked, name="New") == named
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
+@in_virtual_time
 async def test_every_write_has_a_connection_of_its_own(repeatable: bool) -> None:
     async with FaultServer(script(*[answer(good)] * 9)) as server, partner(server.base_url) as session:
         await OPERATIONS["GET"](session)
@@ -279,6 +294,7 @@ def _anothers_echo(request: Request) -> bytes:
 
 @pytest.mark.parametrize("doubtful", [_other_shape, _anothers_echo])
 @pytest.mark.parametrize("options", [{}, {"limits": Limits(direct_reads=False)}], ids=["fast", "session"])
+@in_virtual_time
 async def test_a_connection_with_a_doubtful_answer_is_not_used_again(doubtful: Any, options: dict[str, Any]) -> None:
     """The answer may have been another request's; then the right one is still to come, and would be the next one's."""
     scripts = [script(answer(doubtful), *[answer(good)] * 3)] * 2

@@ -27,6 +27,7 @@ from cyclr_async import (
 from tests.faults.matrix import partner
 from tests.support.answers import ACCOUNT, document, http
 from tests.support.server import FaultServer, Link
+from tests.support.virtual import in_virtual_time
 
 ONCE = RetryPolicy(attempts=1)
 
@@ -147,6 +148,7 @@ def serve(make: Answer, *, pieces: bool) -> Callable[[Link], Awaitable[None]]:
 
 @pytest.mark.parametrize("pieces", [False, True], ids=["at once", "head first"])
 @pytest.mark.parametrize("way", WAYS)
+@in_virtual_time
 async def test_what_is_whole_is_taken(way: str, pieces: bool) -> None:
     for name, make in WHOLE.items():
         async with FaultServer(serve(make, pieces=pieces)) as server, opened(way, server.base_url) as session:
@@ -156,12 +158,14 @@ async def test_what_is_whole_is_taken(way: str, pieces: bool) -> None:
 
 @pytest.mark.parametrize("pieces", [False, True], ids=["at once", "head first"])
 @pytest.mark.parametrize("way", WAYS)
+@in_virtual_time
 async def test_what_ends_too_early_is_not(way: str, pieces: bool) -> None:
     await _refused(CUT, TruncatedResponseError, way, pieces)
 
 
 @pytest.mark.parametrize("pieces", [False, True], ids=["at once", "head first"])
 @pytest.mark.parametrize("way", WAYS)
+@in_virtual_time
 async def test_what_is_something_else_is_not(way: str, pieces: bool) -> None:
     await _refused(WRONG, ProtocolError, way, pieces)
 
@@ -179,6 +183,7 @@ async def _refused(answers: dict[str, Answer], kind: type[CyclrError], way: str,
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["half a gzip", "garbage after a gzip", "more than its length"])
+@in_virtual_time
 async def test_a_write_with_such_an_answer_is_unknown(name: str, way: str) -> None:
     make = (CUT | WRONG)[name]
     async with FaultServer(serve(make, pieces=False)) as server, opened(way, server.base_url) as session:
@@ -190,6 +195,7 @@ async def test_a_write_with_such_an_answer_is_unknown(name: str, way: str) -> No
 
 
 @pytest.mark.parametrize("way", WAYS)
+@in_virtual_time
 async def test_an_empty_answer_has_nothing_to_unpack(way: str) -> None:
     """Servers name the coding of a body that is not there: of a HEAD, of a 204, or of nothing at all."""
     packing = {"Content-Encoding": "gzip", "Content-Length": "0"}

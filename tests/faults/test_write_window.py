@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -20,12 +19,12 @@ from cyclr_async import (
     UnauthorizedError,
 )
 from cyclr_async.auth.providers import Exchange
-from cyclr_async.http.clock import SystemClock
 from tests.faults.matrix import partner
 from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import BEARER
 from tests.support.server import FaultServer, Link
 from tests.support.tls import TlsWorld
+from tests.support.virtual import LoopClock, in_virtual_time
 
 WINDOW = 0.3
 TIMES = Timeouts(connect=5, read=5, attempt=5, deadline=10, close=0.0)
@@ -54,26 +53,28 @@ class Writes:
 
 
 async def refused(session: AsyncPartnerSession, *, within: float) -> CyclrError:
-    began = time.monotonic()
+    began = asyncio.get_running_loop().time()
     with pytest.raises(CyclrError) as caught:
         await session.accounts.update(ACCOUNT, name="New")
-    assert time.monotonic() - began <= within
+    assert asyncio.get_running_loop().time() - began <= within
     assert caught.value.attempts == 1
     assert any("RetryPolicy.write_window" in note for note in caught.value.__notes__)
     return caught.value
 
 
 @pytest.mark.parametrize("status", [429, 503])
+@in_virtual_time
 async def test_a_retry_after_that_ends_after_the_window_is_not_waited_for(status: int) -> None:
     writes = Writes(json_http({}, status, {"Retry-After": "1"}))
     async with FaultServer(writes.serve) as server, partner(server.base_url, timeouts=TIMES, retry=QUICK) as session:
-        error = await refused(session, within=0.2)
+        error = await refused(session, within=0.02)
         assert isinstance(error, RateLimitedError if status == 429 else ServerError)
         # It holds for the others all the same.
         assert session.stats().paused_for > 0.5
     assert len(writes.at) == 1
 
 
+@in_virtual_time
 async def test_within_the_window_it_is_sent_again() -> None:
     writes = Writes(json_http({}, 503, {"Retry-After": "0.1"}))
     async with FaultServer(writes.serve) as server, partner(server.base_url, timeouts=TIMES, retry=QUICK) as session:
@@ -81,13 +82,14 @@ async def test_within_the_window_it_is_sent_again() -> None:
     assert 0.1 <= writes.at[1] - writes.at[0] <= WINDOW
 
 
+@in_virtual_time
 async def test_queueing_for_a_slot_counts() -> None:
     writes = Writes(json_http({}, 500), reading=0.6)
     async with (
         FaultServer(writes.serve) as server,
         partner(server.base_url, timeouts=TIMES, retry=QUICK, limits=Limits(connections=1)) as session,
     ):
-        updating = asyncio.create_task(refused(session, within=WINDOW + 0.2))
+        updating = asyncio.create_task(refused(session, within=WINDOW + 0.02))
         await writes.arrived.wait()
         reading = asyncio.create_task(session.accounts.usage(ACCOUNT))
         assert isinstance(await updating, ServerError)
@@ -95,18 +97,19 @@ async def test_queueing_for_a_slot_counts() -> None:
     assert len(writes.at) == 1
 
 
+@in_virtual_time
 async def test_a_pause_that_somebody_else_caused_counts() -> None:
     writes = Writes(json_http({}, 500), reading=0.05, read=json_http({}, 429, {"Retry-After": "3"}))
     slow = RetryPolicy(attempts=4, base=0.5, throttled_base=0.0, write_window=2.0)
 
-    class LongestWait(SystemClock):
+    class LongestWait(LoopClock):
         random = staticmethod(lambda: 0.99)  # half a second before the repetition, in which the pause begins
 
     async with (
         FaultServer(writes.serve) as server,
         partner(server.base_url, timeouts=TIMES, retry=slow, clock=LongestWait()) as session,
     ):
-        updating = asyncio.create_task(refused(session, within=1.5))
+        updating = asyncio.create_task(refused(session, within=0.52))
         await writes.arrived.wait()
         with pytest.raises(RateLimitedError):
             await session.accounts.usage(ACCOUNT, timeout=1)
@@ -114,16 +117,18 @@ async def test_a_pause_that_somebody_else_caused_counts() -> None:
     assert len(writes.at) == 1
 
 
+@in_virtual_time
 async def test_a_turn_of_the_rate_that_comes_after_the_window_is_not_waited_for() -> None:
     writes = Writes(json_http({}, 500))
     async with (
         FaultServer(writes.serve) as server,
         partner(server.base_url, timeouts=TIMES, retry=QUICK, limits=Limits(requests_per_second=1)) as session,
     ):
-        assert isinstance(await refused(session, within=0.2), ServerError)
+        assert isinstance(await refused(session, within=0.02), ServerError)
     assert len(writes.at) == 1
 
 
+@in_virtual_time
 async def test_waiting_for_a_token_counts() -> None:
     class Slow:
         async def fetch(self, exchange: Exchange, previous: AccessToken | None) -> AccessToken:
@@ -135,13 +140,19 @@ async def test_waiting_for_a_token_counts() -> None:
     async with (
         FaultServer(writes.serve) as server,
         AsyncPartnerSession(
-            Slow(), base_url=server.base_url, token_url=server.token_url, timeouts=TIMES, retry=QUICK
+            Slow(),
+            base_url=server.base_url,
+            token_url=server.token_url,
+            timeouts=TIMES,
+            retry=QUICK,
+            clock=LoopClock(),
         ) as session,
     ):
-        assert isinstance(await refused(session, within=1.0), UnauthorizedError)
+        assert isinstance(await refused(session, within=0.62), UnauthorizedError)
     assert len(writes.at) == 1
 
 
+@in_virtual_time
 async def test_a_slow_handshake_counts(tls_world: TlsWorld) -> None:
     accepted: list[asyncio.StreamWriter] = []
     requests: list[bytes] = []
@@ -165,10 +176,10 @@ async def test_a_slow_handshake_counts(tls_world: TlsWorld) -> None:
     async with partner(
         f"https://127.0.0.1:{port}/api/partner", timeouts=TIMES, retry=QUICK, ca_file=tls_world.authority_file
     ) as session:
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         with pytest.raises(ConnectError, match=r"RetryPolicy\.write_window") as caught:
             await session.accounts.update(ACCOUNT, name="New")
-        assert time.monotonic() - began <= WINDOW + 0.25
+        assert asyncio.get_running_loop().time() - began <= WINDOW + 0.02
         assert (caught.value.sent, caught.value.attempts) == ("never", 2)
         await asyncio.sleep(2 * WINDOW)
     listener.close()

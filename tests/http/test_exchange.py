@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -42,6 +42,7 @@ from tests.faults.rows import LASTING
 from tests.support.answers import ACCOUNT, good, http, json_http
 from tests.support.canary import assert_no_canary
 from tests.support.server import FaultServer, Link, Request, Script, close, delay, rst, stall, write
+from tests.support.virtual import in_virtual_time
 
 WAYS: list[Any] = [
     pytest.param({}, id="direct"),
@@ -145,6 +146,7 @@ def _assert_ours(error: BaseException) -> None:
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("body", BODIES)
+@in_virtual_time
 async def test_a_refusal_is_the_same_error_however_its_answer_would_have_been_read(
     body: str, options: dict[str, Any]
 ) -> None:
@@ -160,6 +162,7 @@ async def test_a_refusal_is_the_same_error_however_its_answer_would_have_been_re
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("reading", READINGS)
+@in_virtual_time
 async def test_a_refusal_says_what_the_server_said(reading: str, options: dict[str, Any]) -> None:
     once = {"retry": RetryPolicy(attempts=1), **options}
     found = await _ending(reading, after(write(http(429, _SAID, _HEADERS)), close()), **once)
@@ -199,6 +202,7 @@ UNWANTED: dict[str, tuple[Script, type[CyclrError], int | None]] = {
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("name", UNWANTED)
+@in_virtual_time
 async def test_what_is_no_answer_is_the_same_error_too(name: str, options: dict[str, Any]) -> None:
     fault, kind, status = UNWANTED[name]
     once = {"retry": RetryPolicy(attempts=1), **options}
@@ -210,6 +214,7 @@ async def test_what_is_no_answer_is_the_same_error_too(name: str, options: dict[
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("reading", READINGS)
+@in_virtual_time
 async def test_after_an_answer_to_another_request_its_connection_is_not_used_again(
     reading: str, options: dict[str, Any]
 ) -> None:
@@ -225,6 +230,7 @@ async def test_after_an_answer_to_another_request_its_connection_is_not_used_aga
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("reading", READINGS)
+@in_virtual_time
 async def test_an_id_that_a_proxy_made_up_is_no_reason_to_doubt(reading: str, options: dict[str, Any]) -> None:
     made_up = after(write(lambda request: good(request, {"X-Request-Id": "from-the-proxy"})), close())
     async with FaultServer(made_up) as server, partner(server.base_url, **options) as session:
@@ -234,6 +240,7 @@ async def test_an_id_that_a_proxy_made_up_is_no_reason_to_doubt(reading: str, op
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "ä", "a\x00"])
+@in_virtual_time
 async def test_a_header_that_is_none_is_refused_before_anything_is_sent(
     reading: str, value: str, options: dict[str, Any]
 ) -> None:
@@ -275,13 +282,15 @@ async def _drained(response: EngineResponse) -> bytes:
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("row", LASTING, ids=lambda row: row.name)
+@in_virtual_time
 async def test_an_engine_answers_or_raises_an_error_of_ours(row: Any, options: dict[str, Any]) -> None:
     async with FaultServer(row.fault) as server, partner(server.base_url, **options) as session:
         await session._executor._open(None)
         call: Call[object] = Call(
             name="x", method="GET", url=session.root / f"accounts/{ACCOUNT}/billing", safety=Safety.SAFE
         )
-        attempt = Attempt(TimerWheel(), 0.3, read=0.3, ends=time.monotonic() + 0.3, now=time.monotonic)
+        now = asyncio.get_running_loop().time
+        attempt = Attempt(TimerWheel(), 0.3, read=0.3, ends=now() + 0.3, now=now)
         ended: BaseException | None = None
         status = 0
         try:
@@ -301,10 +310,12 @@ async def test_an_engine_answers_or_raises_an_error_of_ours(row: Any, options: d
 
 
 @pytest.mark.parametrize("options", WAYS)
+@in_virtual_time
 async def test_an_engine_that_cannot_send_says_so_in_an_error_of_ours(options: dict[str, Any]) -> None:
     async with partner("http://127.0.0.1:9/api/partner", **options) as session:
         call: Call[object] = Call(name="x", method="GET", url=session.root / "details", safety=Safety.SAFE)
-        attempt = Attempt(TimerWheel(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
+        now = asyncio.get_running_loop().time
+        attempt = Attempt(TimerWheel(), 5.0, read=5.0, ends=now() + 5.0, now=now)
         for opened in (False, True):  # before, nothing can be sent at all
             if opened:
                 await session._executor._open(None)
@@ -315,6 +326,7 @@ async def test_an_engine_that_cannot_send_says_so_in_an_error_of_ours(options: d
             _assert_ours(caught.value)
 
 
+@in_virtual_time
 async def test_the_check_sees_what_is_not_ours() -> None:
     error = TransportError("x")
     _assert_ours(error)

@@ -72,6 +72,34 @@ async def test_password_and_rotation(stranger: Any, sim: Simulator) -> None:
     assert (await stranger.get("/details")).status == 200
 
 
+async def test_one_pair_of_tokens_per_user(stranger: Any, sim: Simulator) -> None:
+    person = {"client_id": sim.client_id, "username": sim.username, "password": sim.password}
+
+    async def alive(token: str) -> bool:
+        stranger.token = token
+        return bool((await stranger.get("/details")).status == 200)
+
+    first, second = [(await stranger.grant(grant_type="password", **person)).json for _ in range(2)]
+    assert await alive(first["access_token"])
+    assert await alive(second["access_token"])
+    changed = (await stranger.post("/_simulator/tokens", {"one_pair": True, "lifetime": 12})).json
+    assert (changed["one_pair"], changed["lifetime"]) == (sim.one_token_pair, 12) == (True, 12)
+    third = (await stranger.grant(grant_type="password", **person)).json
+    assert not await alive(second["access_token"])  # the newest of those before it
+    refresh = {"grant_type": "refresh_token", "client_id": sim.client_id, "refresh_token": second["refresh_token"]}
+    assert (await stranger.grant(**refresh)).json == {"error": "invalid_grant"}
+    assert sim.refresh_tokens_reused == 0
+    machine = (await stranger.credentials()).json  # belongs to no user, and ends nothing
+    fourth = (await stranger.grant(**(refresh | {"refresh_token": third["refresh_token"]}))).json
+    assert not await alive(third["access_token"])
+    assert await alive(fourth["access_token"])
+    assert await alive(machine["access_token"])
+    assert (await stranger.grant(**(refresh | {"refresh_token": third["refresh_token"]}))).status == 400
+    assert sim.refresh_tokens_reused == 1
+    for wrong in ({"one_pair": 1}, {"lifetime": 0}, {"lifetime": True}, {"pair": True}):
+        assert (await stranger.post("/_simulator/tokens", wrong)).status == 400
+
+
 async def test_refresh_after_expiry(stranger: Any, sim: Simulator) -> None:
     person = {"client_id": sim.client_id, "username": sim.username, "password": sim.password}
     first = (await stranger.grant(grant_type="password", **person)).json

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -145,10 +146,7 @@ class DaskCluster:
         self._threads = threads
         self._environment = {**os.environ, "PYTHONPATH": str(_ROOT), **(environment or {})}
         # Quick to notice that something is gone, or a test would wait for half a minute.
-        self._environment |= {
-            "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",
-            "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "10s",
-        }
+        self._environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "3s"
         self.scheduler: subprocess.Popen[bytes]
         self.workers: list[subprocess.Popen[bytes]] = []
         self.address = ""
@@ -245,15 +243,25 @@ async def acted_on(run: Any, acts: Mapping[int, Callable[[], object]]) -> int:
 async def killed_at(goal: int, store: Path, *command: str) -> list[int]:
     """Kill a collecting process when its store holds so many accounts; returns the workers that it leaves behind."""
     process = await asyncio.create_subprocess_exec(*command, cwd=_ROOT)
-    until = time.monotonic() + 90
-    while len(stored(store)) < goal:
-        assert process.returncode is None
-        assert time.monotonic() < until
-        await asyncio.sleep(0.02)
-    orphans = [worker.pid for worker in workers_of(process.pid)]
-    process.kill()
-    await process.wait()
+    until = time.monotonic() + 60
+    try:
+        while _collected(store) < goal:
+            assert process.returncode is None
+            assert time.monotonic() < until
+            await asyncio.sleep(0.02)
+        orphans = [worker.pid for worker in workers_of(process.pid)]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
     return orphans
+
+
+def _collected(store: Path) -> int:
+    try:
+        return len(stored(store))
+    except sqlite3.OperationalError:
+        return 0  # the process is just making its tables
 
 
 def workers_of(pid: int) -> list[Any]:

@@ -12,10 +12,9 @@ import contextlib
 import socket
 import ssl as ssl_module
 import struct
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -52,7 +51,7 @@ class Request:
     body: bytes
     connection: int
     head: bytes = b""
-    at: float = field(default_factory=time.monotonic)
+    at: float = 0.0  # on the clock of the loop
 
     @property
     def path(self) -> str:
@@ -95,7 +94,7 @@ class Link:
                 headers[name.lower()] = value.strip()
         length = int(headers.get("content-length", "0"))
         body = await self.reader.readexactly(length) if length else b""
-        self.request = Request(method, target, headers, body, self.number, head)
+        self.request = Request(method, target, headers, body, self.number, head, asyncio.get_running_loop().time())
         self.handled += 1
         self.server.record(self.request)
         return self.request

@@ -41,6 +41,7 @@ __all__ = ["simulate"]
 @click.option("--state", type=click.Path(dir_okay=False), metavar="FILE", help="What it begins with, as JSON.")
 @click.option("--real-time/--fixed-time", default=None, help="Begin now; usual with a state file.")
 @click.option("--page-size", type=click.IntRange(1), default=50, show_default=True, help="Of v1.0, unless asked for.")
+@click.option("--one-token-pair", is_flag=True, help="A sign-in with a password ends the tokens of the one before.")
 @click.option("--connectors-need-account", is_flag=True, help="Refuse connectors of v1.0 without X-Cyclr-Account.")
 @click.pass_context
 def simulate(

@@ -14,6 +14,7 @@ from cyclr_async.cli.options import Command, Options, current, knows_both_apis
 from cyclr_async.cli.param_types import CONCURRENCY, DAY, DURATION, STORE
 from cyclr_async.cli.settings import chosen_api, simulated
 from cyclr_async.cli.text_input import read_text
+from cyclr_async.cli.worker_processes import check_workers, worker_options
 
 __all__ = ["collect"]
 
@@ -35,6 +36,7 @@ __all__ = ["collect"]
 @click.option("--concurrency", type=CONCURRENCY, metavar="N", help="Calls at once at most. [32]")
 @click.option("--store", type=STORE, metavar="FILE", help="Keep the results here. [./cyclr-usage.sqlite]")
 @click.option("--max-age", type=DURATION, metavar="TIME", help="Go on with a run only while younger. [24h]")
+@worker_options
 @click.option("--fresh", is_flag=True, help="Begin a new run, also when an unfinished one could go on.")
 @click.pass_context
 def collect(
@@ -46,6 +48,8 @@ def collect(
     concurrency: int | None,
     store: Path | None,
     max_age: timedelta | None,
+    workers: int | None,
+    dask: str | None,
     fresh: bool,
 ) -> None:
     """Collect the usage of every account.
@@ -54,6 +58,7 @@ def collect(
     while the unfinished run is younger than --max-age (90m, 24h, 2d or plain seconds). Later it begins a new run.
     """
     options = current(ctx)
+    check_workers(options, workers, dask)
     api = chosen_api(options).value.reveal()
     _check_api(options, api, from_date, subaccounts=subaccounts, few=accounts is not None or limit is not None)
     if store is None and not simulated(options):
@@ -64,6 +69,7 @@ def collect(
     place |= {"--base-url": options.base_url, "--token-url": options.token_url, "--v1-url": options.v1_url}
     place |= {"--partner": options.partner, "--client-id": options.client_id}
     given = {**place, "--from-date": from_date, "--accounts": accounts, "--limit": limit, "--store": store}
+    given |= {"--workers": workers, "--dask": dask}
     given["--max-age"] = None if max_age is None else f"{max_age.total_seconds():.0f}"
     for name, value in given.items():
         words += [] if value is None else [name, str(value)]
@@ -82,6 +88,8 @@ def collect(
         concurrency=concurrency,
         fresh=fresh,
         max_age=max_age,
+        workers=workers,
+        dask=dask,
         again=shlex.join(words),
     )
     ctx.exit(run_collection(options, job))

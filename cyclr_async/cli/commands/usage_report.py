@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +27,7 @@ from cyclr_async.cli.output import Output, chosen_format
 from cyclr_async.cli.terminal import echo, speaks_utf8
 from cyclr_async.usage import (
     Gap,
+    GroupTotal,
     PriceBook,
     Statement,
     StatementLine,
@@ -109,7 +110,7 @@ def report(
     """
     options = current(ctx)
     period = chosen_period(month, last_month, first, last, zone)
-    book = read_prices(prices)
+    book = read_prices(prices, period)
     chosen = _Filters(**filters)
     if chosen.over_allowance and book is None:
         raise click.UsageError("--over-allowance needs --prices: the API does not say what a plan includes")
@@ -222,6 +223,14 @@ def _record(entry: StatementLine | Gap, book: PriceBook | None) -> dict[str, Any
 
 
 def _write_groups(options: Options, statement: Statement, by: str, chosen: _Filters, book: PriceBook | None) -> None:
+    with Output(options, _GROUP_COLUMNS) as output:
+        for group in _groups(statement, by, chosen, book):
+            output.write(attrs.asdict(group) | {"change": group.change, "change_percent": group.change_percent})
+
+
+def _groups(statement: Statement, by: str, chosen: _Filters, book: PriceBook | None) -> Iterable[GroupTotal]:
+    if by == "plan" and chosen.rise is None and not chosen.over_allowance:
+        return statement.totals().plans  # which are counted anyway, in half the time
     parents = parents_of(statement) if by == "parent" else {}
 
     def key(entry: StatementLine | Gap) -> str | None:
@@ -229,10 +238,7 @@ def _write_groups(options: Options, statement: Statement, by: str, chosen: _Filt
             return None if entry.price_plan_id is None else str(entry.price_plan_id)
         return entry.audit_info if by == "customer" else top_parent(entry.account_id, parents)
 
-    lines = ((key(entry), entry) for entry in statement.entries() if chosen.takes(entry, book))
-    with Output(options, _GROUP_COLUMNS) as output:
-        for group in group_lines(lines):
-            output.write(attrs.asdict(group) | {"change": group.change, "change_percent": group.change_percent})
+    return group_lines((key(entry), entry) for entry in statement.entries() if chosen.takes(entry, book))
 
 
 def _tell(options: Options, statement: Statement, totals: StatementTotals) -> None:

@@ -155,6 +155,27 @@ def _set_rate(world: SimulatorState, _rest: str, _query: str, body: bytes) -> di
     return _rate(world)
 
 
+def _tokens(world: SimulatorState, *_: object) -> dict[str, Any]:
+    tokens = world.tokens
+    return {
+        "live": tokens.live,
+        "lifetime": tokens.lifetime,
+        "one_pair": tokens.one_pair,
+        "refresh_tokens_reused": tokens.reused,
+    }
+
+
+def _set_tokens(world: SimulatorState, _rest: str, _query: str, body: bytes) -> dict[str, Any]:
+    data = _object(body, "one_pair", "lifetime")
+    one, lifetime = data.get("one_pair", world.tokens.one_pair), data.get("lifetime", world.tokens.lifetime)
+    if not isinstance(one, bool):
+        raise ValueError("one_pair is true or false")  # noqa: TRY004 - answered with 400, as every wrong value
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int) or not 1 <= lifetime <= 10_000_000_000:
+        raise ValueError("lifetime is a whole number of seconds, 1 or more")
+    world.tokens.one_pair, world.tokens.lifetime = one, lifetime
+    return _tokens(world)
+
+
 def _revoke(world: SimulatorState, *_: object) -> dict[str, Any]:
     return {"revoked": world.tokens.revoke()}
 
@@ -208,6 +229,7 @@ _ROUTES: Final[Mapping[str, Mapping[str, Callable[[SimulatorState, str, str, byt
     "clock": {"GET": _clock, "POST": _move_clock},
     "rate": {"GET": _rate, "POST": _set_rate},
     "accounts": {"GET": _accounts, "PUT": _fix_usage},
+    "tokens": {"GET": _tokens, "POST": _set_tokens},
     "tokens/revoke": {"POST": _revoke},
     "reset": {"POST": _reset},
 }

@@ -51,18 +51,34 @@ class TokenService:
         username: the console administrator, for the password grant.
         password: of the same.
         lifetime: seconds an access token lives.
+        one_pair: whether a user has one pair of tokens, so that signing in ends the pair before it.
+
+    Attributes:
+        reused: how many token requests carried a refresh token that had been used before.
     """
 
     def __init__(
-        self, state: PartnerState, client_id: str, client_secret: str, username: str, password: str, lifetime: int
+        self,
+        state: PartnerState,
+        client_id: str,
+        client_secret: str,
+        username: str,
+        password: str,
+        lifetime: int,
+        one_pair: bool = False,
     ) -> None:
         self.lifetime = lifetime
+        # Nobody outside knows which of the two the real service does, so both can be tried.
+        self.one_pair: bool = one_pair
+        self.reused: int = 0
         self._state = state
         self._client_id, self._client_secret = client_id, client_secret
         self._username, self._password = username, password
         self._issued = 0
         self._grants: dict[str, Grant] = {}
         self._refresh: dict[str, tuple[str, str | None]] = {}
+        self._used: set[str] = set()
+        self._pair: tuple[str, str] | None = None
 
     @property
     def live(self) -> int:
@@ -139,9 +155,11 @@ class TokenService:
         restriction = self._restriction(form)
         given = form.get("refresh_token", "")
         known = self._refresh.get(given)
+        self.reused += given in self._used
         if known is None or (restriction is not None and restriction != known[1]):
             raise OAuthRefusedError("invalid_grant")
         del self._refresh[given]
+        self._used.add(given)
         access_token, account_id = known
         self._grants.pop(access_token, None)
         return self._issue(account_id, {"userName": self._username, "clientId": self._client_id}, refreshable=True)
@@ -158,6 +176,11 @@ class TokenService:
         self._grants[access] = Grant(expires, account_id)
         answer: dict[str, Any] = {"access_token": access, "token_type": "bearer", "expires_in": self.lifetime}
         if refresh is not None:
+            if self.one_pair and self._pair is not None:
+                # There is one user, so this is the pair of that user; client credentials belong to none.
+                self._grants.pop(self._pair[0], None)
+                self._refresh.pop(self._pair[1], None)
+            self._pair = access, refresh
             self._refresh[refresh] = (access, account_id)
             answer["refresh_token"] = refresh
         dates = {".issued": format_datetime(now, usegmt=True), ".expires": format_datetime(expires, usegmt=True)}

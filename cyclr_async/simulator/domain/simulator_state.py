@@ -51,6 +51,7 @@ class Settings:
     rate_limit: float | None = None
     faults: tuple[Fault | str, ...] = attrs.field(default=(), converter=_faults)
     token_lifetime: int = attrs.field(default=1_209_599, validator=_whole(1, 10_000_000_000))
+    one_token_pair: bool = False
     sign_in_lifetime: float = 300.0
     create_unknown_users: bool = True
     connectors: tuple[Connector, ...] = attrs.field(default=CONNECTORS, converter=_connectors)
@@ -206,6 +207,7 @@ class SimulatorState:
             chosen.username,
             chosen.password,
             chosen.token_lifetime,
+            chosen.one_token_pair,
         )
         self.sign_ins = SignInTokens(self.state, chosen.sign_in_lifetime)
 

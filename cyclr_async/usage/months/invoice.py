@@ -124,7 +124,8 @@ def invoices(statement: Statement, book: PriceBook) -> Iterator[Invoice]:
         book: what is agreed.
 
     Yields:
-        one invoice per customer. Accounts without a figure or a price have a line that says so.
+        one invoice per customer. Accounts without a figure or a price have a line that says so; one whose first
+        figure came after the closing has none, and is among the differences.
 
     Raises:
         InvalidArgumentError: the period of the statement is no calendar month.
@@ -220,6 +221,8 @@ def _lines_of(entry: StatementLine | Gap, book: PriceBook) -> list[_Draft]:
     """Return the lines of one account, not rounded yet."""
     make = _Maker(entry)
     if isinstance(entry, Gap):
+        if entry.reason == "after_closing":
+            return []  # no part of the month that was closed: it is a difference, and billed with a later month
         kind: InvoiceKind = "gone" if entry.reason == "gone" else "missing"
         return [make.line(kind, 0, None, f"no figure: {entry.detail}")]
     price = book.price_of(entry.account_id, entry.price_plan_id, entry.audit_info)
@@ -232,12 +235,16 @@ def _lines_of(entry: StatementLine | Gap, book: PriceBook) -> list[_Draft]:
         lines.append(make.line("fee", 1, price.fee, f"fee of {_plan_name(price, entry)}"))
     lines += _task_lines(entry, price, make)
     lines += _cycle_lines(entry, price, make)
-    owed = EXACT.create_decimal(0)
+    # Where lines are rounded, what is owed is what stands on them: a minimum that was filled up from the exact amounts
+    # would come out a coin beside itself.
+    by_line = book.round_at == "line"
+    owed = _NOTHING
     for line in lines:
-        owed = EXACT.add(owed, Decimal(line.exact))
-    if owed < price.minimum:
-        missing = EXACT.subtract(price.minimum, owed)
-        lines.append(make.line("minimum", 1, missing, f"up to the minimum of {price.minimum:f}, from {owed:f}"))
+        owed = EXACT.add(owed, book.rounded(Decimal(line.exact)) if by_line else Decimal(line.exact))
+    minimum = book.rounded(price.minimum) if by_line else price.minimum
+    if owed < minimum:
+        missing = EXACT.subtract(minimum, owed)
+        lines.append(make.line("minimum", 1, missing, f"up to the minimum of {minimum:f}, from {owed:f}"))
     return lines
 
 

@@ -7,7 +7,8 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
@@ -34,6 +35,33 @@ _DIGITS: Final = 20
 _MONEY: Final = re.compile(r"\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _INT64: Final = 2**63 - 1
+# ISO 4217, all that have not two: half a yen on an invoice is an amount that nobody can pay.
+_MINOR_UNITS: Final = {
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
+}
 _PLAN_KEYS: Final = (
     "name",
     "fee",
@@ -96,13 +124,18 @@ def parse_price_book(text: str, *, name: str = "prices.toml") -> PriceBook:
         PriceBookError: something is wrong with it.
     """
     try:
-        # Numbers with a point are read as what is written, and never as a float.
-        document = tomllib.loads(text, parse_float=Decimal)
+        document = tomllib.loads(text, parse_float=_exact_number)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+)", str(error))
         where = f"{name}:{found[1]}" if found else name
         raise PriceBookError(f"{where}: this is no TOML: {error}") from None
-    reader = _Reader(document, lines_of(text), name)
+    except (ValueError, RecursionError):
+        # What the parser lets through of Python itself: whole numbers of thousands of digits, and lists in lists in
+        # lists. It does not say where they stand.
+        raise PriceBookError(
+            f"{name}: a number has too many digits, or values are nested too deeply: no price book needs either"
+        ) from None
+    reader = _Reader(document, text, name)
     book = reader.book()
     if reader.problems:
         shown_ = reader.problems[:_MOST_ERRORS]
@@ -112,12 +145,25 @@ def parse_price_book(text: str, *, name: str = "prices.toml") -> PriceBook:
     return book
 
 
+def _exact_number(text: str) -> Decimal | str:
+    """Return a number with a point as what is written, and never as a float."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text  # an exponent of so many digits that decimals know none: the key that has it is refused as any text
+
+
 class _Reader:
-    def __init__(self, document: Mapping[str, Any], lines: Mapping[Place, int], name: str) -> None:
+    def __init__(self, document: Mapping[str, Any], text: str, name: str) -> None:
         self._document = document
-        self._lines = lines
+        self._text = text
         self._name = name
         self.problems: list[str] = []
+
+    @cached_property
+    def _lines(self) -> Mapping[Place, int]:
+        # Only where something is wrong: of a book with all its customers in it this takes longer than reading it.
+        return lines_of(self._text)
 
     def wrong(self, place: Place, what: str) -> None:
         """Note a problem at a place, or at the nearest place above it that has a line."""
@@ -135,7 +181,7 @@ class _Reader:
             place: Place = ("currency",) if "currency" in document else ()
             self.wrong(place, "currency must be three capital letters, such as 'EUR'")
             currency = "ZZZ"
-        decimals = self._whole((), document, "decimals", 2, most=4)
+        decimals = self._whole((), document, "decimals", _MINOR_UNITS.get(currency, 2), most=4)
         plans = {key: self._plan(key, table) for key, table in self._tables("plans").items()}
         if not plans and not self.problems:
             self.wrong((), "it has no plans: add a table such as [plans.1], or [plans.default] for every account")
@@ -163,7 +209,8 @@ class _Reader:
 
     def _plan(self, key: str, table: Mapping[str, Any]) -> Price:
         place: Place = ("plans", key)
-        if key != "default" and not re.fullmatch(r"-?\d{1,19}", key, re.ASCII):
+        # Written as the API's numbers are: the prices of a plan 007 would never be those of plan 7.
+        if key != "default" and not re.fullmatch(r"0|-?[1-9]\d{0,18}", key, re.ASCII):
             self.wrong(place, "a plan is named by its number, as `cyclr plans` shows it, or 'default'")
         self._known(place, table, _PLAN_KEYS)
         return Price(source=_key_text(place), **{**_DEFAULTS, **self._terms(place, table)})
@@ -179,6 +226,15 @@ class _Reader:
                 if isinstance(plan, bool) or not isinstance(plan, (int, str)) or str(plan) not in plans:
                     self.wrong((*place, "plan"), f"there is no plan {plan!r} in this book: {_listed(list(plans))}")
                 terms["plan"] = str(plan)
+            named = plans.get(str(terms.get("plan")))
+            under = plans.values() if named is None else (named,)
+            if (
+                "cycle_price" in terms
+                and "included_cycles" not in terms
+                and any(p.included_cycles is None for p in under)
+            ):
+                # Laid over a plan whose cycles are free it would be a price that nobody is ever charged.
+                self.wrong((*place, "cycle_price"), "cycle_price needs included_cycles: its plan may have none")
             found[key] = terms
         return found
 
@@ -238,8 +294,9 @@ class _Reader:
 
     def _money(self, place: Place, value: Any) -> Decimal:
         text = str(value) if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool) else ""
-        if isinstance(value, Decimal) and value.is_finite() and value >= 0:
-            text = format(value, "f")  # 2e-3 as 0.002
+        # 2e-3 as 0.002; but 1e999999999 would be a text of a gigabyte.
+        if isinstance(value, Decimal) and value.is_finite() and value >= 0 and abs(value.adjusted()) <= _DIGITS:
+            text = format(value, "f")
         if not _MONEY.fullmatch(text):
             self.wrong(
                 place,

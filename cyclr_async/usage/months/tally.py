@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from cyclr_async.usage.months.figures import Figure
 from cyclr_async.usage.months.statement import Gap, GroupTotal, MonthTotal, StatementLine, StatementTotals
+from cyclr_async.usage.store.rows import short_utc_text
 
 if TYPE_CHECKING:
     from cyclr_async.usage.months.periods import NotComparable
@@ -97,13 +99,32 @@ class Tally:
         why = entry.not_compared
         if why is not None and why != "no_earlier":
             self._not_compared[why] = self._not_compared.get(why, 0) + 1
-        seen = entry.observed_at
+        self._note_time(entry.observed_at)
+        if entry.trend:
+            self.add_trend(entry.trend)
+
+    def add_plain(self, earlier: Figure, figure: Figure) -> None:
+        """Count an account by its figure and that of the period before, as the line that they would make."""
+        facts = figure.facts
+        assert facts is not None
+        plan = facts.price_plan_id if figure.price_plan_id is None else figure.price_plan_id
+        provisional, before = figure.provisional, earlier.task_count
+        tasks, cycles = figure.task_count, figure.cycle_count or 0
+        for group in (_group(self._plans, plan), _group(self._parents, facts.parent_account_id)):
+            group.accounts += 1
+            group.task_count += tasks
+            group.cycle_count += cycles
+            group.provisional += provisional
+            group.compared += 1
+            group.compared_task_count += tasks
+            group.previous_task_count += before
+        self._note_time(short_utc_text(figure.observed_at))
+
+    def _note_time(self, seen: str) -> None:
         if self._observed is None:
             self._observed = seen, seen
         elif not self._observed[0] <= seen <= self._observed[1]:
             self._observed = min(self._observed[0], seen), max(self._observed[1], seen)
-        if entry.trend:
-            self.add_trend(entry.trend)
 
     def add_trend(self, trend: Sequence[int | None]) -> None:
         """Count the months of an account, whether it has a line or not."""

@@ -27,7 +27,8 @@ def lines_of(text: str) -> dict[Place, int]:
     found: dict[Place, int] = {}
     table: Place = ()
     counts: dict[Place, int] = {}
-    lines = text.splitlines()
+    # Not splitlines(): to TOML a form feed, U+0085 or U+2028 in a name is a letter, and no line ends with it.
+    lines = text.replace("\r\n", "\n").split("\n")
     number = 0
     while number < len(lines):
         line = lines[number]

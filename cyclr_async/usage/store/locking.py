@@ -25,14 +25,13 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
 from cyclr_async.errors import StoreError
+from cyclr_async.file_lock import LOCK_BYTE, try_lock
 from cyclr_async.usage.store.paths import shown
 
 __all__ = ["StoreLock"]
 
 _log = logging.getLogger("cyclr_async.usage.store")
 
-# In SQLite's lock page, behind its own 512 bytes, in the part that is there for every page size from 4096 on.
-_LOCK_BYTE: Final = 0x4000_0000 + 2048
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)  # Windows has other means, which os.open uses by itself
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)  # the companion is written: not to where a link may lead
 _NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)  # were it a FIFO, os.open would wait for a writer
@@ -43,19 +42,9 @@ _Identity: TypeAlias = tuple[int, int]
 
 
 if sys.platform == "win32":
-    import msvcrt
-
-    def _lock_companion(descriptor: int) -> bool:
-        # Windows locks are mandatory: the byte lies far behind the text, which others must be able to read.
-        return _lock_store(descriptor)
 
     def _lock_store(descriptor: int) -> bool:
-        os.lseek(descriptor, _LOCK_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
+        return try_lock(descriptor)
 
     def _process_of(_descriptor: int) -> int | None:
         return None
@@ -64,13 +53,6 @@ if sys.platform == "win32":
         return True  # to ask with a signal would end the process
 else:
     import fcntl
-
-    def _lock_companion(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def _alive(pid: int) -> bool:
         try:
@@ -88,7 +70,7 @@ else:
 
         def _lock_store(descriptor: int) -> bool:
             try:
-                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _LOCK_BYTE, 1, 0))
+                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE, 1, 0))
             except OSError as error:
                 if error.errno in _UNSUPPORTED:
                     _log.debug("the file system of the store knows no such lock; only its companion is locked")
@@ -104,13 +86,13 @@ else:
             SQLite takes all locks of the process off the file when it lets go of its own: sign again afterwards.
             """
             with contextlib.suppress(OSError):
-                fcntl.fcntl(descriptor, fcntl.F_SETLK, _FLOCK.pack(kind, os.SEEK_SET, _LOCK_BYTE + 1, 1, 0))
+                fcntl.fcntl(descriptor, fcntl.F_SETLK, _FLOCK.pack(kind, os.SEEK_SET, LOCK_BYTE + 1, 1, 0))
 
         def _process_of(descriptor: int) -> int | None:
             identity = _identity(os.fstat(descriptor))
             if any(identity == _identity(os.fstat(other)) for other in _open - {descriptor, *_kept}):
                 return os.getpid()
-            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _LOCK_BYTE + 1, 1, 0)
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE + 1, 1, 0)
             kind, *_, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
             return pid if kind != fcntl.F_UNLCK and pid > 0 else None
     else:
@@ -272,7 +254,7 @@ class StoreLock:
 
     def _unlock_store(self, descriptor: int) -> None:
         if sys.platform == "linux":
-            free = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, _LOCK_BYTE, 1, 0)
+            free = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)
             with contextlib.suppress(OSError):
                 fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, free)  # at once: the descriptor may have to stay open
             _sign(descriptor, fcntl.F_UNLCK)
@@ -295,7 +277,7 @@ class StoreLock:
         while True:
             descriptor = self._open_file(self._path)
             try:
-                locked = _lock_companion(descriptor)
+                locked = try_lock(descriptor)
                 text = self._text(descriptor)
                 if locked and _identity_at(self._path) == _identity(os.fstat(descriptor)):
                     return descriptor

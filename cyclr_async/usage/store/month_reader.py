@@ -50,6 +50,8 @@ _FIGURES: Final = """
 # In the order in which _figure() takes them apart; what FIGURE_SUMMED names comes first.
 _COLUMNS: Final = (*FIGURE_SUMMED, "observed_at", "run_id")
 _SUMMED: Final = len(FIGURE_SUMMED)
+_NOTHING_MORE: Final = (None, None)
+"""The last fields of a figure whose account is not looked at."""
 
 
 class ItemState(NamedTuple):
@@ -126,8 +128,7 @@ class MonthReader:
             doubts.append(_LONG.format(is_long=_of("n", IS_LONG)))
         with_facts = self._end > self._facts_from and month >= self._facts_from[:7]
         columns = [f"o.{name}" for name in _COLUMNS]
-        columns += self._sums
-        columns.append(" OR ".join(doubts) or "0")
+        columns += [" OR ".join(doubts) or "0", *self._sums]
         join = ""
         if with_facts:
             columns.append(self._item)
@@ -137,25 +138,42 @@ class MonthReader:
         )
         cursor = self._connection.execute(query, (month, self._first, self._end))
         cursor.arraysize = 500  # fetchone() would be a call for each of a million rows
-        # What follows runs twice for every account, so the checksum is worked out here, without a call.
-        form, crc, make = form_of(_SUMMED), zlib.crc32, Figure._make
-        checked, v1, last = self._has_sums, self._api_ids, ""
+        last = ""
         while rows := cursor.fetchmany():
-            for row in rows:
-                account_id = row[0]
+            figures = self._figures_with_facts(rows) if with_facts else self._plain_figures(rows)
+            for figure in figures:
+                account_id = figure[0]
                 if account_id < last:
                     raise damaged(self._path, f"its observations are out of order after account {shown(last)!r}")
                 last = account_id
-                if checked and (row[9] != crc((form % row[:_SUMMED]).encode()) or row[10] != row[7]):
-                    self._check_whole(row)
-                facts = self._facts(row[8], account_id, row[12:]) if with_facts else None
-                figure = make((*row[:9], row[11], facts, None))
-                yield _as_meant(figure) if row[8] in v1 else figure
+                yield _as_meant(figure) if figure[8] in self._api_ids else figure
+
+    # The two below run for every account of a month, so what is a call elsewhere is worked out in line.
+    def _plain_figures(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Figure]:
+        form, crc, new, checked = form_of(_SUMMED), zlib.crc32, tuple.__new__, self._has_sums
+        for row in rows:
+            if checked and (row[10] != crc((form % row[:_SUMMED]).encode()) or row[11] != row[7]):
+                self._check_whole(row)
+            yield new(Figure, row[:10] + _NOTHING_MORE)
+
+    def _figures_with_facts(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Figure]:
+        form, crc, new, checked = form_of(_SUMMED), zlib.crc32, tuple.__new__, self._has_sums
+        item_form = form_of(len(ITEM_SUMMED))
+        simple = checked and not self._has_facts and not self._api_ids
+        for row in rows:
+            if checked and (row[10] != crc((form % row[:_SUMMED]).encode()) or row[11] != row[7]):
+                self._check_whole(row)
+            item = row[12:]
+            if simple and item[-1] == crc((item_form % item[:-1]).encode()):
+                facts = new(AccountFacts, (item[4], item[5], item[6], None, None, None))
+            else:
+                facts = self._facts(row[8], row[0], item)
+            yield new(Figure, (*row[:10], facts, None))
 
     def _figure(self, row: Sequence[Any]) -> Figure:
-        if self._has_sums and (row[9] != checksum(*row[:_SUMMED]) or row[10] != row[7]):
+        if self._has_sums and (row[10] != checksum(*row[:_SUMMED]) or row[11] != row[7]):
             self._check_whole(row)
-        figure = Figure._make((*row[:9], row[11], None, None))
+        figure = Figure._make((*row[:10], None, None))
         return _as_meant(figure) if row[8] in self._api_ids else figure
 
     def _check_whole(self, row: Sequence[Any]) -> None:
@@ -165,7 +183,7 @@ class MonthReader:
             StoreError: it has one and it is wrong, or the row is not that of the index.
         """
         found = None
-        if row[9] is None:
+        if row[10] is None:
             columns = ", ".join((*OBSERVATION_SUMMED, "checksum", "observed_copy"))
             query = f"""
                 SELECT {columns} FROM observation
@@ -242,7 +260,7 @@ class MonthReader:
         return None if row is None else self._figure(row)
 
     def _plain_columns(self) -> str:
-        return ", ".join([*(f"o.{name}" for name in _COLUMNS), *self._sums, "0"])
+        return ", ".join([*(f"o.{name}" for name in _COLUMNS), "0", *self._sums])
 
     def runs_of(self, first: str, end: str, first_day: str, end_day: str) -> list[tuple[int, bool]]:
         """Return the runs that are about periods that begin in a stretch, newest first.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -28,6 +27,7 @@ from tests.support.answers import ACCOUNT, account_id, good, json_http, task_cou
 from tests.support.canary import BEARER, sightings
 from tests.support.recorder import Recorder, reply
 from tests.support.server import FaultServer, Link, Request, Script, answer, script, stall, write
+from tests.support.virtual import in_virtual_time
 
 _USAGE = '{"TaskCount":1,"CycleCount":1,"FromDate":"2016-12-09T16:23:08","ToDate":"2017-01-08T16:23:08"}'
 
@@ -49,6 +49,7 @@ async def _heard(**options: Any) -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(reuse_connections=False)], ids=["reuse", "safe"])
+@in_virtual_time
 async def test_it_sends_what_a_session_sends(limits: Limits) -> None:
     line, headers = await _heard(limits=limits)
     assert (line, headers) == await _heard(limits=limits, **through_session())
@@ -67,6 +68,7 @@ async def _ending(fault: Script, options: dict[str, Any]) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("row", LASTING, ids=lambda row: row.name)
+@in_virtual_time
 async def test_a_fault_ends_as_it_ends_through_a_session(row: Any) -> None:
     fast, slow = await asyncio.gather(_ending(row.fault, {}), _ending(row.fault, through_session()))
     assert fast == slow
@@ -74,12 +76,14 @@ async def test_a_fault_ends_as_it_ends_through_a_session(row: Any) -> None:
 
 
 @pytest.mark.parametrize("name", HARMLESS)
+@in_virtual_time
 async def test_an_odd_answer_is_read_as_through_a_session(name: str) -> None:
     fast, slow = await asyncio.gather(_ending(HARMLESS[name], {}), _ending(HARMLESS[name], through_session()))
     assert fast == slow
 
 
 @pytest.mark.parametrize("options", WAYS)
+@in_virtual_time
 async def test_interim_answers_are_passed_over(options: dict[str, Any]) -> None:
     async def interim(link: Link) -> None:
         request = await link.read_request()
@@ -93,6 +97,7 @@ async def test_interim_answers_are_passed_over(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("options", WAYS)
+@in_virtual_time
 async def test_a_change_of_protocol_is_refused_and_the_connection_dropped(options: dict[str, Any]) -> None:
     switch = after(write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"))
     async with (
@@ -107,6 +112,7 @@ async def test_a_change_of_protocol_is_refused_and_the_connection_dropped(option
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("where", ["headers", "body"])
+@in_virtual_time
 async def test_a_cancelled_request_gives_its_connection_up(options: dict[str, Any], where: str) -> None:
     written, closed = asyncio.Event(), asyncio.Event()
 
@@ -132,6 +138,7 @@ async def test_a_cancelled_request_gives_its_connection_up(options: dict[str, An
 
 
 @pytest.mark.parametrize("options", WAYS)
+@in_virtual_time
 async def test_a_list_that_is_left_early_gives_its_connection_up(options: dict[str, Any]) -> None:
     rows = [{"Id": account_id(number), "Name": "x" * 200} for number in range(20_000)]
     closed = asyncio.Event()
@@ -152,6 +159,7 @@ async def test_a_list_that_is_left_early_gives_its_connection_up(options: dict[s
         await asyncio.wait_for(closed.wait(), 1.0)
 
 
+@in_virtual_time
 async def test_one_connection_serves_many_requests_with_bodies_of_every_kind() -> None:
     def chunked(request: Request) -> bytes:
         body = good(request).partition(b"\r\n\r\n")[2]
@@ -178,6 +186,7 @@ async def test_one_connection_serves_many_requests_with_bodies_of_every_kind() -
         assert (stats.connections_created, stats.connections_reused, stats.retries) == (1, 29, 0)
 
 
+@in_virtual_time
 async def test_who_listens_to_aiohttp_hears_every_read() -> None:
     heard: list[str] = []
 
@@ -194,6 +203,7 @@ async def test_who_listens_to_aiohttp_hears_every_read() -> None:
     assert heard == [f"GET /api/partner/accounts/{ACCOUNT}/billing"]
 
 
+@in_virtual_time
 async def test_instrumentation_that_is_put_into_every_session_hears_every_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the instrumentation of OpenTelemetry does it."""
     heard: list[str] = []
@@ -214,6 +224,7 @@ async def test_instrumentation_that_is_put_into_every_session_hears_every_read(m
     assert heard == ["GET"]
 
 
+@in_virtual_time
 async def test_a_session_of_the_caller_and_a_proxy_are_used() -> None:
     async with Recorder(reply(_USAGE)) as server:
         async with (
@@ -256,7 +267,8 @@ async def _path(origin: str) -> AsyncIterator[DirectReads]:
 
 
 def _fresh() -> Attempt:
-    return Attempt(TimerWheel(), 5.0, read=5.0, ends=time.monotonic() + 5.0, now=time.monotonic)
+    now = asyncio.get_running_loop().time
+    return Attempt(TimerWheel(), 5.0, read=5.0, ends=now() + 5.0, now=now)
 
 
 def _call(url: URL, method: str = "GET", safety: Safety = Safety.SAFE) -> Call[object]:
@@ -264,6 +276,7 @@ def _call(url: URL, method: str = "GET", safety: Safety = Safety.SAFE) -> Call[o
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nX-Evil: 1", "/a\tb", "/ä", "/a\x7f"])
+@in_virtual_time
 async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
     async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
         attempt = _fresh()
@@ -273,6 +286,7 @@ async def test_what_is_not_encoded_never_reaches_the_wire(path: str) -> None:
         assert server.connections == 0
 
 
+@in_virtual_time
 async def test_a_body_is_sent_with_a_get_too() -> None:
     async with Recorder(reply("{}")) as server, partner(server.base_url) as session:
         await session.request("GET", "search", json={"q": 1})
@@ -281,6 +295,7 @@ async def test_a_body_is_sent_with_a_get_too() -> None:
         assert heard.headers["content-type"] == "application/json"
 
 
+@in_virtual_time
 async def test_a_get_that_must_not_be_repeated_has_a_connection_of_its_own() -> None:
     async def once(link: Link) -> None:
         await answer(good)(link)
@@ -295,6 +310,7 @@ async def test_a_get_that_must_not_be_repeated_has_a_connection_of_its_own() -> 
 
 @pytest.mark.parametrize("options", WAYS)
 @pytest.mark.parametrize("status", [b"000", b"050", b"099"])
+@in_virtual_time
 async def test_no_status_below_100_is_an_interim_answer(status: bytes, options: dict[str, Any]) -> None:
     odd = b"HTTP/1.1 " + status + b" Odd\r\nContent-Length: 0\r\n\r\n"
 
@@ -313,6 +329,7 @@ async def test_no_status_below_100_is_an_interim_answer(status: bytes, options: 
 
 
 @pytest.mark.parametrize("options", WAYS)
+@in_virtual_time
 async def test_a_cancelled_or_overdue_call_shows_no_token_in_its_frames(options: dict[str, Any]) -> None:
     async with FaultServer(after(stall())) as server, partner(server.base_url, **options) as session:
         task = asyncio.create_task(session.accounts.usage(ACCOUNT))
@@ -328,6 +345,7 @@ async def test_a_cancelled_or_overdue_call_shows_no_token_in_its_frames(options:
         assert "value" in names  # the frames in question were looked at
 
 
+@in_virtual_time
 async def test_it_takes_reads_of_one_origin_only() -> None:
     async with Recorder(reply("{}")) as server, _path(server.origin) as fast:
         here = URL(server.origin)
@@ -350,6 +368,7 @@ async def test_it_takes_reads_of_one_origin_only() -> None:
         assert [heard.line.split()[0] for heard in server.heard] == ["GET", "POST"]
 
 
+@in_virtual_time
 async def test_a_read_with_a_body_sends_what_a_session_sends() -> None:
     async def heard(**options: Any) -> tuple[str, dict[str, str], bytes]:
         async with Recorder(reply("{}")) as server, partner(server.base_url, **options) as session:
@@ -362,6 +381,7 @@ async def test_a_read_with_a_body_sends_what_a_session_sends() -> None:
     assert await heard() == await heard(**through_session())
 
 
+@in_virtual_time
 async def test_an_answer_of_an_empty_kind_leaves_the_connection_in_order() -> None:
     empty = script(write(b"HTTP/1.1 204 No Content\r\n\r\n"))
 

@@ -121,7 +121,13 @@ async def _cancelled(seed: int, *, store: Path | None) -> tuple[int, int]:
                         await asyncio.sleep(0.001)
 
         task = asyncio.get_running_loop().create_task(consume())
-        await asyncio.sleep(rnd.uniform(0, 0.15))
+        # A moment is a place in the work, as a time would be another place on every machine. The last ones are after
+        # the last request: while the store is closed, or when all is over.
+        asked, turns = rnd.randrange(len(ids) + 1), rnd.choice([0, 1, rnd.randrange(300)])
+        while server.requests < asked and not task.done():  # noqa: ASYNC110  a turn is the unit here
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         task.cancel()
         for _ in range(rnd.randrange(3)):
             await asyncio.sleep(0)

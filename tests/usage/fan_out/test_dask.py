@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 import sys
@@ -24,6 +23,7 @@ from tests.support.usage_server import PartnerServer, account_ids, all_of, http,
 pytestmark = [
     pytest.mark.dask,
     pytest.mark.skipif(find_spec("distributed") is None, reason="needs the extra: pip install 'cyclr-async[dask]'"),
+    pytest.mark.timeout(600),  # for the full size: twenty workers start again, each in a second or two
     # Its own affair: what Dask and tornado leave open, or find deprecated, when a cluster is killed under them.
     pytest.mark.filterwarnings("default"),
 ]
@@ -80,14 +80,10 @@ async def test_every_account_comes_once_and_no_secret_is_in_the_logs(
     ids = account_ids(accounts)
     async with PartnerServer(ids) as server, session_of(server, monkeypatch) as session:
         debug = {"DASK_LOGGING__DISTRIBUTED": "debug"}
-        cluster = DaskCluster(tmp_path, environment=debug)
-        with await asyncio.to_thread(cluster.__enter__) as running:
-            try:
-                with dask_client(running) as client:
-                    fan_out = FanOut(executor=client.get_executor(pure=False, retries=3))
-                    outcomes = await all_of(session.accounts.collect_usage(store=path, fan_out=fan_out))
-            finally:
-                logs = running.logs()
+        with DaskCluster(tmp_path, environment=debug) as cluster, dask_client(cluster) as client:
+            fan_out = FanOut(executor=client.get_executor(pure=False, retries=3))
+            outcomes = await all_of(session.accounts.collect_usage(store=path, fan_out=fan_out))
+            logs = cluster.logs()
     assert sorted(one.account_id for one in outcomes) == ids
     assert stored(path) == set(ids)
     assert set(server.hits.values()) == {1}

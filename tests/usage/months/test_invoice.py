@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.usage import Invoice, StatementPeriod, invoices, parse_price_book, read_statement
+from cyclr_async.usage import Invoice, StatementPeriod, charge_of, invoices, parse_price_book, read_statement
 from cyclr_async.usage.months.invoice import _in_tiers, _rounded
 from cyclr_async.usage.months.price_book import EXACT, Price, PriceBook, Tier, TierMode
 from tests.support.usage_months import StoreMaker
@@ -145,6 +145,27 @@ def test_a_count_below_zero_is_no_credit(path: Path) -> None:
     (one,) = made(path, "account").values()
     assert one.total == Decimal("49.00")
     assert "a count below zero is not credited" in one.lines[1].why
+
+
+@pytest.mark.parametrize("rule", ["half_up", "half_even", "half_down", "up", "down", "ceiling", "floor"])
+@pytest.mark.parametrize("at", ["line", "invoice"])
+@pytest.mark.parametrize(("mode", "fee"), [("graduated", "1.005"), ("volume", "0.014"), ("graduated", "1.016")])
+def test_a_minimum_comes_out_as_it_was_agreed(path: Path, rule: str, at: str, mode: str, fee: str) -> None:
+    with StoreMaker(path) as store:
+        store.run("2026-12-02")
+        for number, tasks in enumerate((0, 100, 101, 150, 151, 250, 251)):
+            store.list(f"a{number}", plan=1).usage(f"a{number}", "2026-11-01", "2026-11-30", tasks, cycles=3, plan=1)
+    book = parse_price_book(
+        f'currency = "EUR"\nrounding = "{rule}"\nround_at = "{at}"\n[plans.1]\nfee = "{fee}"\nincluded_tasks = 100\n'
+        f'tiers = [{{ up_to = 50, price = "0.00333" }}, {{ up_to = 150, price = "0.0777" }}, {{ price = "0.033" }}]\n'
+        f'tier_mode = "{mode}"\nincluded_cycles = 1\ncycle_price = "1.004"\nminimum = 30\n'
+    )
+    statement = read_statement(path, "2026-11", now=NOW)
+    charges = {line.account_id: charge_of(line, book) for line in statement.lines()}
+    for one in invoices(statement, book):
+        charge = charges[one.customer]
+        assert charge is not None
+        assert one.total == charge.amount == _sum([line.amount for line in one.lines]) == Decimal(30)
 
 
 AMOUNTS = st.decimals(0, 10**20, allow_nan=False, allow_infinity=False, places=20).map(lambda d: d.copy_abs())

@@ -130,6 +130,23 @@ WRONG = [
     ('currency = "EUR"\n[plans.1]\nfee = 1\nfee = 2\n', "prices.toml:4", "this is no TOML"),
     ('currency = "EUR"\n[plans.1\n', "prices.toml:2", "this is no TOML"),
     ("currency = 'EUR'\n[plans.1]\nunit_price = 1e400\n", "3: plans.1.unit_price", "is no amount"),
+    # Numbers that Python makes an error of its own of, or a gigabyte of digits.
+    ("currency = 'EUR'\n[plans.1]\nfee = 1e999999999\n", "3: plans.1.fee", "is no amount"),
+    ("currency = 'EUR'\n[plans.1]\nfee = 1e99999999999999999999\n", "3: plans.1.fee", "is no amount"),
+    ("currency = 'EUR'\n[plans.1]\nfee = " + "9" * 5000 + "\n", "prices.toml", "too many digits"),
+    ("currency = 'EUR'\n[plans.1]\nfee = " + "[" * 5000 + "]" * 5000 + "\n", "prices.toml", "nested too deeply"),
+    ("currency = 'EUR'\n[plans.007]\n", "2: plans.007", "named by its number"),
+    ("currency = 'EUR'\n[plans.7]\nname = 'a\u2028b\u0085c'\nfee = ''\n", "4: plans.7.fee", "is no"),
+    (
+        "currency = 'EUR'\n[plans.1]\nincluded_cycles = 1\n[plans.2]\n[accounts.a]\ncycle_price = 1\n",
+        "6: accounts.a.cycle_price",
+        "needs included_cycles",
+    ),
+    (
+        "currency = 'EUR'\n[plans.1]\n[audit_info.a]\nplan = 1\ncycle_price = 1\n",
+        "5: audit_info.a.cycle_price",
+        "needs",
+    ),
 ]
 
 
@@ -148,6 +165,20 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     assert len(caught.value.problems) == 4
     with pytest.raises(PriceBookError, match="and 5 more"):
         parse_price_book('currency = "EUR"\n[plans.1]\n' + "".join(f"x{number} = 1\n" for number in range(25)))
+
+
+def test_a_price_of_cycles_may_be_laid_over_plans_that_count_them() -> None:
+    text = 'currency = "EUR"\n[plans.1]\nincluded_cycles = 4\n[plans.2]\n[accounts.a]\nplan = 1\ncycle_price = 3\n'
+    price = parse_price_book(text).price_of("a", 2, None)
+    assert price is not None
+    assert (price.included_cycles, price.cycle_price) == (4, Decimal(3))
+
+
+@pytest.mark.parametrize(
+    ("said", "decimals"), [("JPY", 0), ("EUR", 2), ("KWD", 3), ("CLF", 4), ("ZZZ", 2), ('JPY"\ndecimals=2\n#"', 2)]
+)
+def test_amounts_have_the_digits_of_their_currency_unless_told_otherwise(said: str, decimals: int) -> None:
+    assert parse_price_book(f'currency = "{said}"\n[plans.1]\n').decimals == decimals
 
 
 def test_files(tmp_path: Path) -> None:

@@ -484,5 +484,11 @@ def test_the_months_of_statements_are_those_of_the_reader(
         expected = {total.month: (total.accounts, total.task_count) for total in reader.periods()}
     totals = {month: read_statement(path, month, trend=2, now=NOW).totals() for month in months}
     assert {month: (one.accounts, one.task_count) for month, one in totals.items() if one.accounts} == expected
+    for month in months:
+        # Totals that are counted without making the lines are those of the lines.
+        made = read_statement(path, month, now=NOW)
+        for _ in made.entries():
+            pass
+        assert read_statement(path, month, now=NOW).totals() == made.totals()
     for month, one in totals.items():
         assert one.trend[-1].task_count == expected.get(month, (0, 0))[1]
