@@ -363,7 +363,8 @@ async def test_it_takes_reads_of_one_origin_only() -> None:
         here = URL(server.origin)
         for method in ("GET", "POST"):
             response = await fast.send(_call(here / "x", method), None, "id", _fresh())
-            assert (response.status, response.whole()) == (200, b"{}")
+            # With aiohttp's parser in Python, a body that its handler has read is never known to be whole at once.
+            assert (response.status, response.whole() or await response.piece()) == (200, b"{}")
             response.close()
         for other in (
             _call(here.with_scheme("https")),

@@ -267,6 +267,7 @@ async def test_the_usual_answer_is_not_parsed_by_aiohttp(name: str, parsed: list
     assert parsed == []
 
 
+@pytest.mark.skipif(PURE_PYTHON, reason="the parser in Python is given again what it had put aside")
 @pytest.mark.parametrize("name", DEVIATIONS)
 async def test_a_deviation_is_parsed_by_aiohttp(name: str, parsed: list[bytes]) -> None:
     def changed(request: Request) -> bytes:
