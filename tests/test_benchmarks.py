@@ -52,7 +52,7 @@ def test_a_goal_is_missed_met_or_a_moonshot_and_never_judged_without_a_figure() 
     assert {row[1] for row in goal_rows({})} == {"not measured"}
 
 
-@pytest.mark.parametrize(("ratio", "word"), [(0.95, "moonshot"), (0.96, "met"), (1.10, "met"), (1.11, "missed")])
+@pytest.mark.parametrize(("ratio", "word"), [(0.45, "moonshot"), (0.46, "met"), (0.60, "met"), (0.61, "missed")])
 def test_the_verdict_on_a_call_follows_its_ratio(ratio: float, word: str) -> None:
     ladder = [{"name": "cyclr", "concurrency": 50, "ratio": {"median": ratio}, "cpu_ms": {"median": 0.1}}]
     verdicts = {title: verdict for title, *_, verdict in goal_rows({"ladder": ladder})}
