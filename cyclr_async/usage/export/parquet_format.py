@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -54,6 +55,11 @@ def type_of(column: str) -> str:
     return _TYPES.get(column) or next(by_ending, "VARCHAR")
 
 
+def _text(value: object) -> str:
+    # A price of 0.0000001, and not 1E-7, in a column of texts.
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
 class _GivenUpError(Exception):
     """What was written is not wanted any more."""
 
@@ -77,7 +83,7 @@ class RecordWriter:
         descriptor, self._name = tempfile.mkstemp(prefix=".usage-", suffix=".jsonl", dir=self._path.parent)
         self._stack.callback(Path(self._name).unlink, missing_ok=True)
         self._lines = self._stack.enter_context(os.fdopen(descriptor, "w", encoding="utf-8", newline="\n"))
-        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_text).encode
 
     def write(self, values: Iterable[object]) -> None:
         """Write one record, its values in the order of the columns."""
