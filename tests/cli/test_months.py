@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -516,6 +517,28 @@ def test_pruning_asks_and_merging_takes_over(store: Path, cyclr: Run, tmp_path: 
     assert (merged["runs"], merged["added"], merged["observations"]) == (4, 1, 9)
     found = records(cyclr("usage", "report", "--month", "2025-11", *at))
     assert {row["account_id"]: row["task_count"] for row in found if row["gap"] is None}["0123"] == 251
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT 1.5 AS task_count UNION ALL SELECT 2", [1.5, 2.0]),
+        ("SELECT 1.23456789 AS amount", ["1.23456789"]),
+        ("SELECT 'abc' AS amount", ["abc"]),
+        ("SELECT 'never' AS observed_at", ["never"]),
+        ("SELECT 7 AS amount", [Decimal("7.0000")]),
+        ("SELECT 3 AS provisional", ["3"]),
+        ("SELECT 1e999 AS task_count", ["inf"]),
+        ("SELECT max(task_count) AS task_count FROM figures", [250]),
+    ],
+)
+def test_an_answer_is_not_rounded_to_what_its_column_is_called(
+    store: Path, cyclr: Run, sql: str, expected: list[object]
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    asked = cyclr("usage", "query", sql, "--engine", "sqlite", "--store", str(store), "--out", "a.parquet")
+    assert asked.code == 0, asked.err
+    assert [value for (value,) in duckdb.connect().execute("SELECT * FROM 'a.parquet'").fetchall()] == expected
 
 
 def test_questions_in_sql(store: Path, cyclr: Run) -> None:
