@@ -36,6 +36,7 @@ class Child:
             stderr=self._words,
             env=environment(),
         )
+        self.pid: int = self._process.pid
         self.hello = self._read()
 
     def ask(self, **command: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tests.support.usage_server import PartnerServer, account_ids, all_of, http,
 pytestmark = [
     pytest.mark.dask,
     pytest.mark.skipif(find_spec("distributed") is None, reason="needs the extra: pip install 'cyclr-async[dask]'"),
+    pytest.mark.timeout(600),  # for the full size: twenty workers start again, each in a second or two
     # Its own affair: what Dask and tornado leave open, or find deprecated, when a cluster is killed under them.
     pytest.mark.filterwarnings("default"),
 ]

@@ -18,6 +18,8 @@ from tests.support.engines import acted_on, killed_at, pool, workers_of
 from tests.support.sizes import sized
 from tests.support.usage_server import PartnerServer, account_ids, all_of, stored
 
+pytestmark = pytest.mark.timeout(600)  # for the full size: twenty pools are started, each in a second or two
+
 COORDINATOR = """
 import asyncio, sys
 from cyclr_async import AsyncPartnerSession
