@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,8 @@ from typing import Any, Final, Self
 
 import attrs
 
-from benchmarks.processes import ROOT, environment
+from benchmarks.bodies import account_id
+from benchmarks.processes import ROOT, Server, environment
 
 __all__ = ["Figures", "RedisServer", "Workers", "figures", "main", "most_in_a_second"]
 
@@ -270,12 +272,13 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--kinds", nargs="+", default=["none", "split", "file", "redis"])
+    parser.add_argument("--only-calls", action="store_true", help="the CPU of whole calls, without the turns alone")
     given = parser.parse_args()
     count, seconds = (2, 1.0) if given.quick else (given.processes, given.seconds)
     print(f"{count} processes, 16 waiters each, {seconds:g} s; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'':24}{'mean':>9}{'most/s':>8}{'fair':>6}{'trips':>8}{'CPU us':>8}")
     with _places(given.kinds) as places:
-        for rate, paced in ((50, None), (1000, None), (5000, 640)):
+        for rate, paced in () if given.only_calls else ((50, None), (1000, None), (5000, 640)):
             for kind, place in places.items():
                 job: dict[str, Any] = {"shared": place, "rate": rate, "seconds": seconds}
                 if kind == "split":
@@ -289,7 +292,38 @@ def main() -> int:
                     f"{what:24}{found.mean:9.1f}{found.most:8}{found.fairness:6.2f}{found.trips:8.3f}{found.cpu:8.0f}",
                     flush=True,
                 )
+        _cpu_of_calls(places, count, seconds)
     return 0
+
+
+def _cpu_of_calls(places: dict[str, str | None], count: int, seconds: float) -> None:
+    """Print what a whole call costs, the rate split by hand and shared; rounds in turns, since the machine changes."""
+    rate, rounds = 1000, 1 if seconds < 2 else 3
+    kinds = [kind for kind in places if kind != "none"]
+    cost: dict[str, list[float]] = {kind: [] for kind in kinds}
+    with Server() as server:
+        for _ in range(rounds):
+            for kind in kinds:
+                job = {
+                    "what": "calls",
+                    "shared": places[kind],
+                    "rate": rate,
+                    "alone": rate / count if kind == "split" else None,
+                    "seconds": seconds / 2,
+                    "grant": "static",
+                    "account_id": account_id(1),
+                    "base_url": server.base_url,
+                    "token_url": None,
+                }
+                with Workers(count, **job) as workers:
+                    results = workers.run()
+                cost[kind].append(sum(one["cpu"] for one in results) / sum(one["calls"] for one in results) * 1e6)
+    base = statistics.median(cost[kinds[0]])
+    for kind, costs in cost.items():
+        middle = statistics.median(costs)
+        print(
+            f"a call, {rate}/s, {kind}: {middle:.0f} us of CPU ({min(costs):.0f}-{max(costs):.0f}), {middle / base:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from cyclr_async import (
     PasswordGrant,
     SharedState,
     StaticToken,
+    TokenProvider,
 )
 from cyclr_async.http.clock import SystemClock
 from cyclr_async.http.limiter import Limiter
@@ -95,12 +96,15 @@ async def _turns(job: dict[str, Any]) -> dict[str, Any]:
 
 async def _calls(job: dict[str, Any]) -> dict[str, Any]:
     """Make calls with a session, as fast as they come or for so many seconds, and say how they ended."""
-    auth = (
-        PasswordGrant(job["client_id"], job["username"], job["password"])
-        if job["grant"] == "password"
-        else ClientCredentials(job["client_id"], job["client_secret"])
-    )
-    limits = Limits(requests_per_second=job["rate"], connections=job["waiters"])
+    auth: TokenProvider
+    if job["grant"] == "password":
+        auth = PasswordGrant(job["client_id"], job["username"], job["password"])
+    elif job["grant"] == "static":
+        auth = StaticToken("bearer")
+    else:
+        auth = ClientCredentials(job["client_id"], job["client_secret"])
+    rate = job["rate"] if job["alone"] is None else job["alone"]
+    limits = Limits(requests_per_second=rate, connections=job["waiters"])
     errors: collections.Counter[str] = collections.Counter()
     ended: list[float] = []
     longest = 0.0

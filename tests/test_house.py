@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -284,6 +285,21 @@ def test_the_rule_sees_a_wrong_import() -> None:
     near = ast.parse("from . import usage\nfrom .domain import World\nfrom ..session import x").body
     assert modules_of(imported(near, lazily=False, inside="cyclr_async.simulator")) >= {"simulator.domain", "session"}
     assert not allowed("session", ROOMS["simulator"])
+
+
+def circle_of(graph: dict[str, set[str]]) -> list[str]:
+    """The first circle of modules that import each other when they are loaded; empty when there is none."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = {name_of(path): modules_of(imports_of(path, lazily=False)) - {name_of(path)} for path in MODULES}
+    assert circle_of(graph) == []
+    assert circle_of({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != []
 
 
 def test_no_module_is_long() -> None:

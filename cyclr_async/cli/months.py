@@ -47,6 +47,7 @@ class _Percent(ParamType):
 
 
 PERCENT: Final = _Percent()
+_LONGEST_MONTH: Final = 31
 CLOSING_COLUMNS: Final = (
     "closing_id",
     "period",
@@ -123,9 +124,21 @@ def chosen_period(
     return StatementPeriod(first, last + timedelta(days=1), zone)
 
 
-def read_prices(path: Path | None) -> PriceBook | None:
-    """Read the price book that was named, if one was."""
-    return None if path is None else load_price_book(path)
+def read_prices(path: Path | None, period: StatementPeriod) -> PriceBook | None:
+    """Read the price book that was named, if one was.
+
+    Raises:
+        click.UsageError: in the period several months of an account can begin, and a price book is about one.
+        PriceBookError: it cannot be used.
+    """
+    if path is None:
+        return None
+    if (period.end - period.start).days > _LONGEST_MONTH:
+        raise click.UsageError(
+            f"--prices are those of a month, and {period} is longer: one fee and what is included once would be set "
+            "against the tasks of several; name each month with --month"
+        )
+    return load_price_book(path)
 
 
 def rose(before: int | None, now: int, percent: Decimal) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import ssl
 import time
 import urllib.error
@@ -41,11 +43,14 @@ def checked_url(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, port = parts.hostname, parts.port
     except ValueError:
-        parts, host = urlsplit(""), None
-    if host is None or parts.scheme not in {"https", "http"}:
+        parts, host, port = urlsplit(""), None, None
+    if host is None or port == 0 or parts.scheme not in {"https", "http"}:
         raise ConfigurationError("--notify needs a URL such as https://hooks.example.com/…")
+    if not re.fullmatch(r"[!-~]+", url):
+        # The client would refuse them when it is too late, in an error that shows the URL.
+        raise ConfigurationError(f"--notify to {host!a} has blanks or letters that a URL encodes, as %20")
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(f"--notify to {host} needs https: over http anybody between could read the summary")
     if parts.username is not None or parts.password is not None:
@@ -73,10 +78,13 @@ def post_json(url: str, body: Mapping[str, Any], *, sleep: Callable[[float], Non
         {"Content-Type": "application/json", "User-Agent": "cyclr"},
         method="POST",
     )
-    opener = urllib.request.build_opener(
-        _NoRedirects, urllib.request.HTTPSHandler(context=ssl.create_default_context())
-    )
-    host = urlsplit(url).hostname
+    parts = urlsplit(url)
+    handlers = [_NoRedirects(), urllib.request.HTTPSHandler(context=ssl.create_default_context())]
+    if parts.scheme == "http":
+        # What may only go to this machine must not go to a proxy of the network, whatever the environment names.
+        handlers.append(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(*handlers)
+    host = parts.hostname
     failure = ""
     for pause in (*_PAUSES, None):
         wait = pause
@@ -94,6 +102,8 @@ def post_json(url: str, body: Mapping[str, Any], *, sleep: Callable[[float], Non
         except OSError as error:  # URLError, time-outs, resets
             reason = getattr(error, "reason", error)
             failure = str(getattr(reason, "strerror", None) or type(reason).__name__)
+        except http.client.HTTPException as error:  # an answer that is no HTTP; its text could be anything
+            failure = type(error).__name__
         if wait is None:
             break
         sleep(wait)

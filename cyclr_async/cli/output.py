@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -52,9 +53,13 @@ def chosen_format(options: Options) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return what JSON can hold: times as ISO-8601 in UTC, secrets masked, lone surrogates replaced."""
+    """Return what JSON can hold: times as ISO-8601 in UTC, amounts as texts of all their digits, secrets masked."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no number for it, and a question in SQL can have it as its answer
     if value is None or isinstance(value, (bool, int, float)):
         return value
+    if isinstance(value, Decimal):
+        return format(value, "f")  # a price of 0.0000001, and not 1E-7
     if isinstance(value, datetime):
         text = value.astimezone(UTC).replace(tzinfo=None).isoformat()
         return f"{text}Z"
@@ -115,11 +120,14 @@ class _Csv:
         self._writer.writerow(columns)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._writer.writerow([self._cell(plain(record.get(name))) for name in self._columns])
+        self._writer.writerow([self._cell(record.get(name)) for name in self._columns])
 
-    def _cell(self, value: Any) -> Any:
+    def _cell(self, found: Any) -> Any:
+        value = plain(found)
         if isinstance(value, bool):
             return "true" if value else "false"
+        if isinstance(found, Decimal):
+            return value  # a fall by 8.9 % begins with a sign as a formula does, and is none: it stays a figure
         if isinstance(value, (dict, list)):
             value = json_text(value)
         if not isinstance(value, str):

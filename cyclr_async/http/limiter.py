@@ -262,9 +262,10 @@ class Limiter:
                 now = self._clock.now()  # it may have taken a trip to where the rate is kept
             if self._turn > now:
                 await self._clock.sleep(self._turn - now)
-            if self.pause_left() == 0:
+            # A turn of a shared rate that has gone by meanwhile is not made up for: others use theirs.
+            if self.pause_left() == 0 and self._rate.usable(self._turn, now := self._clock.now()):
                 self._turn = None
-                self._rate.used(self._clock.now())
+                self._rate.used(now)
                 return
 
     def _take_back(self, has_slot: bool) -> None:

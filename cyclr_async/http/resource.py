@@ -30,6 +30,7 @@ __all__ = [
     "domain_of",
     "id_of",
     "model",
+    "required",
     "rest_of",
     "text",
 ]
@@ -241,6 +242,17 @@ def body_of(fields: Mapping[str, object]) -> HiddenBytes:
     except UnicodeEncodeError:
         pass
     raise InvalidArgumentError("a text holds a lone surrogate, which cannot be sent: remove or replace it")
+
+
+def required(value: object, name: str) -> None:
+    """Check that an argument is given: where fields are only changed, UNSET is as good as any text.
+
+    Raises:
+        InvalidArgumentError: it is UNSET or None.
+    """
+    # The type checker sees that too, but a name may come out of somebody's own table of fields.
+    if value is UNSET or value is None:
+        raise InvalidArgumentError(f"{name} must be given, as a str that is not empty")
 
 
 def text(value: object, name: str, *, empty: bool = False, null: bool = False) -> str | None:

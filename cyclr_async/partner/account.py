@@ -31,7 +31,10 @@ class Account(Model):
 
     id: str
     name: str
+    # Optional from here on: what a list of a million accounts is read for is the id, and no account may fall out of it
+    # for a text that is missing.
     description: str | None = None
+    # An integer here and a text in the list of plans: that is how the document shows them.
     price_plan_id: int | None = None
     last_bill_date: datetime | None = None
     next_bill_date: datetime | None = None

@@ -28,9 +28,11 @@ class AccountUsage(Model):
     """
 
     task_count: int
+    # These four are what is billed by: an answer without one of them is refused, since 0 would be a figure.
     cycle_count: int
     from_date: datetime
     to_date: datetime
+    # May be left out, because no figure depends on it; and so may the next, which is the partner's own text.
     current_price_plan_id: int | None = None
     audit_info: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)

@@ -20,9 +20,20 @@ from cyclr_async.errors import (
     OutcomeUnknownError,
 )
 from cyclr_async.http.request import Request, Safety
-from cyclr_async.http.resource import ListReader, PartnerSource, Resource, Sender, body_of, id_of, rest_of, text
+from cyclr_async.http.resource import (
+    ListReader,
+    PartnerSource,
+    Resource,
+    Sender,
+    body_of,
+    id_of,
+    required,
+    rest_of,
+    text,
+)
 from cyclr_async.http.retry import RetryStrategy
-from cyclr_async.partner import Account, AccountUsage
+from cyclr_async.partner.account import Account
+from cyclr_async.partner.account_usage import AccountUsage
 from cyclr_async.wire.converter import decoder_of
 from cyclr_async.wire.dates import format_date, format_datetime
 from cyclr_async.wire.segments import segment
@@ -89,6 +100,7 @@ class Accounts(Resource):
             method="GET",
             url=self._url("accounts"),
             safety=Safety.SAFE,
+            # A new one for each attempt: a list that broke off begins anew.
             reader=lambda: ListReader(Account, "accounts.list", self._sender.limits, on_bad_record),
         )
         return await self._sender.send(call, timeout)
@@ -124,6 +136,7 @@ class Accounts(Resource):
             safety=Safety.SAFE,
             reader=lambda: ListReader(Account, "accounts.list", self._sender.limits),
         )
+        # Here and not in the call's reader: this list is handed out while it arrives, and never begun anew.
         decoder = ListDecoder(Account, lenient=on_bad_record is not None)
         async with self._sender.stream(call, timeout) as stream:
             async for chunk in stream.chunks():
@@ -177,11 +190,13 @@ class Accounts(Resource):
         marker = f"[cyclr-async:{secrets.token_hex(8)}]" if reconcile else None
         if marker is not None:
             audit_info = f"{audit_info} {marker}" if isinstance(audit_info, str) and audit_info else marker
+        required(name, "name")
         text(name, "name")
         fields = _fields(name, description, timezone, price_plan_id, next_bill_date, audit_info)
         call = Request(
             name="accounts.create",
             method="POST",
+            # The verb is part of the path, as in the document; updates have a path of their own kind.
             url=self._url("createaccount"),
             safety=Safety.UNSAFE,
             body=body_of(fields),
@@ -190,6 +205,7 @@ class Accounts(Resource):
         )
         if marker is None:
             return await self._sender.send(call, timeout)
+        # Looked for after this, and not within, so that an error of the lookup does not hide the one that it is about.
         try:
             return await self._sender.send(call, timeout)
         except OutcomeUnknownError as error:
@@ -206,6 +222,7 @@ class Accounts(Resource):
             reader=lambda: _MarkerSearch(marker),
         )
         try:
+            # With a deadline of its own: the one of the call may be what has run out.
             found = await self._sender.send(lookup, None)
         except CyclrError as error:
             unknown.add_note(f"the lookup of the marker failed too: {error}")
@@ -418,6 +435,7 @@ class _MarkerSearch:
         return self._found
 
     def _look(self, accounts: list[Account]) -> None:
+        # Accounts that cannot be read are somebody else's: ours was made a moment ago.
         self._decoder.problems.clear()
         for account in accounts:
             if account.audit_info is not None and self._marker in account.audit_info:
@@ -440,6 +458,7 @@ def _same_id(account_id: str) -> Callable[[object], str]:
 
 
 def _bare(account_id: str) -> str:
+    # As one GUID can be written: with hyphens or braces, in either case.
     return account_id.replace("-", "").strip("{}").lower()
 
 
@@ -462,6 +481,7 @@ def _day(from_date: date | None) -> str | None:
         return format_date(from_date)
     except TypeError as error:
         problem = str(error)
+    # Outside of the except clause, so that nobody reads of a TypeError that is ours.
     raise InvalidArgumentError(f"from_date: {problem}")
 
 
@@ -473,6 +493,7 @@ def _fields(
     next_bill_date: datetime | Unset | None,
     audit_info: str | Unset | None,
 ) -> dict[str, object]:
+    # By type and not by isinstance: True is an int to Python, and no plan.
     if price_plan_id is not UNSET and price_plan_id is not None and type(price_plan_id) is not int:
         raise InvalidArgumentError(
             f"price_plan_id must be an int, not {type(price_plan_id).__name__}: use int(plan.id) for a PricePlan"

@@ -71,6 +71,7 @@ class Connectors(Resource):
             raise InvalidArgumentError("give either api_key, or username and password, not both")
         if (username is None) != (password is None):
             raise InvalidArgumentError("username and password belong together: one of them is missing")
+        # It stands in the body here, but what could not be an id in a path is none in a body either.
         segment(account_id)
         fields: dict[str, object] = {
             "AccountId": account_id,
@@ -107,9 +108,11 @@ def _installed(answer: Response) -> None:
         wrong = (
             any(given.get(name) for name in _SAY_ERROR)
             or given.get("success") is False
+            # A `Message` alone is what an error looks like; beside other fields it is just a message.
             or (bool(given) and given.keys() <= _SAY_ERROR | _SAY_NOTHING)
         )
     else:
+        # A bare false is no success, whatever the status says.
         wrong = said is False
     if wrong:
         raise DecodeError("the answer has a status of success and says that there was an error", expected="no error")

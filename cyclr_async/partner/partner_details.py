@@ -39,6 +39,7 @@ class PartnerDetails(Model):
 
     anonymous_accounts_enabled: bool
     application_display_name: str | None = None
+    # Long, and markup of the partner's own: kept out of repr, as are the style and the HTML below.
     application_icon: str | None = attrs.field(default=None, repr=False)
     app_style: str | None = attrs.field(default=None, repr=False)
     coming_soon_connectors_enabled: bool
@@ -46,6 +47,7 @@ class PartnerDetails(Model):
     cycle_noun: str | None = None
     cycle_sharing_enabled: bool
     domain: str | None = None
+    # By name: the document writes API in capitals, which the rule for names would not.
     intercom_api_key: Secret | None = attrs.field(default=None, metadata={"wire": "IntercomAPIKey"})
     intercom_app_id: Secret | None = None
     intercom_secret_key: Secret | None = None

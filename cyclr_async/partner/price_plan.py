@@ -33,6 +33,7 @@ class PricePlan(Model):
                 character by character, and an integer equals its usual decimal form only: 2 matches ``"2"``, neither
                 ``"02"`` nor ``" 2"``; booleans match nothing.
         """
+        # Not compared as numbers: an id is a name, and no plan may be taken for another because of a zero before it.
         if price_plan_id is None or isinstance(price_plan_id, bool):
             return False
         return self.id == str(price_plan_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import ListReader, Resource
-from cyclr_async.partner import PricePlan
+from cyclr_async.partner.price_plan import PricePlan
 
 __all__ = ["PricePlans"]
 

@@ -165,8 +165,10 @@ def _origin(base: str | URL, http_hosts: frozenset[str]) -> URL:
     origin = url.origin()
     if url.scheme == "https" or plain:
         return origin
+    # No https can be expected at a port that was named for http, and a link that signs in is not sent in the clear.
     if explicit_port not in {None, 80}:
         raise InvalidArgumentError(
             f"a sign-in link is not sent over plain http to port {explicit_port}: pass an https URL"
         )
+    # Without the port 80, which would be where plain http is spoken.
     return origin.with_scheme("https").with_port(None)

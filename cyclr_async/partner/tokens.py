@@ -6,7 +6,7 @@ from yarl import URL
 
 from cyclr_async.http.request import Request, Safety
 from cyclr_async.http.resource import Resource, Sender, body_of, text
-from cyclr_async.partner import SignInToken
+from cyclr_async.partner.sign_in_token import SignInToken
 from cyclr_async.wire.converter import structure
 from cyclr_async.wire.segments import segment
 
@@ -63,4 +63,5 @@ class Tokens(Resource):
         return await self._sender.send(call, timeout)
 
     def _token(self, data: object) -> SignInToken:
+        # The console is the host of this API, whatever region or private instance that is.
         return structure(data, SignInToken).with_console(self._root.origin(), http_hosts=self._http_hosts)

@@ -23,7 +23,7 @@ __all__ = ["RedisBackend"]
 T = TypeVar("T")
 
 _PATIENCE: Final = 2.0
-"""Seconds for one command. Connecting included, that is up to seven trips, each 0.2 s to another continent; and little
+"""Seconds for one command. Connecting included, that is up to six trips, each 0.2 s to another continent; and little
 enough that calls which wait meanwhile still meet their deadlines."""
 _LEASE: Final = 10.0
 """Seconds after which the right to fetch a token falls free when its holder has died."""
@@ -132,6 +132,8 @@ class RedisBackend:
             try:
                 self._client = redis.asyncio.Redis.from_url(
                     HiddenStr(self._place.reveal()),
+                    # The older protocol, which needs no greeting: one trip less before the first question.
+                    protocol=2,
                     # Bounded here and not only below, so that a connection that hangs is given up by its owner, too.
                     socket_timeout=_PATIENCE,
                     socket_connect_timeout=_PATIENCE,

@@ -22,9 +22,9 @@ _LATE: Final = 0.1
 is used when a call comes along; later than this it is dropped, so that no process saves turns up."""
 _IN_LINE: Final = 0.02
 """Seconds from which a wait shows that turns are waited for, and not that two processes happened to ask at once."""
-_LATE_IN_LINE: Final = 0.05
+_LATE_IN_LINE: Final = 0.03
 """The same where turns are waited for: a process that stood still would else catch up with all it has missed, on top of
-what the others are doing."""
+what the others are doing. It bounds what any second can hold, at 3 % more than the rate."""
 
 
 class SharedPause:
@@ -136,7 +136,7 @@ class SharedTurns:
 
     def usable(self, turn: float, now: float) -> bool:
         """Tell whether a turn may still be used: one from before a pause has gone by."""
-        return now - turn <= _LATE
+        return now - turn <= (_LATE_IN_LINE if self._contended else _LATE)
 
     def used(self, now: float) -> None:
         """Note that a turn was used."""
@@ -161,7 +161,7 @@ class SharedTurns:
             turn = self._next
             self._next += self._interval
             self._left -= 1
-            if now - turn <= (_LATE_IN_LINE if self._contended else _LATE):
+            if self.usable(turn, now):
                 self._taken = turn
                 return turn
             self._dropped += 1
@@ -221,9 +221,9 @@ class SharedTurns:
         if self._dropped:
             self._size = max(1, self._granted - self._dropped)
         elif self._granted:
-            # Doubled where turns are waited for, since all of them will be used. Below the limit one by one: what is
+            # Many more where turns are waited for, since all of them will be used. Below the limit one by one: what is
             # reserved and not used is lost for the others.
-            self._size = min(self._most, self._size * 2 if self._contended else self._size + 1)
+            self._size = min(self._most, self._size * 4 if self._contended else self._size + 1)
         self._granted = self._dropped = 0
         return self._size
 

@@ -25,8 +25,11 @@ class Property(Model):
         extra: fields of the answer that are not known here.
     """
 
+    # The only one that every other call needs; all else may be missing, and the connector is of use all the same.
     id: int | None = None
     name: str | None = None
+    # A secret always: whether it is sensitive is said by the connector's parameter, which is not at hand here, and one
+    # that is shown by mistake cannot be taken back.
     value: Secret | None = None
     account_connector_id: int | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
@@ -52,6 +55,8 @@ class CustomField(Model):
 
     id: int | None = None
     connector_field: str | None = None
+    # Which of these always come was never documented: a field that is required here without need would make a whole
+    # list unreadable.
     system_field: str | None = None
     display_name: str | None = None
     description: str | None = None
@@ -83,8 +88,10 @@ class AccountConnector(Model):
     id: int
     name: str | None = None
     description: str | None = None
+    # The service answers with it in clear, so it is wrapped before anybody can print it.
     auth_value: Secret | None = None
     authenticated: bool | None = None
+    # Whole, as it comes: what the account signs in with and needs is said there, and a second request would cost more.
     connector: Connector | None = None
     is_partner_integration_connector: bool | None = None
     properties: tuple[Property, ...] | None = None

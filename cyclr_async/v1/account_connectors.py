@@ -56,6 +56,7 @@ class AccountConnectors(V1Resource):
 
     def __init__(self, sender: Sender, root: URL, headers: Mapping[str, str] = NO_HEADERS) -> None:
         super().__init__(sender, root, headers)
+        # For the name of a connector that is installed by its id, under which a lost install is looked for.
         self._catalogue = Connectors(sender, root, headers)
         self.properties: Properties = Properties(sender, root, headers)
         self.fields: CustomFields = CustomFields(sender, root, headers)
@@ -122,6 +123,7 @@ class AccountConnectors(V1Resource):
             OutcomeUnknownError: the service could not be asked whether it was installed.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # Rebound at once, so that no frame holds the plain text. Empty is no value: the user signs in later.
         auth_value = hidden(auth_value, "auth_value") or None
         properties = _hidden_values(properties)
         wanted = _Install(
@@ -178,6 +180,7 @@ class AccountConnectors(V1Resource):
             taken=_already,
             differing=wanted.differing,
             exists=_exists,
+            # Not `update()`: what has the name may be in use by cycles of the account.
             advice="choose another name",
         )
 
@@ -197,6 +200,7 @@ class AccountConnectors(V1Resource):
         name = wanted.name
         if name is None:
             name = (await self._catalogue.get(int(wanted.connector), timeout=time.left())).name
+        # No route finds one by its name, so the list is read, to the one that is looked for.
         async for one in self.iter(timeout=time.left()):
             if one.name is not None and one.name.casefold() == name.casefold():  # as the server compares them
                 return one
@@ -245,6 +249,7 @@ class AccountConnectors(V1Resource):
             known = _already(error)
             if known is None:
                 raise
+        # Outside of the except clause, so that the refusal is not told twice.
         raise known
 
     async def authenticate(
@@ -355,6 +360,7 @@ class AccountConnectors(V1Resource):
         repeatable: bool,
         timeout: float | None,
     ) -> Any:
+        # A GUID is for the newest release of a connector, an int for one release: the caller chooses.
         chosen = segment(method, name="method") if isinstance(method, str) else number(method, "method")
         if verb not in {"GET", "POST"}:
             raise InvalidArgumentError(f"verb must be 'GET' or 'POST'; got {shown(verb)}")
@@ -411,6 +417,7 @@ class _Install:
     ) -> None:
         self.path = connector_path(connector, version)
         self.connector, self.version = connector, version
+        # As the server names it when nothing is said.
         self.name = name if name is not None or isinstance(connector, int) else connector
         values = properties or {}
         rows = [{"Name": key, "Value": HiddenStr(value.reveal())} for key, value in values.items()]
@@ -428,6 +435,7 @@ class _Install:
     def differing(self, found: AccountConnector) -> tuple[str, ...]:
         """Return the names of the arguments that an existing connector does not agree with."""
         of, differing = found.connector, []
+        # Without it nothing can be said about the connector, and a difference that is not seen is not claimed.
         if of is not None:
             if isinstance(self.connector, int):
                 same = of.id == self.connector
@@ -438,6 +446,7 @@ class _Install:
             elif self.version is not None and (of.version or "").casefold() != self.version.casefold():
                 differing.append("version")
         wanted = self.fields["Description"]
+        # An empty text and none count as the same, as for accounts.
         if wanted is not UNSET and (wanted or None) != (found.description or None):
             differing.append("description")
         return tuple(differing)
@@ -467,6 +476,7 @@ def _hidden_values(properties: Mapping[str, str | Secret] | None) -> dict[str, S
 def _already(error: BadRequestError) -> AlreadyExistsError | None:
     """Return the refusal as one about a name in use, or None when it is about something else."""
     said = (error.server_message or "").casefold()
+    # By text, because every refusal is a 400.
     if not (said.startswith(_IN_USE[0]) and said.endswith(_IN_USE[1])):
         return None
     return already(error)
@@ -487,4 +497,5 @@ def _by_id(values: Mapping[int, object] | None, name: str) -> dict[str, object] 
         return UNSET
     if not isinstance(values, Mapping):
         raise InvalidArgumentError(f"{name} must be a mapping of ids to values, not {type(values).__name__}")
+    # JSON has no other keys; the server reads the number in them.
     return {str(key): value for key, value in values.items()}

@@ -11,7 +11,7 @@ from cyclr_async.checks import check_timeout, shown
 from cyclr_async.errors import CyclrError, InvalidArgumentError, NotFoundError
 from cyclr_async.http.classify import is_foreign
 from cyclr_async.http.request import Response
-from cyclr_async.http.resource import body_of, model, text
+from cyclr_async.http.resource import body_of, model, required
 from cyclr_async.v1.account import Account, AccountUsage
 from cyclr_async.v1.account_fields import account_body, account_fields, differing, exists, taken
 from cyclr_async.v1.bulk import BulkAccounts, account_path
@@ -232,7 +232,7 @@ class Accounts(BulkAccounts):
             transaction_error_webhook_url,
             transaction_error_webhook_include_warnings,
         )
-        text(name, "name")
+        required(name, "name")
         if id is None:
             return await self._post(account_body(None, fields, parent_account_id), time)
         return await self._creation(id, fields, parent_account_id, time).create()
@@ -298,7 +298,7 @@ class Accounts(BulkAccounts):
             transaction_error_webhook_url,
             transaction_error_webhook_include_warnings,
         )
-        text(name, "name")
+        required(name, "name")
         creation = self._creation(id, fields, parent_account_id, time)
         # The usual caller does this before every use of an account, so that there is one already as a rule.
         try:

@@ -22,6 +22,7 @@ class Choice(Model):
     """
 
     name: str | None = None
+    # Sent back as it came, for a parameter or field whose type only the third party knows.
     value: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
 
@@ -42,12 +43,14 @@ class Trigger(Model):
         extra: fields of the answer that are not known here.
     """
 
+    # Not `id`, as everywhere else: the service calls it TriggerId.
     trigger_id: int
     account_connector_id: int | None = None
     method_id: int | None = None
     name: str | None = None
     human_readable_key: str | None = None
     identifier_key: str | None = None
+    # What these two hold is not documented and not guessed. Out of the hash: a list has none.
     sub_triggers: Any = attrs.field(default=None, hash=False)
     entity_id: Any = attrs.field(default=None, hash=False)
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
@@ -81,11 +84,13 @@ class Parameter(Model):
     target_name: str | None = None
     is_sensitive: bool | None = None
     is_optional: bool | None = None
+    # Absent from the parameters of methods, which are otherwise the same; hence one class for both.
     is_account_connector_property: bool | None = None
     data_type: str | None = None
     trigger_name: str | None = None
     values: tuple[str, ...] | None = None
     display_order: int | None = None
+    # null in the catalogue, an array in steps and connectors of an account: None and () are told apart.
     triggers: tuple[Trigger, ...] | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
 
@@ -110,6 +115,7 @@ class Field(Model):
     """
 
     id: int | None = None
+    # Text with a notation of the service's own: taking it apart is left to who knows the method.
     location: str | None = None
     name: str | None = None
     description: str | None = None
@@ -119,6 +125,7 @@ class Field(Model):
     values: tuple[str, ...] | None = None
     display_order: int | None = None
     triggers: tuple[Trigger, ...] | None = None
+    # An earlier step, abridged in a way that no document shows: as it came.
     step: Any = attrs.field(default=None, hash=False)
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
 
@@ -151,8 +158,10 @@ class Method(Model):
     method_type: str | None = None
     end_point: str | None = None
     parameters: tuple[Parameter, ...] | None = None
+    # The id above belongs to one release of the connector, this one always means the newest.
     method_unique_identifier: str | None = None
     warning: str | None = None
+    # null in every answer that was seen, so nothing is known of their form.
     create_webhook_method: Any = attrs.field(default=None, hash=False)
     delete_webhook_method: Any = attrs.field(default=None, hash=False)
     request_fields: tuple[Field, ...] | None = None
@@ -178,6 +187,7 @@ class Authentication(Model):
     auth_name: str | None = None
     auth_description: str | None = None
     auth_type: str | None = None
+    # By name, because "oauth2" does not follow from the rule for names: it would be Oauth2Type.
     oauth2_type: str | None = attrs.field(default=None, metadata={"wire": "OAuth2Type"})
     auth_scheme: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
@@ -211,6 +221,7 @@ class Connector(Model):
     description: str | None = None
     status: str | None = None
     version: str | None = None
+    # Tens of kilobytes of base64, which nobody wants in a log line. It is not decoded before somebody asks for it.
     icon: str | None = attrs.field(default=None, repr=False)
     auth_description: str | None = None
     auth_type: str | None = None

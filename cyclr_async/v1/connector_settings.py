@@ -49,6 +49,7 @@ class Properties(V1Resource):
             OutcomeUnknownError: the property may have been added.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # Rebound at once: a traceback with locals shows this frame.
         value = secret_value(value)
         fields = {"Name": text(name, "name"), "Value": secret_text(value)}
         return await self._send(
@@ -140,6 +141,7 @@ class CustomFields(V1Resource):
             OutcomeUnknownError: the field may have been added.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # Nothing says that names are unique among custom fields, so a lost answer cannot be settled by looking.
         path, body = f"{own_path(account_connector_id)}/fields", body_of(_field_row(field))
         return await self._send("v1.fields.create", "POST", path, model(CustomField), body=body, timeout=timeout)
 
@@ -213,6 +215,7 @@ class CustomConnectors(V1Resource):
             DecodeError: the definition is no JSON; ``request()`` gives the bytes.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # No model: an answer of this route was seen that was not even JSON.
         return await self._send("v1.custom.get", "GET", _custom(custom_id), raw, timeout=timeout)
 
     async def update(self, custom_id: int, definition: Mapping[str, Any], *, timeout: float | None = None) -> Any:
@@ -244,6 +247,7 @@ def secret_value(value: str | Secret) -> Secret:
     """
     if not isinstance(value, (str, Secret)):
         raise InvalidArgumentError(f"value must be a str or a Secret, not {type(value).__name__}")
+    # Empty is allowed: a property may be cleared.
     return Secret(value)
 
 
@@ -253,6 +257,7 @@ def own_path(account_connector_id: object) -> str:
 
 
 def _rows(answer: Response) -> list[Any]:
+    # An array is all that is known of them.
     rows = raw(answer)
     if not isinstance(rows, list):
         raise DecodeError("the custom connectors should be an array", path="$", expected="array")
@@ -267,6 +272,7 @@ def _custom(custom_id: object = None) -> str:
 def _field_row(field: CustomField) -> dict[str, Any]:
     if not isinstance(field, CustomField):
         raise InvalidArgumentError(f"field must be a CustomField, not {type(field).__name__}")
+    # The id stands in the path, and another one in the body would be ignored without a word.
     return {name: UNSET if value is None or name == "Id" else value for name, value in field.to_dict().items()}
 
 

@@ -80,10 +80,12 @@ class Connectors(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = connector_path(connector, version)
+        # One model for an id, an array for a name, also when there is one: that is how the server answers.
         if isinstance(connector, int):
             return await self._send("v1.connectors.get", "GET", path, model(Connector), timeout=timeout)
         try:
             return await self._send("v1.connectors.get", "GET", path, models(Connector), timeout=timeout)
+        # Whether a name that nobody has is a 404 or an empty list is not known: both are the same to a caller.
         except NotFoundError as error:
             if is_foreign(error):
                 raise
@@ -112,6 +114,7 @@ class Connectors(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = f"{connector_path(connector, version)}/methods"
+        # Not in pages: lists of hundreds of methods were seen to come whole.
         asked = {"query": query, "category": category}
         return await self._send("v1.connectors.methods", "GET", path, models(Method), query=asked, timeout=timeout)
 
@@ -148,7 +151,9 @@ def connector_path(connector: object, version: object = None) -> str:
         return f"connectors/{number(connector, 'connector')}"
     if not isinstance(connector, str):
         raise InvalidArgumentError(f"connector must be an id (int) or a name (str), not {type(connector).__name__}")
+    # Silently another connector otherwise, and never the one that is meant.
     if connector.isdigit():
         raise InvalidArgumentError("connector is a text of digits, which the server takes for an id: pass an int")
+    # Names of the catalogue hold blanks, ids never do.
     path = f"connectors/{segment(connector, name='connector', blanks=True)}"
     return path if version is None else f"{path}/{segment(version, name='version', blanks=True)}"  # type: ignore[arg-type]

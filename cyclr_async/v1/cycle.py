@@ -32,6 +32,7 @@ class CycleConnector(Model):
     name: str | None = None
     version: str | None = None
     step_count: int | None = None
+    # A data: URI of many kilobytes where it comes at all.
     icon: str | None = attrs.field(default=None, repr=False)
     account_connector_id: int | None = None
     authenticated: bool | None = None
@@ -67,17 +68,20 @@ class Cycle(Model):
     """
 
     id: str
+    # Year 1 is how .NET writes that something has never happened.
     created_on_utc: datetime | None = attrs.field(default=None, metadata=NEVER)
     tasks_used: int | None = None
     error_count: int | None = None
     warning_count: int | None = None
     connectors: tuple[CycleConnector, ...] | None = None
+    # No list of values is documented, and a cycle that came with an unknown one must not be lost for it.
     status: str | None = None
     last_successful_run_date: datetime | None = attrs.field(default=None, metadata=NEVER)
     in_progress_transaction_count: int | None = None
     name: str | None = None
     description: str | None = None
     shareable: bool | None = None
+    # Documents name this one, answers of the service the next: whichever comes is kept.
     continue_on_step_error: bool | None = None
     step_error_action: str | None = None
     log_step_data_requests: bool | None = None
@@ -104,6 +108,7 @@ class Edge(Model):
     id: str
     head_step_id: str | None = None
     tail_step_id: str | None = None
+    # Only one value is known, but the server has an enumeration there.
     edge_type: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
 
@@ -122,6 +127,7 @@ class Variable(Model):
 
     display_name: str | None = None
     system_name: str | None = None
+    # A caller may keep a key in a variable; it is no Secret, since most are plain settings that cycles branch on.
     value: str | None = attrs.field(default=None, repr=False)
     mapping_type: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
@@ -142,6 +148,7 @@ class Prerequisite(Model):
     reason_code: int | None = None
     reason: str | None = None
     object_type: str | None = None
+    # An int for connectors, parameters and fields, a GUID for steps.
     object_id: Any = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
 
@@ -183,6 +190,7 @@ class Incident(Model):
     cycle_name: str | None = None
     incident_level: str | None = None
     short_message: str | None = None
+    # The third party's answer and the request to it, line by line: long, and with other people's data in it.
     full_message: str | None = attrs.field(default=None, repr=False)
     step_id: str | None = None
     step_name: str | None = None

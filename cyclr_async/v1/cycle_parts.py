@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Sequence
 
 from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.http.resource import body_of, model, text
+from cyclr_async.http.resource import body_of, model, required, text
 from cyclr_async.v1.cycle import Edge, Variable
 from cyclr_async.v1.resource import V1Resource, free_body, models, some
 from cyclr_async.v1.step import Step
@@ -28,6 +28,7 @@ class CycleSteps(V1Resource):
             NotFoundError: no such cycle.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # Called after what it filters by: the server knows this single filter.
         asked = {"filter": action_type}
         return await self._send("v1.steps.list", "GET", _steps(cycle_id), models(Step), query=asked, timeout=timeout)
 
@@ -59,7 +60,7 @@ class CycleSteps(V1Resource):
             OutcomeUnknownError: the step may have been added.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        text(name, "name")
+        required(name, "name")
         body = body_of(_step_fields(name, action_type, description, left, top))
         return await self._send("v1.steps.create", "POST", _steps(cycle_id), model(Step), body=body, timeout=timeout)
 
@@ -159,6 +160,7 @@ class Edges(V1Resource):
             "TailStepId": text(tail_step_id, "tail_step_id"),
             "EdgeType": text(edge_type, "edge_type"),
         }
+        # Not looked for after a lost answer: two edges between the same steps may be meant.
         path = f"{cycle_path(cycle_id)}/edges"
         return await self._send("v1.edges.create", "POST", path, model(Edge), body=body_of(fields), timeout=timeout)
 
@@ -223,7 +225,7 @@ class Variables(V1Resource):
             OutcomeUnknownError: the variable may have been added.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        text(display_name, "display_name")
+        required(display_name, "display_name")
         body = body_of(_variable_fields(display_name, system_name, value, mapping_type))
         path = _variables(cycle_id)
         return await self._send("v1.variables.create", "POST", path, model(Variable), body=body, timeout=timeout)
@@ -243,8 +245,10 @@ class Variables(V1Resource):
             ConflictError: the cycle runs.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # One without a system name could only be a new one, and would be one more at each repetition.
         if not variables or not all(isinstance(one, Variable) and one.system_name for one in variables):
             raise InvalidArgumentError("variables must be one or more Variable with a system_name each")
+        # None leaves a variable's field as it is; a model cannot tell null from absent.
         rows = [{name: value for name, value in one.to_dict().items() if value is not None} for one in variables]
         body = free_body(rows)
         path = _variables(cycle_id)
@@ -285,6 +289,7 @@ class Variables(V1Resource):
             ConflictError: the cycle runs.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # The system name stands in the path, and is what other steps refer to: it is not changed.
         body = some(_variable_fields(display_name, UNSET, value, mapping_type))
         path = _variables(cycle_id, system_name)
         return await self._send("v1.variables.update", "PUT", path, model(Variable), body=body, timeout=timeout)
@@ -323,6 +328,7 @@ def _step_fields(
         "Name": text(name, "name"),
         "Description": text(description, "description", empty=True, null=True),
         "ActionType": text(action_type, "action_type"),
+        # Pixels on the canvas of the editor, which may be negative: nothing to check.
         "DisplayPositionLeft": left,
         "DisplayPositionTop": top,
     }

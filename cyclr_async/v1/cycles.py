@@ -10,10 +10,21 @@ from yarl import URL
 
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.request import NO_HEADERS, Response
-from cyclr_async.http.resource import Sender, body_of, model, text
+from cyclr_async.http.resource import Sender, body_of, model, required, text
 from cyclr_async.v1.cycle import Cycle, Incident, Prerequisite, Transaction
 from cyclr_async.v1.cycle_parts import CycleSteps, Edges, Variables, cycle_path
-from cyclr_async.v1.resource import NOTHING, QueryValue, V1Resource, flag, models, nothing, query_text, raw, some, texts
+from cyclr_async.v1.resource import (
+    NOTHING,
+    QueryValue,
+    V1Resource,
+    flag,
+    models,
+    nothing,
+    query_text,
+    raw,
+    some,
+    texts,
+)
 from cyclr_async.wire.segments import segment
 from cyclr_async.wire.unset import UNSET, Unset
 
@@ -49,6 +60,7 @@ class Transactions(V1Resource):
             NotFoundError: no such cycle.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
+        # Two routes of the service; to a caller it is one list with or without a cycle.
         path = "cycles/transactions" if cycle_id is None else f"{cycle_path(cycle_id)}/transactions"
         name = f"v1.transactions.{'all' if cycle_id is None else 'list'}"
         asked: dict[str, QueryValue] = {"after": after, "before": before, "status": status, "splitType": split_type}
@@ -115,6 +127,7 @@ class Incidents(V1Resource):
             path += f"/{segment(level, name='level')}"
         name = f"v1.incidents.{'all' if cycle_id is None else 'list'}"
         asked: dict[str, QueryValue] = {"after": after, "before": before}
+        # None: incidents have no ids, see pages().
         async for one in self._iter(name, path, Incident, None, query=asked, timeout=timeout):
             yield one
 
@@ -126,6 +139,7 @@ class Incidents(V1Resource):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         path = f"{cycle_path(cycle_id)}/incidents"
+        # Repeated blindly: deleting them twice deletes what has come between, which deleting later would have done too.
         await self._send("v1.incidents.delete", "DELETE", path, nothing, json=False, timeout=timeout)
 
 
@@ -179,6 +193,7 @@ class Cycles(V1Resource):
             "connectorName": connector_name,
             "connectorVersion": connector_version,
             "tag": tag,
+            # Sent in any case: what the server does without it is not known, and icons are most of the bytes.
             "includeIcons": flag(include_icons, "include_icons"),
             "orderBy": order_by,
             "sortOrderAsc": ascending,
@@ -229,7 +244,7 @@ class Cycles(V1Resource):
             OutcomeUnknownError: the cycle may have been created.
             CyclrError: see :mod:`cyclr_async.errors`.
         """
-        text(name, "name")
+        required(name, "name")
         fields = _cycle_fields(
             name, description, shareable, step_error_action, log_step_data_requests, collection_split_type, tags
         )
@@ -324,6 +339,7 @@ class Cycles(V1Resource):
         """
         if start_time is not None and not isinstance(start_time, datetime):
             raise InvalidArgumentError(f"start_time must be a datetime, not {type(start_time).__name__}")
+        # Absent and not null: what null means to a start is not known.
         given = {"StartTime": query_text("start_time", start_time), "Interval": interval, "RunOnce": run_once}
         body = body_of({name: value for name, value in given.items() if value is not None})
         path = f"{cycle_path(cycle_id)}/activate"
@@ -349,6 +365,7 @@ class Cycles(V1Resource):
             f"{cycle_path(cycle_id)}/deactivate",
             nothing,
             query={"finishQueuedTransactions": finish_queued_transactions},
+            # A PUT that says nothing but its query.
             body=NOTHING,
             json=False,
             timeout=timeout,
@@ -367,6 +384,7 @@ class Cycles(V1Resource):
 
 def _kept(answer: Response) -> object:
     """Return whether a cycle is there: one that is deleted may still be shown for as long as the service keeps it."""
+    # By that status alone: a cycle that is stopped or paused meanwhile is still there.
     return None if model(Cycle)(answer).status == "DeleteScheduled" else True
 
 

@@ -34,7 +34,9 @@ class Step(Model):
     name: str | None = None
     description: str | None = None
     action_type: str | None = None
+    # Likewise; and with its properties, so that it holds secrets.
     account_connector: AccountConnector | None = None
+    # null for the tools of the service itself, such as a decision or a delay.
     method: Method | None = None
     display_position_left: int | None = None
     display_position_top: int | None = None
@@ -59,10 +61,12 @@ class FieldMapping(Model):
 
     field: Field | None = None
     mapping_type: str | None = None
+    # These two go together: a field has an id that is unique within its step only.
     source_field_id: int | None = None
     source_step_id: str | None = None
     trigger_value: str | None = None
     trigger_value_display_name: str | None = None
+    # A static value may be a key, and the mapping does not tell.
     value: Secret | None = None
     is_launch_visible: bool | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)
@@ -86,6 +90,7 @@ class ParameterMapping(Model):
     """
 
     parameter: Parameter | None = None
+    # Of parameters only, which is why there are two classes that are so much alike.
     is_entity_identifier: bool | None = None
     mapping_type: str | None = None
     source_field_id: int | None = None

@@ -26,6 +26,7 @@ class _Mappings(V1Resource, Generic[T]):
     """Where the values of a step come from: the same for its parameters and its fields."""
 
     __slots__ = ()
+    # What differs between the two, set by the classes below.
     _NAME = _PART = _ID = ""
     _MODEL: type[Any]
 
@@ -150,6 +151,7 @@ class Parameters(_Mappings[ParameterMapping]):
         )
 
 
+# Not one class with a switch: look-ups of fields start something, those of parameters return values.
 class FieldMappings(_Mappings[FieldMapping]):
     """The fields of a step."""
 
@@ -189,6 +191,7 @@ class FieldMappings(_Mappings[FieldMapping]):
             CyclrError: see :mod:`cyclr_async.errors`.
         """
         value = hidden(value, "value")
+        # Only where the format is to be changed: which field it is, the path says.
         field: Mapping[str, object] | Unset = UNSET
         if for_request_format is not UNSET:
             field = {"Id": number_, "ForRequestFormat": flag(for_request_format, "for_request_format")}

@@ -49,5 +49,7 @@ class Template(Model):
     name: str | None = None
     description: str | None = None
     connectors: tuple[TemplateConnector, ...] | None = None
+    # Prerequisites and steps that need something come with a single template; their form is not documented, so they
+    # stay in `extra`.
     tags: tuple[str, ...] | None = None
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=as_extra, repr=False, hash=False)

@@ -59,6 +59,7 @@ class Templates(V1Resource):
             "connectorName": connector_name,
             "connectorVersion": connector_version,
             "includeIcons": flag(include_icons, "include_icons"),
+            # The next three make the server ask third parties, and are left out unless given.
             "lookupCustomFields": lookup_custom_fields,
             "includePrerequisites": include_prerequisites,
             "includeOptional": include_optional,
@@ -120,6 +121,7 @@ class Templates(V1Resource):
             "POST",
             "templates/import",
             _imported,
+            # In lower case, as it was seen; every other name of a parameter has capitals.
             query={"folderid": text(folder_id, "folder_id", null=True)},
             body=free_body(exported),
             timeout=timeout,
@@ -127,6 +129,7 @@ class Templates(V1Resource):
         )
 
 
+# Apart, because an install without an account is refused by the server: who has no account finds no such method.
 class AccountTemplates(Templates):
     """The published templates, as an account sees them."""
 
@@ -176,4 +179,5 @@ def _path(template_id: str) -> str:
 
 def _imported(answer: Response) -> Template | None:
     said = raw(answer)
+    # The success of an import was never seen: without an id it is no template, but a success all the same.
     return structure(said, Template) if isinstance(said, dict) and "Id" in said else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -187,6 +188,7 @@ def test_filters_and_groups(store: Path, cyclr: Run) -> None:
         (("--month", "2025-13"), "is no month"),
         (("--month", "2025-11", "--zone", "Mars/Olympus"), "unknown time zone"),
         (("--over-allowance",), "needs --prices"),
+        (("--from", "2025-10-01", "--to", "2025-11-30", "--prices", "prices.toml"), "--prices are those of a month"),
         (("--rise", "much"), "is no percentage"),
         (("--html", "x.html", "--by", "plan"), "--html shows everything"),
         (("--charts", "x"), "belongs to --html"),
@@ -207,6 +209,33 @@ def test_any_days(store: Path, cyclr: Run) -> None:
         "gone": 9,
         "new": 7,
     }
+
+
+def test_a_fall_in_percent_is_a_figure_in_every_format(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    with StoreMaker(tmp_path / STORE) as made:
+        made.run("2025-12-03")
+        made.list("0123").usage("0123", "2025-11-01", "2025-11-30", 91)
+    november = ("usage", "report", "--month", "2025-11", "--store", str(store), "--fields", "change,change_percent")
+    assert cyclr(*november, "-o", "csv").out.splitlines()[1] == "-9,-9.0"
+    assert records(cyclr(*november, "-o", "jsonl"))[0] == {"change": -9, "change_percent": "-9.0"}
+
+
+def test_small_prices_are_written_with_all_their_digits(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text('currency = "EUR"\n[plans.default]\nunit_price = 0.0000001\n', "utf-8")
+    november = ("usage", "invoice", "--month", "2025-11", "--store", str(store), "--prices", "small.toml")
+    fields = ("--fields", "kind,quantity,unit_price,exact,amount")
+    first = {"kind": "tasks", "quantity": 250, "unit_price": "0.0000001", "exact": "0.0000250", "amount": "0.00"}
+    assert records(cyclr(*november, *fields))[0] == first
+    assert cyclr(*november, *fields, "-o", "csv").out.splitlines()[1] == "tasks,250,0.0000001,0.0000250,0.00"
+
+
+def test_the_sum_of_all_invoices_is_exact(store: Path, cyclr: Run, tmp_path: Path) -> None:
+    price = "99999999999999999999.99999999999999999999"
+    book = f'currency = "EUR"\ndecimals = 4\n[plans.default]\nunit_price = "{price}"\n'
+    (tmp_path / "large.toml").write_text(book, "utf-8")
+    result = cyclr("usage", "invoice", "--month", "2025-11", "--store", str(store), "--prices", "large.toml")
+    assert "4 customers" in result.err or "5 customers" in result.err
+    assert "33,700,000,000,000,000,000,000.0000 EUR" in result.err
 
 
 def test_invoices(store: Path, cyclr: Run) -> None:
@@ -382,6 +411,36 @@ def test_a_summary_is_posted_again_after_trouble(hook: Hook) -> None:
     unused = hook.url.replace(str(hook.server.server_port), "1")
     with pytest.raises(NotifyError, match="Connection refused"):
         post_json(unused, {}, sleep=waits.append)
+
+
+def test_whatever_a_hook_answers_the_check_says_what_it_found(store: Path, cyclr: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def babble() -> None:
+            for _ in range(4):
+                connection, _address = server.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(b"canary: this is no HTTP\r\n\r\n")
+
+        thread = threading.Thread(target=babble)
+        thread.start()
+        waits: list[float] = []
+        with pytest.raises(NotifyError, match=r"to 127\.0\.0\.1: BadStatusLine$"):
+            post_json(f"http://127.0.0.1:{server.getsockname()[1]}/x", {}, sleep=waits.append)
+        thread.join()
+    assert waits == [1.0, 4.0, 15.0]
+    november = ("usage", "check", "--month", "2025-11", "--store", str(store))
+    for url in ("http://127.0.0.1:abc/canary", "http://127.0.0.1/a canary", "http://127.0.0.1/\u00e9-canary"):
+        refused = cyclr(*november, "--notify", url)
+        assert (refused.code, "--notify" in refused.err, "canary" in refused.err) == (2, True, False)
+
+
+def test_what_goes_to_this_machine_goes_to_no_proxy(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    post_json(hook.url, {"a": 1}, sleep=lambda _seconds: None)
+    assert hook.posted == [{"a": 1}]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import random
 import pytest
 
 from cyclr_async import (
+    AccountUsage,
     AsyncPartnerSession,
     CyclrError,
     Limits,
@@ -79,12 +80,17 @@ async def test_cancels_near_a_deadline_all_win() -> None:
         ) as session,
     ):
         tasks = [asyncio.create_task(session.accounts.usage(ACCOUNT, timeout=0.5)) for _ in range(300)]
-        await asyncio.sleep(0.5 - 0.02)
-        # The loop is held past the deadline, so that deadline and cancellation land in the same turn.
-        loop.advance(0.03)
-        assert not any(task.done() for task in tasks)
-        for task in tasks:
-            task.cancel()
+
+        def cancel(some: list[asyncio.Task[AccountUsage]]) -> None:
+            assert not any(task.done() for task in some)
+            for task in some:
+                task.cancel()
+
+        # The loop is held past the deadline, so that deadline and cancellation land in the same turn: the cancellation
+        # first for one half of the tasks, and second for the other.
+        loop.call_later(0.48, loop.advance, 0.06)
+        loop.call_later(0.49, cancel, tasks[::2])
+        loop.call_later(0.53, cancel, tasks[1::2])
         await asyncio.gather(*tasks, return_exceptions=True)
         assert sum(task.cancelled() for task in tasks) == 300
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cyclr_async import AsyncPartnerSession, ConfigurationError, InvalidArgumentError
+from cyclr_async import UNSET, AsyncPartnerSession, ConfigurationError, InvalidArgumentError
 from cyclr_async.partner import Connectors
 from tests.support.examples import ACCOUNT_ID
 from tests.support.recorder import Recorder, reply
@@ -176,6 +176,11 @@ async def test_texts_are_texts(listener: Listener, field: str, bad: Any) -> None
 async def test_an_account_needs_a_name(listener: Listener, bad: Any) -> None:
     await listener.refused(lambda s: s.accounts.create(name=bad), "name")
     await listener.refused(lambda s: s.accounts.update(ACCOUNT_ID, name=bad), "name")
+
+
+async def test_unset_is_no_name_of_a_new_account(listener: Listener) -> None:
+    unset: Any = UNSET
+    await listener.refused(lambda s: s.accounts.create(name=unset), "name must be given")
 
 
 async def test_an_update_of_nothing(listener: Listener) -> None:

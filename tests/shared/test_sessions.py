@@ -292,10 +292,9 @@ async def test_a_pause_without_a_rate_is_shared_too(sim: Simulator, place: str) 
         while not second.stats().paused_for:
             assert time.monotonic() < until
             await asyncio.sleep(0.01)
-        assert second.stats().paused_for > 0.5
-        began = time.monotonic()
+        began, left = time.monotonic(), second.stats().paused_for
         await second.details()
-        assert time.monotonic() - began > 0.4
+        assert time.monotonic() - began >= left - 0.02
         await asked
 
 

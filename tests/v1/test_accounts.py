@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cyclr_async import (
+    UNSET,
     AlreadyExistsError,
     AsyncPartnerSession,
     BadRequestError,
@@ -100,6 +101,8 @@ async def test_one_page(session: AsyncPartnerSession) -> None:
     "wrong",
     [
         lambda a: a.create(name=""),
+        lambda a: a.create(name=UNSET),
+        lambda a: a.ensure("x", name=UNSET),
         lambda a: a.create("", name="n"),
         lambda a: a.create("x/../y", name="n"),
         lambda a: a.create(" x", name="n"),

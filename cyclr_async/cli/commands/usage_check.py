@@ -80,8 +80,9 @@ def check(
     options = current(ctx)
     if notify is not None:
         checked_url(notify)  # before minutes of reading, and not after
-    statement = read_statement(store, chosen_period(month, last_month, first, last, zone))
-    book = read_prices(prices)
+    period = chosen_period(month, last_month, first, last, zone)
+    book = read_prices(prices, period)
+    statement = read_statement(store, period)
     counts = dict.fromkeys(_BITS, 0)
     examples: list[dict[str, Any]] = []
     with Output(options, _COLUMNS) as output:

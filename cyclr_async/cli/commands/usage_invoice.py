@@ -16,6 +16,7 @@ from cyclr_async.cli.options import Command, current
 from cyclr_async.cli.output import Output
 from cyclr_async.cli.terminal import echo, warn
 from cyclr_async.usage import InvoiceLine, invoices, load_price_book, read_statement
+from cyclr_async.usage.months.price_book import EXACT
 
 __all__ = ["invoice"]
 
@@ -60,7 +61,7 @@ def invoice(
     with Output(options, _TOTALS if totals else _COLUMNS, table=None if totals else _TABLE) as output:
         for found in invoices(statement, book):
             customers += 1
-            owed += found.total
+            owed = EXACT.add(owed, found.total)  # what decimals do by themselves ends at 28 digits
             open_ += found.provisional
             unclear += found.incomplete
             if totals:

@@ -110,7 +110,7 @@ def report(
     """
     options = current(ctx)
     period = chosen_period(month, last_month, first, last, zone)
-    book = read_prices(prices)
+    book = read_prices(prices, period)
     chosen = _Filters(**filters)
     if chosen.over_allowance and book is None:
         raise click.UsageError("--over-allowance needs --prices: the API does not say what a plan includes")

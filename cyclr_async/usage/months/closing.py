@@ -90,6 +90,9 @@ def close_period(
         period = StatementPeriod.month(period)
     by, note = _said(by, "by"), None if note is None else _said(note, "note")
     moment = datetime.now(UTC) if now is None else now.astimezone(UTC)
+    if moment < period.begins:
+        # With --accept-missing a slip of the keyboard would freeze a month of nothing but gaps.
+        raise InvalidArgumentError(f"{period} has not begun: there is nothing to close")
     path = _existing(store)
     lock = StoreLock(path)
     lock.acquire()

@@ -30,7 +30,6 @@ __all__ = [
     "closed_lines",
     "closings_in",
     "find_closing",
-    "gap_in",
     "gaps_in",
     "in_force",
     "lines_in",
@@ -153,11 +152,11 @@ def closed_gaps(store: str | os.PathLike[str], found: Closing) -> Iterator[Close
         found: the closing.
 
     Raises:
-        StoreError: there is no store, or it is damaged.
+        StoreError: there is no store, or it is damaged, or has fewer than were frozen.
     """
     path = store_path(store)
     with store_errors(path, "reading a closed period"), closing(connect_readonly(path)) as connection:
-        yield from gaps_in(connection, found)
+        yield from gaps_in(connection, path, found)
 
 
 def lines_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iterator[StatementLine]:
@@ -178,18 +177,15 @@ def lines_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iter
         raise damaged(path, f"the closing of {found.period} has lost figures")
 
 
-def gaps_in(connection: sqlite3.Connection, found: Closing) -> Iterator[ClosedGap]:
+def gaps_in(connection: sqlite3.Connection, path: Path, found: Closing) -> Iterator[ClosedGap]:
     """Yield the frozen gaps over an open connection."""
+    gaps = 0
     query = f"SELECT {_GAP_COLUMNS} FROM closed_gap WHERE closing_id = ? ORDER BY account_id"  # noqa: S608 - constants
     for row in connection.execute(query, (found.closing_id,)):
+        gaps += 1
         yield ClosedGap(*row)
-
-
-def gap_in(connection: sqlite3.Connection, found: Closing, account_id: str) -> ClosedGap | None:
-    """Return the frozen gap of one account, or None."""
-    query = f"SELECT {_GAP_COLUMNS} FROM closed_gap WHERE closing_id = ? AND account_id = ?"  # noqa: S608 - constants
-    row = connection.execute(query, (found.closing_id, account_id)).fetchone()
-    return None if row is None else ClosedGap(*row)
+    if gaps != found.gaps:
+        raise damaged(path, f"the closing of {found.period} has lost accounts without a figure")
 
 
 def closings_in(connection: sqlite3.Connection, path: Path) -> Iterator[Closing]:

@@ -124,7 +124,8 @@ def invoices(statement: Statement, book: PriceBook) -> Iterator[Invoice]:
         book: what is agreed.
 
     Yields:
-        one invoice per customer. Accounts without a figure or a price have a line that says so.
+        one invoice per customer. Accounts without a figure or a price have a line that says so; one whose first
+        figure came after the closing has none, and is among the differences.
 
     Raises:
         InvalidArgumentError: the period of the statement is no calendar month.
@@ -220,6 +221,8 @@ def _lines_of(entry: StatementLine | Gap, book: PriceBook) -> list[_Draft]:
     """Return the lines of one account, not rounded yet."""
     make = _Maker(entry)
     if isinstance(entry, Gap):
+        if entry.reason == "after_closing":
+            return []  # no part of the month that was closed: it is a difference, and billed with a later month
         kind: InvoiceKind = "gone" if entry.reason == "gone" else "missing"
         return [make.line(kind, 0, None, f"no figure: {entry.detail}")]
     price = book.price_of(entry.account_id, entry.price_plan_id, entry.audit_info)

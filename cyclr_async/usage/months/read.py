@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 import attrs
 
 from cyclr_async.errors import InvalidArgumentError
-from cyclr_async.usage.months.closings import ClosedGap, Closing, gap_in, in_force, lines_in
+from cyclr_async.usage.months.closings import ClosedGap, Closing, gaps_in, in_force, lines_in
 from cyclr_async.usage.months.expected import Expected, gap_detail
 from cyclr_async.usage.months.figures import AccountFacts, Figure, choose, compare, most_cycles
 from cyclr_async.usage.months.period_texts import comparable, end_of
@@ -30,12 +30,12 @@ from cyclr_async.usage.store.schema import connect_readonly, store_errors
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 __all__ = ["Statement", "entries_in", "read_statement", "side_by_side"]
 
-_One = TypeVar("_One", bound="StatementLine | Gap")
+_One = TypeVar("_One", bound="StatementLine | Gap | ClosedGap")
 _Other = TypeVar("_Other", bound="StatementLine | Gap")
 _COMPARISON: Final = (
     "new",
@@ -165,7 +165,7 @@ def entries_in(connection: sqlite3.Connection, statement: Statement) -> Iterator
     made = _Pass(connection, statement)
     entries = made.entries()
     if statement.closing is not None:
-        entries = _as_closed(connection, statement.path, statement.closing, entries)
+        entries = _as_closed(connection, statement.path, statement.closing, entries, made.facts_of)
     for entry in entries:
         made.tally.add(entry)
         yield entry
@@ -173,13 +173,25 @@ def entries_in(connection: sqlite3.Connection, statement: Statement) -> Iterator
 
 
 def _as_closed(
-    connection: sqlite3.Connection, path: Path, found: Closing, live: Iterator[StatementLine | Gap]
+    connection: sqlite3.Connection,
+    path: Path,
+    found: Closing,
+    live: Iterator[StatementLine | Gap],
+    facts_of: Callable[[ClosedGap], AccountFacts | None],
 ) -> Iterator[StatementLine | Gap]:
-    """Put the frozen figures in the place of those that would count today; what they are compared with stays."""
-    for before, after in side_by_side(lines_in(connection, path, found), live):
+    """Put what was frozen in the place of what would count today; what figures are compared with stays.
+
+    All that was frozen is there, and of the rest only figures that came later: an account that somebody asked for in
+    vain after the closing is no gap of a month that was closed without it.
+    """
+    frozen = _with_gaps(lines_in(connection, path, found), gaps_in(connection, path, found))
+    for before, after in side_by_side(frozen, live):
         if before is None:
-            assert after is not None
-            yield _left_out(after, gap_in(connection, found, after.account_id))
+            if isinstance(after, StatementLine):
+                late = ClosedGap(after.account_id, after.account_name, "after_closing", "", after.run_id)
+                yield _frozen_gap(late, after, None)
+        elif isinstance(before, ClosedGap):
+            yield _frozen_gap(before, after, facts_of(before))
         elif isinstance(after, StatementLine):
             kept = {name: getattr(after, name) for name in _COMPARISON}
             yield attrs.evolve(before, **kept)
@@ -187,22 +199,42 @@ def _as_closed(
             yield attrs.evolve(before, not_compared="overlapping")
 
 
-def _left_out(entry: StatementLine | Gap, frozen: ClosedGap | None) -> Gap:
-    """Return the gap of an account that had no figure when its month was closed."""
-    reason = cast("GapReason", "after_closing" if frozen is None else frozen.reason)
+def _with_gaps(lines: Iterator[StatementLine], gaps: Iterator[ClosedGap]) -> Iterator[StatementLine | ClosedGap]:
+    """Put the frozen gaps between the frozen figures; an account is among one of them."""
+    waiting = next(gaps, None)
+    for line in lines:
+        while waiting is not None and waiting.account_id < line.account_id:
+            yield waiting
+            waiting = next(gaps, None)
+        yield line
+    while waiting is not None:
+        yield waiting
+        waiting = next(gaps, None)
+
+
+def _frozen_gap(frozen: ClosedGap, entry: StatementLine | Gap | None, facts: AccountFacts | None) -> Gap:
+    """Return the gap of an account that had no figure when its month was closed.
+
+    Args:
+        frozen: what was kept of it.
+        entry: what the store says of the account today; None when it says nothing any more.
+        facts: what the account list said then, which decides whose invoice it is on; None where it did not name it.
+    """
+    reason = cast("GapReason", frozen.reason)
+    known = entry if facts is None else facts
     return Gap(
-        account_id=entry.account_id,
-        account_name=entry.account_name if frozen is None else frozen.account_name,
-        api_id=entry.api_id,
-        parent_account_id=entry.parent_account_id,
-        audit_info=entry.audit_info,
-        price_plan_id=entry.price_plan_id,
+        account_id=frozen.account_id,
+        account_name=frozen.account_name,
+        api_id=None if known is None else known.api_id,
+        parent_account_id=None if known is None else known.parent_account_id,
+        audit_info=None if known is None else known.audit_info,
+        price_plan_id=None if known is None else known.price_plan_id,
         reason=reason,
-        detail=gap_detail(reason, None) if frozen is None else frozen.detail,
-        run_id=entry.run_id if frozen is None else frozen.run_id,
-        previous_task_count=entry.previous_task_count,
-        previous_period_from=entry.previous_period_from,
-        previous_period_to=entry.previous_period_to,
+        detail=frozen.detail or gap_detail(reason, None),
+        run_id=frozen.run_id,
+        previous_task_count=None if entry is None else entry.previous_task_count,
+        previous_period_from=None if entry is None else entry.previous_period_from,
+        previous_period_to=None if entry is None else entry.previous_period_to,
     )
 
 
@@ -235,6 +267,11 @@ class _Pass:
         self._expected = Expected(self._reader, period, utc_text(statement.now))
         names = [month.label for month in period.earlier_months(statement.trend)]
         self.tally = Tally(names)
+
+    def facts_of(self, gap: ClosedGap) -> AccountFacts | None:
+        """Return what the account list said of a frozen gap, in the run that said why it is one."""
+        item = None if gap.run_id is None else self._reader.item(gap.run_id, gap.account_id)
+        return None if item is None else item.facts
 
     def entries(self) -> Iterator[StatementLine | Gap]:
         """Yield lines and gaps in the order of account ids."""

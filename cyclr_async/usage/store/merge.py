@@ -16,7 +16,7 @@ from typing import Any, Final
 import attrs
 
 from cyclr_async.errors import InvalidArgumentError, StoreError
-from cyclr_async.usage.store.integrity import check_history, check_run, check_runs, schema_version
+from cyclr_async.usage.store.integrity import check_history, check_run, check_runs, damaged, schema_version
 from cyclr_async.usage.store.locking import StoreLock
 from cyclr_async.usage.store.month_tables import (
     CLOSED_GAP_COLUMNS,
@@ -33,7 +33,7 @@ __all__ = ["MergeResult", "merge_stores"]
 
 _CLOSING_COLUMNS: Final = (
     "period_start, period_end, zone, closed_at, closed_by, accepted, note, accounts, task_count, cycle_count, gaps, "
-    "runs, reopened_at, reopened_by, reopen_reason"
+    "runs, checksum, reopened_at, reopened_by, reopen_reason"
 )
 
 
@@ -217,12 +217,16 @@ def _copy_rows(new: sqlite3.Connection, source: _Source, own: dict[int, int]) ->
 
 
 def _copy_closings(new: sqlite3.Connection, source: _Source, mapped: dict[int, int]) -> None:
+    """Copy what was closed. Runs have other numbers here: checksums are made anew, of what agrees with the old ones."""
     query = f"SELECT closing_id, {_CLOSING_COLUMNS} FROM closing ORDER BY closing_id"  # noqa: S608
     names = [name.strip() for name in _CLOSING_COLUMNS.split(",")]
+    summed = names[: names.index("checksum")]
     for closing_id, *values in source.connection.execute(query).fetchall():
         row = dict(zip(names, values, strict=True))
+        if row["checksum"] != closing_sum(*(row[name] for name in summed)):
+            raise damaged(source.path, f"what it says of the closing of {shown(str(row['period_start']))} has changed")
         row["runs"] = json.dumps(sorted(mapped[run_id] for run_id in json.loads(row["runs"])), separators=(",", ":"))
-        row["checksum"] = closing_sum(*(row[name] for name in names[:12]))
+        row["checksum"] = closing_sum(*(row[name] for name in summed))
         if _has_closing(new, row):
             continue  # both stores come from one in which the month was closed
         try:
@@ -234,21 +238,39 @@ def _copy_closings(new: sqlite3.Connection, source: _Source, mapped: dict[int, i
             ) from None
         (number,) = new.execute("SELECT last_insert_rowid()").fetchone()
         _copy_closed(new, source, closing_id, number, mapped)
+        kept = new.execute(
+            "SELECT (SELECT count(*) FROM closed_line WHERE closing_id = ?1), "
+            "(SELECT count(*) FROM closed_gap WHERE closing_id = ?1)",
+            (number,),
+        ).fetchone()
+        if kept != (row["accounts"], row["gaps"]):
+            raise damaged(source.path, f"the closing of {shown(str(row['period_start']))} has lost accounts")
 
 
 def _has_closing(new: sqlite3.Connection, row: dict[str, Any]) -> bool:
-    names = [name for name in row if name not in {"runs", "checksum"}]
+    """Whether a closing is there already; one that was opened again in the other store only is so here too."""
+    opened = {name: row[name] for name in row if name.startswith("reopen")}
+    names = [name for name in row if name not in {"runs", "checksum", *opened}]
     same = " AND ".join(f"{name} IS ?" for name in names)
-    query = f"SELECT 1 FROM closing WHERE {same}"  # noqa: S608
-    return new.execute(query, [row[name] for name in names]).fetchone() is not None
+    query = f"SELECT closing_id, reopened_at FROM closing WHERE {same}"  # noqa: S608
+    found = new.execute(query, [row[name] for name in names]).fetchone()
+    if found is None:
+        return False
+    if found[1] is None and opened["reopened_at"] is not None:
+        # Else the copy in which nobody opened it would put it into force again, beside what was closed after that.
+        setting = ", ".join(f"{name} = ?" for name in opened)
+        new.execute(f"UPDATE closing SET {setting} WHERE closing_id = ?", [*opened.values(), found[0]])  # noqa: S608
+    return True
 
 
 def _copy_closed(
     new: sqlite3.Connection, source: _Source, closing_id: int, number: int, mapped: dict[int, int]
 ) -> None:
     def lines() -> Iterator[tuple[object, ...]]:
-        query = f"SELECT {', '.join(CLOSED_LINE_COLUMNS)} FROM closed_line WHERE closing_id = ?"  # noqa: S608
-        for row in _stream(source.connection, query, closing_id):
+        query = f"SELECT {', '.join(CLOSED_LINE_COLUMNS)}, checksum FROM closed_line WHERE closing_id = ?"  # noqa: S608
+        for *row, checksum in _stream(source.connection, query, closing_id):
+            if checksum != closing_sum(*row):
+                raise damaged(source.path, f"what was closed of account {shown(str(row[0]))!r} has changed")
             *values, run_id = row
             kept = (*values, mapped.get(run_id, run_id))
             yield number, *kept, closing_sum(*kept)

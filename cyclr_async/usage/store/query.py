@@ -22,6 +22,7 @@ from cyclr_async.usage.store.integrity import check_history, check_runs, schema_
 from cyclr_async.usage.store.paths import store_path
 from cyclr_async.usage.store.schema import connect_readonly, store_errors
 from cyclr_async.usage.store.views import VIEWS
+from cyclr_async.wire.text import scrub
 
 __all__ = ["Engine", "QueryResult", "query_store"]
 
@@ -64,11 +65,14 @@ def query_store(store: str | os.PathLike[str], sql: str, *, engine: Engine = "au
 
     Raises:
         StoreError: there is no store, it is damaged, of an earlier version, or the question fails.
-        InvalidArgumentError: the question is empty, or would do anything but read.
+        InvalidArgumentError: the question is empty, is no text that can be sent, or would do anything but read.
         ConfigurationError: DuckDB was asked for and is not installed.
     """
     if not sql.strip().rstrip(";"):
         raise InvalidArgumentError("the question is empty: write a SELECT over " + ", ".join(VIEWS))
+    if scrub(sql) != sql:
+        # An argument of a command whose bytes are no UTF-8 arrives as half characters, which no engine takes.
+        raise InvalidArgumentError("the question holds bytes that are no UTF-8: write it anew")
     path = store_path(store)
     chosen = engine
     if engine == "auto":
@@ -92,9 +96,21 @@ def query_store(store: str | os.PathLike[str], sql: str, *, engine: Engine = "au
             copy.execute("SET enable_external_access = false")
             copy.execute("SET lock_configuration = true")
             with _questions("DuckDB", duckdb.Error):
+                _refuse_changes(duckdb, copy, sql)
                 answer = copy.execute(sql)
                 columns = tuple(column[0] for column in answer.description or ())
                 yield QueryResult(columns, _rows(answer), "duckdb")
+
+
+def _refuse_changes(duckdb: Any, copy: Any, sql: str) -> None:
+    """Refuse what is not one question: DuckDB would change its copy, and somebody would take it for the store."""
+    kinds = [statement.type for statement in copy.extract_statements(sql)]
+    # PIVOT is a question too: it becomes several statements, of which the first looks for the columns.
+    reading = {getattr(duckdb.StatementType, name) for name in ("SELECT", "EXPLAIN", "MULTI")}
+    if len(kinds) != 1:
+        raise StoreError(f"DuckDB refuses the question: it is one statement, and this is {len(kinds)}")
+    if kinds[0] not in reading:
+        raise StoreError("DuckDB refuses the question: a question reads, so begin it with SELECT or WITH")
 
 
 def _views(path: Path) -> sqlite3.Connection:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ from cyclr_async.usage import (
     closed_gaps,
     closed_lines,
     find_closing,
+    invoices,
+    parse_price_book,
     read_closings,
     read_differences,
     read_statement,
@@ -82,6 +86,13 @@ def test_what_comes_later_is_a_difference_and_never_a_changed_month(path: Path) 
     assert statement.closing == closed
     after = list(statement.entries())
     assert [entry for entry in after if entry.account_id != "late"] == before
+    book = parse_price_book('currency = "EUR"\n[plans.default]\nunit_price = 1\n')
+    billed = list(invoices(statement, book))
+    assert [(one.customer, one.total, one.incomplete) for one in billed] == [
+        ("a", Decimal(120), False),
+        ("b", Decimal(40), False),
+        ("gone", Decimal(0), False),
+    ]
     (late,) = [gap for gap in statement.gaps() if gap.account_id == "late"]
     assert (late.reason, late.detail) == ("after_closing", "its figure came when the month was closed already")
     totals = statement.totals()
@@ -89,6 +100,27 @@ def test_what_comes_later_is_a_difference_and_never_a_changed_month(path: Path) 
     open_ = read_statement(path, "2026-11", now=LATER, as_closed=False).totals()
     assert (open_.accounts, open_.task_count) == (4, 176)
     assert list(closed_lines(path, closed)) == list(closed_lines(path, closed))
+
+
+def test_gaps_of_a_closed_month_stay_those_that_were_frozen(path: Path) -> None:
+    november(path)
+    with StoreMaker(path) as store:
+        store.run("2026-12-03", from_date="2026-11-01")
+        store.list("bad", name="BAD").refused("bad", "failed")
+        store.list("a", name="A").list("b", name="B")
+    close_period(path, "2026-11", by="Kim", accept={"missing"}, now=NOW)
+    statement = read_statement(path, "2026-11", now=NOW)
+    before = list(statement.entries())
+    assert [(gap.account_id, gap.reason) for gap in statement.gaps()] == [("bad", "failed"), ("gone", "gone")]
+    with StoreMaker(path) as store:
+        store.run("2026-12-15", from_date="2026-11-01")
+        # It answers by now, for another time: nothing says any more that it belongs to November.
+        store.list("bad", name="BAD").usage("bad", "2026-12-10", "2027-01-09", 5)
+        store.list("newcomer").refused("newcomer", "forbidden")  # nobody knew of it when November was closed
+    statement = read_statement(path, "2026-11", now=LATER)
+    assert list(statement.entries()) == before
+    assert statement.totals().gaps == {"failed": 1, "gone": 1}
+    assert list(read_differences(path, "2026-11")) == []
 
 
 def test_a_figure_that_no_longer_counts_is_a_difference_too(path: Path) -> None:
@@ -135,6 +167,17 @@ def test_a_month_without_figures_is_not_closed(path: Path) -> None:
     november(path)
     with pytest.raises(NotClosableError, match="the store has no figures of it"):
         close_period(path, "2025-01", by="Kim", now=NOW)
+
+
+def test_a_month_that_has_not_begun_is_not_closed(path: Path) -> None:
+    november(path)
+    with pytest.raises(InvalidArgumentError, match="2027-01 has not begun"):
+        close_period(path, "2027-01", by="Kim", accept={"missing", "provisional"}, now=NOW)
+    assert read_closings(path) == []
+    # In the zone where its first day has begun already.
+    begun = StatementPeriod.month("2027-01", "Pacific/Auckland")
+    with pytest.raises(NotClosableError):
+        close_period(path, begun, by="Kim", now=datetime(2026, 12, 31, 12, tzinfo=UTC))
 
 
 def test_opening_again_leaves_a_trace(path: Path) -> None:
@@ -197,25 +240,33 @@ def test_arguments_and_stores_that_cannot_be(path: Path) -> None:
         lock.release()
 
 
+def _everything_closed(path: Path) -> Iterator[object]:
+    for found in read_closings(path):
+        yield from closed_lines(path, found)
+        yield from closed_gaps(path, found)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         "UPDATE closed_line SET task_count = 121 WHERE account_id = 'a'",
         "DELETE FROM closed_line WHERE account_id = 'a'",
+        "DELETE FROM closed_gap",
         "UPDATE closing SET task_count = 161",
         "UPDATE closing SET closed_by = 'Somebody else'",
     ],
 )
 def test_a_changed_closing_is_never_shown(path: Path, change: str) -> None:
     november(path)
-    closed = close_period(path, "2026-11", by="Kim", now=NOW)
+    close_period(path, "2026-11", by="Kim", now=NOW)
+    assert len(list(_everything_closed(path))) == 3
     with closing(sqlite3.connect(path)) as store:
         store.execute(change)
         store.commit()
     with pytest.raises(StoreError, match="damaged"):
         list(read_statement(path, "2026-11").lines())
     with pytest.raises(StoreError, match="damaged"):
-        list(closed_lines(path, closed) if "closed_line" in change else read_closings(path))
+        list(_everything_closed(path))
 
 
 def test_a_repaired_store_keeps_its_closings(path: Path) -> None:

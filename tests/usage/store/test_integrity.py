@@ -25,7 +25,7 @@ from cyclr_async.usage import (
 )
 from cyclr_async.usage.store.schema import _VERSION_1, APPLICATION_ID, SCHEMA_VERSION
 from tests.support.sizes import few_of
-from tests.support.usage_make import At, account, bad, good
+from tests.support.usage_make import SEEN, At, account, bad, good
 from tests.support.usage_server import PartnerServer, account_ids
 
 PAGE = 4096
@@ -357,7 +357,7 @@ async def test_repair_saves_nothing_wrong(tmp_path: Path, seed: int) -> None:
     await fill(base, accounts=120)
     right = rows_of(base)
     chance = random.Random(seed)
-    repaired = 0
+    repaired = resumed = 0
     for kind in ["bit"] * 8 + ["noise", "zero", "cut"] * 2:
         for left in tmp_path.glob("usage.db*"):  # noqa: ASYNC240
             left.unlink()
@@ -375,8 +375,18 @@ async def test_repair_saves_nothing_wrong(tmp_path: Path, seed: int) -> None:
             assert result.kept.read_bytes() == broken
         for name, row in rows_of(path).items():
             assert row.state == "pending" or (row.state, row.task_count) == (right[name].state, right[name].task_count)
-        await resume(path)
+        with UsageReader(path) as reader:
+            (run,) = reader.runs()
+        if run.status == "abandoned":
+            # The damage took its day or its age: without them nobody can tell whether its figures may be continued.
+            assert (run.scope.from_date, run.created_at) != (SCOPE.from_date, SEEN)
+            with pytest.raises(StoreError, match="its last run, 1, is abandoned; begin a new run"):
+                await resume(path)
+        else:
+            await resume(path)
+            resumed += 1
     assert repaired > 3
+    assert resumed > 3
 
 
 async def test_a_damaged_run_keeps_its_accounts(path: Path) -> None:

@@ -173,6 +173,55 @@ def test_closings_of_two_stores(path: Path, tmp_path: Path) -> None:
     assert [(line.account_id, line.run_id) for line in closed_lines(path, closed["Alex"])] == [("b", 2)]
 
 
+@pytest.mark.parametrize("opened_in", ["copy", "target"])
+def test_a_month_that_was_opened_again_in_one_of_two_copies(path: Path, tmp_path: Path, opened_in: str) -> None:
+    fill(path, [[("a", "2026-10", 5)]])
+    close_period(path, "2026-10", by="Kim", now=NOW)
+    copy = tmp_path / "copy.db"
+    shutil.copy(path, copy)
+    newer = copy if opened_in == "copy" else path
+    reopen_period(newer, "2026-10", by="Alex", reason="wrong", now=NOW)
+    assert merge_stores(path, [copy]).closings == 1
+    (found,) = read_closings(path)
+    assert (found.closed_by, found.reopened_by, found.reopen_reason) == ("Kim", "Alex", "wrong")
+    # And closed once more there, while the other copy knows nothing of it.
+    close_period(newer, "2026-10", by="Robin", now=NOW)
+    assert merge_stores(path, [copy]).closings == 2
+    now = find_closing(path, "2026-10")
+    assert now is not None
+    assert now.closed_by == "Robin"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE closed_line SET task_count = 4",
+        "DELETE FROM closed_line",
+        "DELETE FROM closed_gap",
+        "UPDATE closing SET task_count = 4, closed_by = 'Somebody else'",
+    ],
+)
+@pytest.mark.parametrize("changed", ["target", "other"])
+def test_a_merge_makes_no_changed_closing_sound(path: Path, tmp_path: Path, change: str, changed: str) -> None:
+    other = tmp_path / "other.db"
+    fill(path, [[("a", "2026-10", 5)]])
+    with StoreMaker(path) as made:
+        made.run("2027-01-09", from_date="2026-10-01")
+        made.list("a").list("bad").refused("bad", "failed")
+    assert close_period(path, "2026-10", by="Kim", accept={"missing"}, now=NOW).gaps == 1
+    shutil.copy(path, other)
+    if changed == "other":
+        path.unlink()
+        fill(path, [[("c", "2026-10", 1)]], minute=9)
+    with closing(sqlite3.connect(other if changed == "other" else path)) as store:
+        store.execute(change)
+        store.commit()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"is damaged: (what|the closing)"):
+        merge_stores(path, [other])
+    assert path.read_bytes() == before
+
+
 def test_what_is_not_merged(path: Path, tmp_path: Path) -> None:
     fill(path, [[("a", "2026-10", 5)]])
     other = tmp_path / "other.db"

@@ -110,3 +110,28 @@ def test_questions_that_cannot_be_asked(filled: Path, tmp_path: Path) -> None:
     shutil.copy(Path(__file__).parent / "data" / "version_2.sqlite", old)
     with pytest.raises(StoreError, match="made by an earlier release"):
         ask(old, "SELECT 1", "sqlite")
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("UPDATE figures SET task_count = 0", "begin it with SELECT"),
+        ("CREATE TABLE x (a INT)", "begin it with SELECT"),
+        ("BEGIN", "begin it with SELECT"),
+        ("SELECT 1; SELECT 2", "one statement, and this is 2"),
+        ("-- nothing", "one statement, and this is 0"),
+    ],
+)
+def test_duckdb_does_not_say_yes_to_a_change_of_its_copy(filled: Path, sql: str, said: str) -> None:
+    pytest.importorskip("duckdb")
+    with pytest.raises(StoreError, match=said):
+        ask(filled, sql, "duckdb")
+    pivot = "PIVOT (SELECT account_id, month, task_count FROM figures) ON month USING sum(task_count)"
+    assert len(ask(filled, pivot, "duckdb")) > 1
+    assert ask(filled, "WITH a AS (SELECT 1 AS b) SELECT * FROM a;", "duckdb") == [(1,)]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "auto"])
+def test_a_question_of_bytes_that_are_no_text(filled: Path, engine: Engine) -> None:
+    with pytest.raises(InvalidArgumentError, match="no UTF-8"):
+        ask(filled, "SELECT '\udcff'", engine)
