@@ -65,6 +65,7 @@ class Link:
         self._state = state
         self._clock = clock
         self._on_event = on_event
+        self._opening: asyncio.Task[str | None] | None = None
         self._ask_at = 0.0
         self._returned = float("-inf")
         self._counts: tuple[tuple[float, int], ...] = ()
@@ -75,19 +76,37 @@ class Link:
         Raises:
             SharedStateError: it is not. With nobody to say how many share, no fair share is known either.
         """
-        try:
-            async with asyncio.timeout(_OPENING):
-                await self.backend.open()
-        except LostError as error:
-            reason = str(error)
-        except TimeoutError:
-            reason = f"it did not answer within {_OPENING:g} s"
-        else:
+        if self._opening is None:
+            # Once for all calls that come first together: each would make a connection of its own.
+            self._opening = asyncio.get_running_loop().create_task(self._open(), name="cyclr-async-shared-open")
+        opening = self._opening
+        reason = await asyncio.shield(opening)
+        if reason is None:
             return
+        if self._opening is opening:
+            self._opening = None  # the next call tries again
         raise SharedStateError(
             f"the shared state at {self._state.place} cannot be used: {reason}; nothing was sent. Start it, correct "
             "shared= (CYCLR_SHARED, --shared), or leave it out and give each process its part of the rate"
         )
+
+    async def _open(self) -> str | None:
+        """Open the place, and return why it cannot be used, or None."""
+        try:
+            async with asyncio.timeout(_OPENING):
+                await self.backend.open()
+        except LostError as error:
+            return str(error)
+        except TimeoutError:
+            return f"it did not answer within {_OPENING:g} s"
+        return None
+
+    async def close(self) -> None:
+        """Let go of the place."""
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        await self.backend.close()
 
     @property
     def processes(self) -> int:

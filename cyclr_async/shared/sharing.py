@@ -104,4 +104,4 @@ class Sharing:
         await self._pause.close()
         if self.turns is not None:
             await self.turns.close()
-        await self._link.backend.close()
+        await self._link.close()

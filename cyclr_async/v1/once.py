@@ -59,19 +59,19 @@ class TimeLeft:
         self._clock = clock
         self._end = None if timeout is None else clock.now() + timeout
 
-    @property
-    def over(self) -> bool:
-        """Whether there is none left."""
-        return self._end is not None and self._end <= self._clock.now()
-
     def left(self) -> float | None:
         """Return the seconds that are left for the next request; None without a limit."""
         # Never 0, which no call takes as a timeout: the request then ends as one that ran out of time.
         return None if self._end is None else max(self._end - self._clock.now(), 0.001)
 
-    async def pause(self, round_: int) -> None:
-        """Wait before the next round."""
-        await self._clock.sleep(min(_PAUSE * 2.0**round_, _LONGEST))
+    async def pause(self, round_: int) -> bool:
+        """Wait before the next round; False at once when there is no time left for one."""
+        pause = min(_PAUSE * 2.0**round_, _LONGEST)
+        # A pause that ends too late is not begun: no request could follow it, and the caller would wait too long.
+        if self._end is not None and self._clock.now() + pause >= self._end:
+            return False
+        await self._clock.sleep(pause)
+        return True
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -237,9 +237,8 @@ async def _settled(time: TimeLeft, send: _Send[T], look: _Look[T]) -> T:
                 sending = False  # not before it is known that it was not carried out
         if found is not None:
             return found
-        if time.over:
+        if not await time.pause(round_):
             break
-        await time.pause(round_)
     assert pending is not None  # without it, the first round ends the call
     raise pending
 

@@ -332,3 +332,28 @@ async def test_a_cancelled_caller_loses_no_turn_and_no_token(sim: Simulator, tmp
         assert sum(not isinstance(one, BaseException) for one in done) == 20
         assert session.stats().queued == session.stats().in_flight == 0
         assert isinstance(session, AsyncPartnerSession)
+
+
+async def test_the_rights_that_the_page_names_are_enough(sim: Simulator, redis_server: RedisServer) -> None:
+    page = Path(__file__).parents[2] / "docs" / "workers.md"
+    text = await asyncio.to_thread(page.read_text, encoding="utf-8")
+    rights = text[text.index("`~cyclr:*") + 1 :].partition("`")[0].split()
+    assert redis_server.command("ACL", "SETUSER", "app", "on", ">pw", "-@all", *rights).startswith(b"+OK")
+    url = redis_server.url.replace("redis://", "redis://app:pw@")
+    async with sim.session(shared=url, limits=LIMITS) as first, sim.session(shared=url) as second:
+        await first.details()
+        await second.details()
+        assert (second.stats().tokens_adopted, first.stats().shared_losses) == (1, 0)
+        await asyncio.sleep(0.3)  # until it listens
+        sim.faults.add("429:times=1:retry-after=1")
+        asked = asyncio.create_task(first.details())
+        until = time.monotonic() + 5
+        while not second.stats().paused_for:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.01)
+        await asked
+        assert second.stats().shared_losses == 0
+    refused = redis_server.url.replace("redis://", "redis://app:wrong@")
+    with pytest.raises(SharedStateError, match="AuthenticationError"):
+        async with sim.session(shared=refused) as session:
+            await session.details()
