@@ -69,13 +69,31 @@ class Tally:
 
 
 def kill_and_resume(
-    accounts: int, kills: int, folder: Path, *, seed: int = 1, longest: float = 0.8, api: str = "partner"
+    accounts: int,
+    kills: int,
+    folder: Path,
+    *,
+    seed: int = 1,
+    longest: float = 0.8,
+    delay: float = 0.0,
+    api: str = "partner",
 ) -> Tally:
-    """Collect with that many kills, each at a random moment up to ``longest`` seconds after the start."""
+    """Collect with that many kills, each at a random moment up to ``longest`` seconds after the start.
+
+    Args:
+        accounts: how many there are.
+        kills: processes to kill; fewer are killed when the accounts run out before.
+        folder: where the store is made.
+        seed: of the moments.
+        longest: seconds.
+        delay: seconds that the server takes for an answer: with it, how many accounts a second can be asked does not
+            depend on the machine.
+        api: ``partner`` or ``v1``.
+    """
     store = folder / "usage.sqlite"
     dice = random.Random(seed)
     tally = Tally(accounts)
-    with Server(accounts=accounts) as server:
+    with Server(accounts=accounts, delay=delay) as server:
         complete = False
         while not complete:
             tally.rounds += 1

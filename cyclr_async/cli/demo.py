@@ -101,8 +101,9 @@ async def fill(store: Path, *, months: int, accounts: int, now: datetime) -> Dem
         for number, account_id in ids.items():
             _set_usage(running, number, account_id, begins)
         for index, begin in enumerate(begins[1:], start=1):
-            # As a job of cron would: on the 2nd of each month, the month that is over.
-            running.clock.set(begin + timedelta(days=1, hours=3))
+            # As a job of cron would: on the 2nd of each month, the month that is over. On the 1st the last one is
+            # collected now, so that no figure was observed tomorrow.
+            running.clock.set(min(begin + timedelta(days=1, hours=3), now))
             await _collect(running, store, begins[index - 1].date())
             if index == months // 2:
                 ids[NEWCOMER] = await _join(running, NEWCOMER, next_bill=begins[index + 1])
@@ -110,7 +111,7 @@ async def fill(store: Path, *, months: int, accounts: int, now: datetime) -> Dem
             if index == months - 2:
                 async with running.session() as session:
                     await session.v1.accounts.delete(running.account(ids.pop(CHURNED)).api_id)
-        running.clock.set(max(now, running.clock.now()))
+        running.clock.set(now)
         await _collect(running, store, None)
     return Demo(tuple(f"{begin:%Y-%m}" for begin in begins), len(ids))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,11 @@ from typing import Any
 import openpyxl
 import pytest
 
-from cyclr_async.cli.demo import PRICES
+from cyclr_async.cli.demo import PRICES, fill
 from cyclr_async.cli.notify import NotifyError, checked_url, post_json
 from cyclr_async.errors import ConfigurationError
 from cyclr_async.simulator import Simulator
+from cyclr_async.usage import read_statement
 from tests.cli.cli_api import Result, Run
 from tests.support.usage_months import StoreMaker
 
@@ -227,6 +230,18 @@ def test_small_prices_are_written_with_all_their_digits(store: Path, cyclr: Run,
     first = {"kind": "tasks", "quantity": 250, "unit_price": "0.0000001", "exact": "0.0000250", "amount": "0.00"}
     assert records(cyclr(*november, *fields))[0] == first
     assert cyclr(*november, *fields, "-o", "csv").out.splitlines()[1] == "tasks,250,0.0000001,0.0000250,0.00"
+    (tmp_path / "small.toml").write_text(
+        'currency = "EUR"\n[plans.default]\nunit_price = 0.00000001234567890123\n', "utf-8"
+    )
+    assert cyclr(*november, "--out", "small.xlsx").code == 0
+    sheet = openpyxl.load_workbook(tmp_path / "small.xlsx").active
+    assert sheet is not None
+    heading, first_row, *_ = sheet.iter_rows(values_only=True)
+    assert first_row[heading.index("unit_price")] == 0.00000001234567890123  # 13 digits: a number
+    duckdb = pytest.importorskip("duckdb")
+    assert cyclr(*november, "--out", "small.parquet").code == 0
+    found = duckdb.connect().execute("SELECT unit_price FROM 'small.parquet' LIMIT 1").fetchone()
+    assert found == ("0.00000001234567890123",)
 
 
 def test_the_sum_of_all_invoices_is_exact(store: Path, cyclr: Run, tmp_path: Path) -> None:
@@ -471,6 +486,20 @@ def test_a_demo_to_try_everything_with(cyclr: Run, tmp_path: Path) -> None:
     assert (again.code, "demo.sqlite exists" in again.err) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "now", ["2027-01-01T00:00:00", "2027-01-01T12:00:00", "2027-01-02T05:00:00", "2024-02-29T23:00:00"]
+)
+def test_no_figure_of_a_demo_is_of_tomorrow(tmp_path: Path, now: str) -> None:
+    moment = datetime.fromisoformat(f"{now}+00:00")
+    made = asyncio.run(fill(tmp_path / STORE, months=3, accounts=12, now=moment))
+    last = read_statement(tmp_path / STORE, made.months[-2], now=moment)
+    observed = [line.observed_at for line in last.lines()]
+    assert observed
+    assert all(datetime.fromisoformat(at) <= moment for at in observed)
+    assert last.totals().provisional == 0
+    assert read_statement(tmp_path / STORE, made.months[-1], now=moment).totals().accounts == made.accounts
+
+
 def test_pruning_asks_and_merging_takes_over(store: Path, cyclr: Run, tmp_path: Path) -> None:
     at = ("--store", str(store))
     with StoreMaker(tmp_path / STORE) as made:
@@ -488,6 +517,28 @@ def test_pruning_asks_and_merging_takes_over(store: Path, cyclr: Run, tmp_path: 
     assert (merged["runs"], merged["added"], merged["observations"]) == (4, 1, 9)
     found = records(cyclr("usage", "report", "--month", "2025-11", *at))
     assert {row["account_id"]: row["task_count"] for row in found if row["gap"] is None}["0123"] == 251
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT 1.5 AS task_count UNION ALL SELECT 2", [1.5, 2.0]),
+        ("SELECT 1.23456789 AS amount", ["1.23456789"]),
+        ("SELECT 'abc' AS amount", ["abc"]),
+        ("SELECT 'never' AS observed_at", ["never"]),
+        ("SELECT 7 AS amount", [Decimal("7.0000")]),
+        ("SELECT 3 AS provisional", ["3"]),
+        ("SELECT 1e999 AS task_count", ["inf"]),
+        ("SELECT max(task_count) AS task_count FROM figures", [250]),
+    ],
+)
+def test_an_answer_is_not_rounded_to_what_its_column_is_called(
+    store: Path, cyclr: Run, sql: str, expected: list[object]
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    asked = cyclr("usage", "query", sql, "--engine", "sqlite", "--store", str(store), "--out", "a.parquet")
+    assert asked.code == 0, asked.err
+    assert [value for (value,) in duckdb.connect().execute("SELECT * FROM 'a.parquet'").fetchall()] == expected
 
 
 def test_questions_in_sql(store: Path, cyclr: Run) -> None:

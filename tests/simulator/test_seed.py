@@ -75,13 +75,14 @@ async def test_accounts_are_varied() -> None:
 
 async def test_a_million_accounts_start_at_once_and_are_found_at_once() -> None:
     tracemalloc.start()
-    begin = time.perf_counter()
+    # Of the processor: what it costs, whatever else the machine does.
+    begin = time.process_time()
     async with Simulator(accounts=1_000_000) as sim, sim.session() as session:
-        assert time.perf_counter() - begin < 1.0
+        assert time.process_time() - begin < 1.0
         last = sim._world.state.id_of(999_999)
-        begin = time.perf_counter()
+        begin = time.process_time()
         assert (await session.accounts.usage(last)).audit_info in (None, "crm-1000000")
-        assert time.perf_counter() - begin < 0.5
+        assert time.process_time() - begin < 0.5
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
         tracemalloc.stop()
         seen = 0

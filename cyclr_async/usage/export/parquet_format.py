@@ -7,7 +7,9 @@ import importlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -54,6 +56,11 @@ def type_of(column: str) -> str:
     return _TYPES.get(column) or next(by_ending, "VARCHAR")
 
 
+def _text(value: object) -> str:
+    # A price of 0.0000001, and not 1E-7, in a column of texts.
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
 class _GivenUpError(Exception):
     """What was written is not wanted any more."""
 
@@ -63,7 +70,7 @@ class RecordWriter:
 
     Args:
         stream: where to; it is left open.
-        columns: their names, which decide about their types.
+        columns: their names, which decide about their types, unless a value does not fit.
 
     Raises:
         ConfigurationError: the extra is not installed.
@@ -72,16 +79,32 @@ class RecordWriter:
     def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
         self._duckdb = _duckdb()
         self._columns = tuple(columns)
+        self._types = [type_of(name) for name in columns]
+        self._typed = [(index, kind) for index, kind in enumerate(self._types) if kind != "VARCHAR"]
         self._stack = contextlib.ExitStack()
         self._path = self._stack.enter_context(spooling(stream))  # DuckDB writes to a path only
         descriptor, self._name = tempfile.mkstemp(prefix=".usage-", suffix=".jsonl", dir=self._path.parent)
         self._stack.callback(Path(self._name).unlink, missing_ok=True)
         self._lines = self._stack.enter_context(os.fdopen(descriptor, "w", encoding="utf-8", newline="\n"))
-        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_text).encode
 
     def write(self, values: Iterable[object]) -> None:
         """Write one record, its values in the order of the columns."""
-        self._lines.write(self._encode(dict(zip(self._columns, values, strict=True))) + "\n")
+        found = list(values)
+        for index, kind in self._typed:
+            value = found[index]
+            if value is not None and not _fits(value, kind):
+                self._retype(index, value)
+        self._lines.write(self._encode(dict(zip(self._columns, found, strict=True))) + "\n")
+
+    def _retype(self, index: int, value: object) -> None:
+        """Give a column another type than its name says: the answer to a question may name an average as it likes.
+
+        DuckDB would round it to the type, or refuse the file.
+        """
+        number = isinstance(value, float) and self._types[index] in {"BIGINT", "DOUBLE"}
+        self._types[index] = "DOUBLE" if number else "VARCHAR"
+        self._typed = [(at, kind) for at, kind in enumerate(self._types) if kind != "VARCHAR"]
 
     def end(self) -> None:
         """Write the file.
@@ -91,7 +114,7 @@ class RecordWriter:
         """
         with self._stack:
             self._lines.close()
-            _convert(self._duckdb, self._name, self._path, self._columns)
+            _convert(self._duckdb, self._name, self._path, dict(zip(self._columns, self._types, strict=True)))
 
     def discard(self) -> None:
         """Leave nothing behind, after an error."""
@@ -119,8 +142,30 @@ def write(rows: Iterable[UsageRow], stream: BinaryIO) -> int:
     return written
 
 
-def _convert(duckdb: Any, source: str, target: Path, names: Sequence[str]) -> None:
-    columns = ", ".join(f"{_quoted(name)}: '{type_of(name)}'" for name in names)
+def _fits(value: object, kind: str) -> bool:
+    """Whether a value is one of a column's type, and none that would be rounded to it."""
+    if kind == "BIGINT":
+        return isinstance(value, int) and -(2**63) <= value < 2**63
+    if kind == "BOOLEAN":
+        return value in {0, 1}  # as SQLite has them, too
+    if kind == "DOUBLE":
+        return isinstance(value, (float, int))
+    if kind.startswith("DECIMAL"):
+        amount = Decimal(value) if isinstance(value, int) else value
+        if not isinstance(amount, Decimal) or not amount.is_finite():
+            return False
+        places = int(kind[-2])
+        exponent = amount.as_tuple().exponent
+        return isinstance(exponent, int) and -exponent <= places and amount.adjusted() < 38 - places
+    try:
+        datetime.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _convert(duckdb: Any, source: str, target: Path, types: Mapping[str, str]) -> None:
+    columns = ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in types.items())
     # One thread and the order of insertion: the same rows make the same bytes. No extension is fetched from the
     # network, whatever the machine is set to.
     options = {"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}

@@ -82,7 +82,7 @@ class RecordWriter:
             self._sheet.write_number(self._row, index, value if isinstance(value, int) else float(value))
         else:
             # Longer texts are cut, and say so: the other formats have them whole.
-            text = scrub(str(value))
+            text = scrub(format(value, "f") if isinstance(value, Decimal) else str(value))
             text = text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"
             self._sheet.write_string(self._row, index, text, self._as_text)
 

@@ -99,12 +99,14 @@ def kill_a_worker(number: int) -> None:
 
 @sized("kills", 1, 10)
 async def test_a_coordinator_that_is_killed_is_resumed(variables: Any, path: Path, kills: int) -> None:
-    ids = account_ids(4_000)
+    ids = account_ids(3_000 * (kills + 1))
     async with PartnerServer(ids, delay=0.001) as server, server.session() as session:
         variables(server)
         for kill in range(kills):
             goal = len(stored(path)) + 300 + 11 * kill
             orphans = await killed_at(goal, path, sys.executable, "-c", COORDINATOR, str(path))
+            with UsageReader(path) as reader:
+                assert reader.run().status == "running"  # it was killed in the middle, and had not ended before
             # The workers of a pool outlive its owner: what they have begun they finish, and nobody hears of it.
             quiet = server.requests
             while True:
