@@ -8,7 +8,7 @@ import random
 import pytest
 
 from cyclr_async.http.timeouts import TimerWheel
-from tests.support.virtual import in_virtual_time
+from tests.support.virtual import VirtualTimeLoop, in_virtual_time
 
 TICK = 0.0101
 """Of the wheel: so much later than asked for a limit may end, and a rounding error."""
@@ -216,3 +216,18 @@ def test_outside_a_task_there_is_no_limit() -> None:
     loop.run_forever()
     loop.close()
     assert [str(error) for error in errors] == ["a time limit needs a task"]
+
+
+@pytest.mark.timeout(20)
+@in_virtual_time
+async def test_a_limit_whose_time_cannot_be_rounded_ends_though_the_clock_stands_still() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    watch = TimerWheel()
+    first = int(loop.time() * 100) + 100
+    tick = next(tick for tick in range(first, first + 1_000_000) if int(tick / 100 * 100) < tick)
+    # Half a tick before, so that it falls into this one.
+    with pytest.raises(TimeoutError), watch.limit(tick / 100 - 0.005 - loop.time()):
+        await asyncio.sleep(100_000)
+    assert loop.time() == tick / 100
+    watch.close()

@@ -56,6 +56,9 @@ _END: Final = b"\r\n\r\n"
 _HEADS: Final = 32
 """Heads that are remembered. A server that answers a thousand times a second writes the same one most of the time: its
 date changes once a second, and lengths repeat. Then a look into a dict is all it takes to know the head again."""
+_SOON: Final = 0.01
+"""Seconds before aged connections are looked for again, at least: what rounding leaves of a time may be too short to
+move any clock, and the timer would come back in every turn of the event loop."""
 _LONGEST_HEAD: Final = 8000
 """Bytes. A line of more than 8,190 is refused by aiohttp's parser, and so must be a line of that length here."""
 
@@ -397,7 +400,7 @@ class Leases:
             lease.idle = False
             lease.drop()
         if self._idle:
-            self._arm(max(self._idle[0].since - oldest, 0.0))
+            self._arm(max(self._idle[0].since - oldest, _SOON))
 
 
 def _expire(leases: weakref.ref[Leases]) -> None:
