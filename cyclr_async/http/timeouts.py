@@ -71,8 +71,8 @@ class TimerWheel:
     def _look(self) -> None:
         self._timer = None
         assert self.loop is not None
-        # The bucket that the timer was armed for is due, whatever rounding says: 891755 / 100 * 100 is less than 891755,
-        # and a clock that stands still meanwhile would bring the timer back in every turn.
+        # The bucket that the timer was armed for is due whatever rounding says (891755 / 100 * 100 is below 891755): a
+        # clock that stands still meanwhile would bring the timer back in every turn.
         now = max(int(self.loop.time() * _TICKS), self._next)
         # A copy, since what expires may put new limits in force.
         for bucket in [bucket for bucket in self._buckets if bucket <= now]:
