@@ -308,7 +308,7 @@ class Leases:
         self.keep: bool = not connector.force_close
         """False leaves the connections with the pool: each is given back, or dropped, after one answer."""
         # As create_future() of the loop has it, without a frame of Python.
-        self.new_future = functools.partial(asyncio.Future[Any], loop=loop)
+        self.new_future: Callable[[], asyncio.Future[Any]] = functools.partial(asyncio.Future[Any], loop=loop)
         self._loop = loop
         self._now = loop.time
         self._keep_alive = keep_alive
