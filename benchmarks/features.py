@@ -7,11 +7,10 @@ seams, not options: nobody should want to run without these guards, but everybod
 import argparse
 import ast
 import asyncio
-import contextlib
 import inspect
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import aiohttp
@@ -37,7 +36,7 @@ TITLES: Final = {
     "stats": "without counting for `stats()`",
     "deadline": "without deadline, attempt and read limits",
     "guard": "without the resend guard and the look at idle connections",
-    "strict": "without strict decoding: `json.loads` only",
+    "strict": "without models: the JSON as it was parsed",
     "session": "through `aiohttp.ClientSession` (what borrowed sessions, proxies and tracing need)",
     "events": "with a listener to events (off by default)",
     "tracing": "with an aiohttp `TraceConfig` (off by default)",
@@ -103,24 +102,10 @@ def _uncounted() -> type[Any]:
     return made
 
 
-@contextlib.contextmanager
-def _without_strictness() -> Iterator[None]:
-    from cyclr_async.partner import accounts  # noqa: PLC0415
-
-    name = "_USAGE"
-    strict = getattr(accounts, name)
-    setattr(accounts, name, lambda answer: json.loads(answer.body))
-    try:
-        yield
-    finally:
-        setattr(accounts, name, strict)
-
-
 @attrs.frozen
 class _Case:
     call: Callable[[str], Awaitable[object]]
     close: Callable[[], Awaitable[None]]
-    around: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
 
 async def _case(name: str, url: str) -> _Case:
@@ -152,9 +137,9 @@ async def _case(name: str, url: str) -> _Case:
             leases.__class__ = _Unguarded
     elif name == "session":
         pool.engine = pool.engine.otherwise
-    return _Case(
-        session.accounts.usage, session.close, _without_strictness if name == "strict" else contextlib.nullcontext
-    )
+    elif name == "strict":
+        inner.accounts._decode_usage = lambda data: data  # the JSON as it was parsed
+    return _Case(session.accounts.usage, session.close)
 
 
 def _traces() -> aiohttp.TraceConfig:
@@ -175,10 +160,9 @@ async def _block(case: _Case) -> float:
         for index in pending:
             await case.call(account_id(index))
 
-    with case.around():
-        started = cpu_seconds()
-        await asyncio.gather(*(work() for _ in range(_WORKERS)))
-        return cpu_seconds() - started
+    started = cpu_seconds()
+    await asyncio.gather(*(work() for _ in range(_WORKERS)))
+    return cpu_seconds() - started
 
 
 async def _measure(url: str, pairs: int) -> dict[str, Any]:
