@@ -79,6 +79,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        # A thread joins those of the executor. From Python 3.12 on the loop gives it 300 s, which would pass at once.
+        self.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self.threads -= 1
+
     def _thread_ended(self, _future: asyncio.Future[Any]) -> None:
         self.threads -= 1
 
