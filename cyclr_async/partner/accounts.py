@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from cyclr_async.checks import shown
-from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import (
     CyclrError,
     DecodeError,
@@ -31,12 +30,11 @@ from cyclr_async.http.resource import (
     rest_of,
     text,
 )
-from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.partner.account import Account
 from cyclr_async.partner.account_usage import AccountUsage
 from cyclr_async.wire.converter import decoder_of
 from cyclr_async.wire.dates import format_date, format_datetime
-from cyclr_async.wire.segments import segment
+from cyclr_async.wire.segments import bare_id, segment
 from cyclr_async.wire.stream import ListDecoder
 from cyclr_async.wire.unset import UNSET, Unset
 
@@ -51,12 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["Accounts"]
 
 BadRecordHook = Callable[[int, DecodeError], object]
-_ONE_ATTEMPT = RetryStrategy(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
-"""A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
 _DAY = timedelta(hours=24)
 """As :data:`cyclr_async.usage.store.runs.MAX_AGE`, which is loaded for bulk work only."""
-_BULK_TIMEOUT = 3600.0
-"""Seconds for one account, pauses and queueing included; an attempt is bounded by ``Timeouts.attempt``."""
 
 
 class Accounts(Resource):
@@ -365,7 +359,7 @@ class Accounts(Resource):
             self._check_day(from_date)
 
         def fetch(account_id: str) -> Awaitable[AccountUsage]:
-            return self._sender.send(self._usage_call(account_id, from_date), _BULK_TIMEOUT, _ONE_ATTEMPT)
+            return self._sender.send(self._usage_call(account_id, from_date), start.BULK_TIMEOUT, start.ONE_ATTEMPT)
 
         return start.start(
             collection.Collection,
@@ -455,18 +449,13 @@ def _same_id(account_id: str) -> Callable[[object], str]:
     def decoded(data: object) -> str:
         found = id_of(data)
         # An id may be written in two ways, which is no reason to doubt an update.
-        if _bare(found) != _bare(account_id):
+        if bare_id(found) != bare_id(account_id):
             raise DesynchronizedError(
                 "accounts.update: the answer names another account and was discarded", sent="maybe", status=None
             )
         return found
 
     return decoded
-
-
-def _bare(account_id: str) -> str:
-    # As one GUID can be written: with hyphens or braces, in either case.
-    return account_id.replace("-", "").strip("{}").lower()
 
 
 def _report(decoder: ListDecoder[Account], hook: BadRecordHook | None) -> None:

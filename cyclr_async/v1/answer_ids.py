@@ -7,12 +7,12 @@ trusted: that it is the id that was asked for is likely, but not known, it could
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from cyclr_async.errors import DesynchronizedError
+from cyclr_async.wire.segments import bare_id
 
 __all__ = ["AnswerIds"]
 
@@ -21,7 +21,6 @@ _RECENT: Final = 16
 first one that is taken for a later request gives the connection away, so that more are not needed."""
 _DOUBTFUL: Final = 1024
 """Refused answers that are remembered until they come again."""
-_GUID: Final = re.compile(r"\{?[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){2}\1[0-9a-f]{12}\}?")
 
 
 class AnswerIds:
@@ -58,10 +57,10 @@ class AnswerIds:
         if found == asked:  # as a rule, and then nothing has to be brought to one form
             self._agreed = self._agreed or always
         elif found is not None:
-            bare, wanted = _bare(found), _bare(asked)
+            bare, wanted = bare_id(found), bare_id(asked)
             if bare == wanted:
                 self._agreed = self._agreed or always
-            elif any(_bare(other) == bare for other in recent or ()) or (always and self._is_doubtful(wanted, bare)):
+            elif any(bare_id(other) == bare for other in recent or ()) or (always and self._is_doubtful(wanted, bare)):
                 raise DesynchronizedError(
                     f"{operation}: the answer names another account and was discarded with its connection",
                     sent="maybe",
@@ -85,9 +84,3 @@ class AnswerIds:
             del self._doubtful[next(iter(self._doubtful))]
         self._doubtful[asked] = found
         return True
-
-
-def _bare(account_id: str) -> str:
-    """Return an id as the service compares it: without case, and a GUID without its hyphens and braces."""
-    plain = account_id.lower()
-    return plain.strip("{}").replace("-", "") if _GUID.fullmatch(plain) else plain

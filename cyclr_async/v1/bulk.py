@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from yarl import URL
 
 from cyclr_async.auth.providers import PartnerIdentity
-from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.request import Request, Response, Safety
 from cyclr_async.http.resource import PartnerSource, Sender
-from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.v1.account import Account, AccountUsage
 from cyclr_async.v1.answer_ids import AnswerIds
 from cyclr_async.v1.paging import page_query, total_pages
@@ -32,10 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkAccounts", "account_path"]
 
-_ONE_ATTEMPT: Final = RetryStrategy(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
-"""A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
-_BULK_TIMEOUT: Final = 3600.0
-"""Seconds for one account, pauses and queueing included; an attempt is bounded by ``Timeouts.attempt``."""
 _DAY: Final = timedelta(hours=24)
 """As :data:`cyclr_async.usage.store.runs.MAX_AGE`, which is loaded for bulk work only."""
 
@@ -154,7 +148,7 @@ class BulkAccounts(V1Resource):
                 interpret=self._usage_of(account_id, read),
                 headers=headers,
             )
-            return self._sender.send(call, _BULK_TIMEOUT, _ONE_ATTEMPT)
+            return self._sender.send(call, start.BULK_TIMEOUT, start.ONE_ATTEMPT)
 
         def page(parent: str | None, number: int) -> Awaitable[v1_accounts.RawPage]:
             path = "accounts" if parent is None else f"{account_path(parent)}/subaccounts"

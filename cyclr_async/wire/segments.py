@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from cyclr_async.errors import InvalidArgumentError
 
-__all__ = ["free_segment", "segment"]
+__all__ = ["bare_id", "free_segment", "segment"]
 
 # Far beyond any id or connector name that the API is known to give out, far below what servers accept in a path.
 _LIMIT: Final = 128
@@ -18,6 +18,8 @@ _EXCERPT: Final = 16
 _PLAIN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,128}").fullmatch
 _SLASHES: Final = re.compile(r"[/\\]")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f/\\?#%]")
+# As one GUID can be written: with hyphens or without, in braces or not.
+_GUID: Final = re.compile(r"\{?[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){2}\1[0-9a-f]{12}\}?")
 
 
 def segment(value: str, *, name: str = "account_id", blanks: bool = False) -> str:
@@ -122,3 +124,9 @@ def _excerpt(value: object) -> str:
     # In ASCII, because what is wrong with it may be a character that cannot be seen.
     shown = ascii(str.__str__(value[:_EXCERPT]))
     return f" ({shown}…)" if len(value) > _EXCERPT else f" ({shown})"
+
+
+def bare_id(account_id: str) -> str:
+    """Return an id as the service compares it: without case, and a GUID without its hyphens and braces."""
+    plain = account_id.lower()
+    return plain.strip("{}").replace("-", "") if _GUID.fullmatch(plain) else plain

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from datetime import date, timedelta
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from cyclr_async.checks import shown
+from cyclr_async.config import RetryPolicy
 from cyclr_async.errors import InvalidArgumentError
 from cyclr_async.http.resource import Sender
+from cyclr_async.http.retry import RetryStrategy
 from cyclr_async.usage.collect.api import UsageApi
 from cyclr_async.usage.collect.collection import BulkRun, check_ids
 from cyclr_async.usage.collect.fan_out import FanOut, Origin
@@ -19,7 +21,12 @@ from cyclr_async.usage.collect.opening import Identify, StorePlan, check_store_o
 from cyclr_async.usage.collect.progress import ProgressHook
 from cyclr_async.usage.store.store import UsageStore
 
-__all__ = ["CollectOptions", "start"]
+__all__ = ["BULK_TIMEOUT", "ONE_ATTEMPT", "CollectOptions", "start"]
+
+ONE_ATTEMPT: Final = RetryStrategy(RetryPolicy(attempts=1, retry_after_cap=900.0), budget=None)
+"""A bulk run repeats by itself, because it knows about outages; it bears longer pauses than an interactive call."""
+BULK_TIMEOUT: Final = 3600.0
+"""Seconds for one account, pauses and queueing included; an attempt is bounded by ``Timeouts.attempt``."""
 
 RunT = TypeVar("RunT", bound=BulkRun[Any])
 
